@@ -1,0 +1,250 @@
+//! The wire types of the public HTTP API, shared by the browser, the server and the tests.
+//!
+//! Addresses (all under `/api`):
+//! - `GET  /world` -> [`World`]: what is loaded and who can speak;
+//! - `POST /chat` [`ChatRequest`] -> server-sent events, each a [`ChatEvent`] as JSON;
+//! - `GET  /surveys/{id}` -> [`domain::survey::Survey`];
+//! - `GET  /survey-runs` -> list of [`SurveyRunInfo`], newest first;
+//! - `POST /survey-runs` [`SurveyRunRequest`] -> [`SurveyRunInfo`];
+//! - `GET  /survey-runs/{id}` -> [`SurveyRun`];
+//! - `GET  /survey-runs/{id}/events` -> server-sent events, each a [`SurveyRunInfo`], until it ends;
+//! - `POST /survey-runs/{id}/cancel` -> [`SurveyRunInfo`].
+//!
+//! A request that is refused is answered with a 4xx or 5xx status and an [`ApiError`] as JSON.
+
+use domain::culture::{Culture, CultureCode};
+use domain::prompt::Message;
+use domain::question::QuestionId;
+use domain::survey::Provenance;
+use domain::voice::Voice;
+use serde::{Deserialize, Serialize};
+
+/// What this server has loaded.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct World {
+    /// The base model.
+    pub model: ModelInfo,
+    /// Cultures a persona can name, in display order.
+    pub cultures: Vec<Culture>,
+    /// Adapters that fit the base model, the joint one first.
+    pub adapters: Vec<AdapterInfo>,
+    /// Surveys in the store, the starter's first.
+    pub surveys: Vec<SurveyInfo>,
+    /// Largest number of voices in one chat request.
+    pub max_voices: usize,
+    /// Largest size of one message, in bytes.
+    pub max_message_bytes: usize,
+}
+
+/// The base model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelInfo {
+    /// Name for people: `Polylogue Starter`, or the folder's name.
+    pub name: String,
+    /// First 12 hexadecimal digits of the SHA-256 of the weights.
+    pub hash: String,
+    /// Number of parameters.
+    pub parameters: usize,
+    /// Longest sequence, in tokens.
+    pub context: usize,
+    /// `cpu` or `cuda:0`.
+    pub device: String,
+    /// Whether this is the built-in starter model.
+    pub starter: bool,
+}
+
+/// A LoRA adapter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AdapterInfo {
+    /// Unique name: `joint`, `specific-THA`.
+    pub name: String,
+    /// First 12 hexadecimal digits of the SHA-256 of `adapter_model.safetensors`.
+    pub hash: String,
+    /// The culture it was tuned for; `None` for a joint adapter.
+    pub culture: Option<CultureCode>,
+}
+
+/// A survey, without its questions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SurveyInfo {
+    /// Identifier.
+    pub id: String,
+    /// Name for people.
+    pub title: String,
+    /// Where its reference comes from.
+    pub provenance: Provenance,
+    /// Number of questions that evaluation uses.
+    pub evaluated: usize,
+}
+
+/// One message to several voices.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ChatRequest {
+    /// One row per reply wanted; all stream from one batch.
+    pub rows: Vec<ChatRow>,
+    /// How tokens are drawn.
+    pub sampling: Sampling,
+}
+
+/// One voice with its own conversation so far, ending with the user's message. The server puts the
+/// voice's persona in front; system messages in `messages` are refused.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ChatRow {
+    /// Who answers.
+    pub voice: Voice,
+    /// Alternating user and assistant messages, the last one the user's.
+    pub messages: Vec<Message>,
+}
+
+/// How tokens are drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Sampling {
+    /// 0 picks the most probable token.
+    pub temperature: f64,
+    /// Nucleus: smallest set of tokens whose probability reaches this.
+    pub top_p: f64,
+    /// Every row starts its own generator from this seed.
+    pub seed: u64,
+    /// Largest number of new tokens.
+    pub max_tokens: usize,
+}
+
+impl Default for Sampling {
+    /// The paper's sampling for answers (section 3.2): temperature 0.6, top-p 0.9.
+    fn default() -> Self {
+        Self { temperature: 0.6, top_p: 0.9, seed: 7, max_tokens: 128 }
+    }
+}
+
+/// What arrives while voices speak.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum ChatEvent {
+    /// More text of one row.
+    Text {
+        /// Index into [`ChatRequest::rows`].
+        row: usize,
+        /// Text to append; whole characters only.
+        text: String,
+    },
+    /// A row is complete.
+    Done {
+        /// Index into [`ChatRequest::rows`].
+        row: usize,
+        /// How the reply came to be.
+        reply: ReplyInfo,
+    },
+    /// A row failed; the other rows go on.
+    Failed {
+        /// Index into [`ChatRequest::rows`].
+        row: usize,
+        /// Why.
+        error: ApiError,
+    },
+}
+
+/// How a reply came to be; shown under every reply.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ReplyInfo {
+    /// Base model's name.
+    pub model: String,
+    /// Base model's hash.
+    pub model_hash: String,
+    /// Adapter with its hash, if one was applied.
+    pub adapter: Option<AdapterInfo>,
+    /// The seed that drew it.
+    pub seed: u64,
+    /// New tokens.
+    pub tokens: usize,
+    /// New tokens per second, from the first to the last.
+    pub tokens_per_second: f64,
+    /// Why it ended.
+    pub finish: Finish,
+}
+
+/// Why a reply ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Finish {
+    /// The model ended its turn.
+    Stop,
+    /// It reached `max_tokens` or the model's context.
+    Length,
+}
+
+/// Asks a survey of some voices.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SurveyRunRequest {
+    /// Which survey.
+    pub survey: String,
+    /// Who answers.
+    pub voices: Vec<Voice>,
+}
+
+/// State of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum JobState {
+    /// Waiting or at work.
+    Running,
+    /// Complete.
+    Done,
+    /// Stopped by a person; what was answered is kept.
+    Cancelled,
+    /// Stopped by an error.
+    Failed,
+}
+
+/// Progress of a survey run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SurveyRunInfo {
+    /// Identifier.
+    pub id: String,
+    /// Which survey.
+    pub survey: String,
+    /// Who answers.
+    pub voices: Vec<Voice>,
+    /// Where it stands.
+    pub state: JobState,
+    /// Answers in the store.
+    pub answered: usize,
+    /// Answers wanted: voices x questions.
+    pub total: usize,
+    /// Seconds that the rest will take, when known.
+    pub remaining_seconds: Option<f64>,
+    /// Why it failed.
+    pub error: Option<ApiError>,
+    /// When it was asked for, RFC 3339 in UTC.
+    pub created: String,
+}
+
+/// A survey run with its raw answers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SurveyRun {
+    /// Progress.
+    pub info: SurveyRunInfo,
+    /// Raw answers so far, per voice in the order of [`SurveyRunInfo::voices`].
+    pub answers: Vec<Vec<SurveyAnswer>>,
+}
+
+/// One voice's answer to one question.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SurveyAnswer {
+    /// The question.
+    pub question: QuestionId,
+    /// Probability per option, in the question's order; sums to 1.
+    pub probabilities: Vec<f64>,
+}
+
+/// A refusal or failure: what happened to which thing, and a way out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct ApiError {
+    /// Stable word for programs: `unknown-culture`.
+    pub code: String,
+    /// Names the thing in backticks, the rule and the given value.
+    pub message: String,
+    /// A way out.
+    pub hint: Option<String>,
+}

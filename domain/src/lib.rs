@@ -1,0 +1,29 @@
+//! The data and arithmetic of self-pluralising culture alignment (CultureSPA, arXiv 2410.12971).
+//!
+//! Everything here is pure: the same code runs in the server and, compiled to WebAssembly, in the
+//! browser. **Invariant:** no async, no input or output, no clock, no source of randomness other
+//! than a seed handed in, and no knowledge of tokio, leptos, axum, candle or SQL.
+//!
+//! Modules in the order in which the method meets them:
+//! - [`culture`], [`question`], [`survey`]: who is asked what, and what people answered;
+//! - [`prompt`], [`generation`], [`answer`]: what a model is told, and what it says;
+//! - [`instance`]: where unaware and aware answers differ (step 3 of the method);
+//! - [`voice`], [`comparison`]: who speaks in a chat, and how the replies differ;
+//! - [`score`]: how close answers are to people, with intervals and baselines.
+
+pub mod culture;
+pub mod question;
+pub mod survey;
+
+pub mod answer;
+pub mod generation;
+pub mod prompt;
+
+pub mod instance;
+
+pub mod comparison;
+pub mod voice;
+
+pub mod score;
+
+pub mod random;

@@ -1,0 +1,104 @@
+//! Survey questions: a text and its numbered options.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! text_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub String);
+
+        impl $name {
+            /// The identifier as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                Self(text.to_owned())
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+    };
+}
+
+text_id!(
+    /// Identifies a question within its survey: `Q94`, `S017`.
+    QuestionId
+);
+text_id!(
+    /// Identifies a topic within its survey: `social-values`.
+    TopicId
+);
+
+/// A part of a questionnaire.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Topic {
+    /// Stable identifier.
+    pub id: TopicId,
+    /// Name for people.
+    pub name: String,
+}
+
+/// What the order of the options means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scale {
+    /// Neighbouring options are neighbours in meaning; distances make sense.
+    Ordered,
+    /// Options are kinds; only equality makes sense.
+    Nominal,
+}
+
+/// A question with its options.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Question {
+    /// Identifier within the survey.
+    pub id: QuestionId,
+    /// Topic it belongs to.
+    pub topic: TopicId,
+    /// The text that is asked.
+    pub text: String,
+    /// Option texts in order; the first carries the number [`Question::first_number`].
+    pub options: Vec<String>,
+    /// Number of the first option: 1 for most questions, 0 for some.
+    #[serde(default = "one")]
+    pub first_number: u32,
+    /// Whether the options are ordered.
+    #[serde(default = "ordered")]
+    pub scale: Scale,
+    /// Never seen by a training step; evaluation uses these questions only.
+    #[serde(default)]
+    pub held_out: bool,
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn ordered() -> Scale {
+    Scale::Ordered
+}
+
+impl Question {
+    /// Number of the option at `index` (0-based).
+    pub fn number_of(&self, index: usize) -> u32 {
+        self.first_number + index as u32
+    }
+
+    /// 0-based index of the option numbered `number`, if there is one.
+    pub fn index_of(&self, number: u32) -> Option<usize> {
+        let index = number.checked_sub(self.first_number)? as usize;
+        (index < self.options.len()).then_some(index)
+    }
+}

@@ -1,0 +1,86 @@
+//! A survey: cultures, topics, questions, and the shares of real or simulated people per option.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::culture::{Culture, CultureCode};
+use crate::question::{Question, QuestionId, Topic};
+
+/// Where a survey's reference answers come from. Shown wherever they are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind", content = "source")]
+pub enum Provenance {
+    /// Computed by a documented formula, not asked of anybody.
+    Simulated(String),
+    /// Shares of real respondents, from the named source.
+    Respondents(String),
+}
+
+impl Provenance {
+    /// Whether nobody was asked.
+    pub fn is_simulated(&self) -> bool {
+        matches!(self, Self::Simulated(_))
+    }
+}
+
+/// The answers of one culture's people to one question.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Distribution {
+    /// Share per option, in the order of [`Question::options`]; missing answers are left out, so
+    /// the sum lies in (0, 1].
+    pub shares: Vec<f64>,
+    /// Number of the most frequent answer; a tie is resolved by the source's own order.
+    pub mode: u32,
+}
+
+/// Reference answers: culture, then question. A pair may be missing.
+pub type Reference = BTreeMap<CultureCode, BTreeMap<QuestionId, Distribution>>;
+
+/// A questionnaire with what people answered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Survey {
+    /// Stable identifier: `starter`, `culturespa`.
+    pub id: String,
+    /// Name for people.
+    pub title: String,
+    /// Where the reference answers come from.
+    pub provenance: Provenance,
+    /// Cultures in display order.
+    pub cultures: Vec<Culture>,
+    /// Topics in display order.
+    pub topics: Vec<Topic>,
+    /// All questions, held-out ones included.
+    pub questions: Vec<Question>,
+    /// What people answered.
+    pub reference: Reference,
+}
+
+impl Survey {
+    /// The culture with this code.
+    pub fn culture(&self, code: CultureCode) -> Option<&Culture> {
+        self.cultures.iter().find(|culture| culture.code == code)
+    }
+
+    /// The question with this identifier.
+    pub fn question(&self, id: &QuestionId) -> Option<&Question> {
+        self.questions.iter().find(|question| question.id == *id)
+    }
+
+    /// What the people of `culture` answered to `question`, if known.
+    pub fn people(&self, culture: CultureCode, question: &QuestionId) -> Option<&Distribution> {
+        self.reference.get(&culture)?.get(question)
+    }
+
+    /// Questions that evaluation uses: the held-out ones, or all where none is marked.
+    pub fn evaluated(&self) -> Vec<&Question> {
+        let held_out: Vec<_> = self.questions.iter().filter(|q| q.held_out).collect();
+        if held_out.is_empty() { self.questions.iter().collect() } else { held_out }
+    }
+
+    /// Questions that training steps may see.
+    pub fn seeds(&self) -> Vec<&Question> {
+        let seeds: Vec<_> = self.questions.iter().filter(|q| !q.held_out).collect();
+        if seeds.len() == self.questions.len() { self.questions.iter().collect() } else { seeds }
+    }
+}

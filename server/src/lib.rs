@@ -1,0 +1,15 @@
+//! The Polylogue server: engine, tuning, jobs, store and HTTP.
+//!
+//! - [`engine`]: one thread that owns the model and serves many voices from one batch;
+//! - [`tuning`]: training from scratch and LoRA, PEFT files;
+//! - [`jobs`]: the steps of the method as resumable work;
+//! - [`store`]: everything that is kept;
+//! - [`http`]: the API and the pages;
+//! - [`starter`]: the built-in world, corpus and model.
+
+pub mod engine;
+pub mod http;
+pub mod jobs;
+pub mod starter;
+pub mod store;
+pub mod tuning;
