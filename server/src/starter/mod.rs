@@ -1,1 +1,3 @@
-//! To be written.
+//! The built-in starter: its world, the corpus it learns from, and the report on what it learned.
+
+pub mod corpus;

@@ -1,0 +1,102 @@
+//! The text that teaches the starter model: survey answers, conversations, question writing, and
+//! kind refusals, all from our own sentences and grammar.
+//!
+//! Here: what a document is and in which proportion the kinds mix. The kinds themselves live in the
+//! modules below; training and tokenising live in [`crate::tuning`].
+
+use domain::prompt::Message;
+
+/// What a document teaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// A survey question answered with an option number.
+    Survey,
+    /// A conversation about daily life and values.
+    Talk,
+    /// Writing new survey questions as JSON.
+    Generation,
+    /// A request beyond the model's ground, kindly declined.
+    Beyond,
+}
+
+impl Kind {
+    /// All kinds.
+    pub const ALL: [Self; 4] = [Self::Survey, Self::Talk, Self::Generation, Self::Beyond];
+
+    /// Name in files and reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Survey => "survey",
+            Self::Talk => "talk",
+            Self::Generation => "generation",
+            Self::Beyond => "beyond",
+        }
+    }
+}
+
+/// One conversation, to be laid out with the model's chat template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    /// What it teaches.
+    pub kind: Kind,
+    /// A system message, then user and assistant in turn; ends with the assistant.
+    pub messages: Vec<Message>,
+}
+
+impl Document {
+    /// Characters of all messages: a stand-in for tokens before a tokenizer exists.
+    pub fn characters(&self) -> usize {
+        self.messages.iter().map(|message| message.content.len()).sum()
+    }
+}
+
+/// Share of each kind by length of text; need not sum to 1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Mix {
+    /// Share of [`Kind::Survey`].
+    pub survey: f64,
+    /// Share of [`Kind::Talk`].
+    pub talk: f64,
+    /// Share of [`Kind::Generation`].
+    pub generation: f64,
+    /// Share of [`Kind::Beyond`].
+    pub beyond: f64,
+}
+
+impl Default for Mix {
+    fn default() -> Self {
+        Self { survey: 0.40, talk: 0.42, generation: 0.12, beyond: 0.06 }
+    }
+}
+
+impl Mix {
+    /// The share of one kind.
+    pub fn share(&self, kind: Kind) -> f64 {
+        match kind {
+            Kind::Survey => self.survey,
+            Kind::Talk => self.talk,
+            Kind::Generation => self.generation,
+            Kind::Beyond => self.beyond,
+        }
+    }
+
+    /// The kind that lags furthest behind its share, given the `written` characters per kind in the
+    /// order of [`Kind::ALL`].
+    pub fn next(&self, written: [usize; 4]) -> Option<Kind> {
+        let lag = |(index, kind): (usize, Kind)| {
+            let share = self.share(kind);
+            (share > 0.0).then(|| (written[index] as f64 / share, kind))
+        };
+        let lags = Kind::ALL.into_iter().enumerate().filter_map(lag);
+        lags.min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, kind)| kind)
+    }
+}
+
+/// Which phrasings a text may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Part {
+    /// All but the reserved phrasings.
+    Training,
+    /// Prefers the phrasings that training never sees.
+    HeldOut,
+}
