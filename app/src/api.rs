@@ -12,9 +12,9 @@
 //!
 //! A request that is refused is answered with a 4xx or 5xx status and an [`ApiError`] as JSON.
 
+use domain::answer::SurveyAnswer;
 use domain::culture::{Culture, CultureCode};
 use domain::prompt::Message;
-use domain::question::QuestionId;
 use domain::survey::Provenance;
 use domain::voice::Voice;
 use serde::{Deserialize, Serialize};
@@ -226,15 +226,6 @@ pub struct SurveyRun {
     pub info: SurveyRunInfo,
     /// Raw answers so far, per voice in the order of [`SurveyRunInfo::voices`].
     pub answers: Vec<Vec<SurveyAnswer>>,
-}
-
-/// One voice's answer to one question.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SurveyAnswer {
-    /// The question.
-    pub question: QuestionId,
-    /// Probability per option, in the question's order; sums to 1.
-    pub probabilities: Vec<f64>,
 }
 
 /// A refusal or failure: what happened to which thing, and a way out.

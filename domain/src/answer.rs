@@ -1,5 +1,36 @@
 //! Reading a model's reply to a survey question.
 
+use serde::{Deserialize, Serialize};
+
+use crate::question::QuestionId;
+
+/// One voice's answer to one question, as the model's probability of every option.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SurveyAnswer {
+    /// The question.
+    pub question: QuestionId,
+    /// Probability per option, in the question's order; sums to 1.
+    pub probabilities: Vec<f64>,
+}
+
+impl SurveyAnswer {
+    /// 0-based index of the most probable option, the first of equals; `None` without options.
+    pub fn most_probable(&self) -> Option<usize> {
+        most_probable(&self.probabilities)
+    }
+}
+
+/// 0-based index of the largest probability, the first of equals; `None` for an empty slice.
+pub fn most_probable(probabilities: &[f64]) -> Option<usize> {
+    let mut best = None;
+    for (index, &probability) in probabilities.iter().enumerate() {
+        if best.is_none_or(|(_, top)| probability > top) {
+            best = Some((index, probability));
+        }
+    }
+    best.map(|(index, _)| index)
+}
+
 /// Largest number that counts as an answer when scoring (method, "Score").
 pub const LARGEST_SCORED: u32 = 10;
 
@@ -38,6 +69,18 @@ mod tests {
             assert_eq!(first_integer(reply, LARGEST_SCORED), expect, "{reply}");
         }
         assert_eq!(first_integer("15", LARGEST_COLLECTED), Some(15));
+    }
+
+    #[test]
+    fn ties_go_to_the_first_option() {
+        for (probabilities, expect) in [
+            (vec![], None),
+            (vec![0.5, 0.5], Some(0)),
+            (vec![0.2, 0.4, 0.4], Some(1)),
+            (vec![1.0], Some(0)),
+        ] {
+            assert_eq!(most_probable(&probabilities), expect, "{probabilities:?}");
+        }
     }
 
     proptest! {

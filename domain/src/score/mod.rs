@@ -1,1 +1,25 @@
-//! To be written.
+//! How close a voice's answers are to a culture's people.
+//!
+//! A [`Metric`] turns each question into a [`Part`] and the parts into one score; everything else
+//! (bootstrap intervals, paired differences, baselines, topics) works on parts, so that it is the
+//! same for every metric.
+//!
+//! - [`alignment`]: the paper's rule on plain numbers, also used for recorded answer files;
+//! - [`distance`]: Jensen-Shannon and earth mover's distance between distributions;
+//! - [`metric`]: the four metrics as parts;
+//! - [`bootstrap`]: percentile intervals, paired where two voices are compared;
+//! - [`baseline`]: what answering without any knowledge of people reaches;
+//! - [`evaluation`]: one voice against one culture, over chosen topics.
+
+pub mod alignment;
+pub mod baseline;
+pub mod bootstrap;
+pub mod distance;
+pub mod evaluation;
+pub mod metric;
+
+pub use alignment::{Scored, alignment};
+pub use baseline::{Baseline, baseline_parts, baseline_score};
+pub use bootstrap::{Interval, RESAMPLES, SEED, interval, paired_interval};
+pub use evaluation::{Evaluation, Parts, evaluate, evaluate_by_topic, parts};
+pub use metric::{Metric, Part};

@@ -1,0 +1,119 @@
+//! Percentile bootstrap over questions (Efron 1979), paired where two voices are compared.
+
+use serde::{Deserialize, Serialize};
+
+use super::metric::{Metric, Part};
+use crate::random::SplitMix64;
+
+/// Resamples behind an interval shown on a page or printed by a command.
+pub const RESAMPLES: usize = 2000;
+
+/// Seed of the resampling, so that the server and every browser show the same interval.
+pub const SEED: u64 = 20_241_012;
+
+/// A 95 % interval.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Interval {
+    /// 2.5th percentile.
+    pub low: f64,
+    /// 97.5th percentile.
+    pub high: f64,
+}
+
+impl Interval {
+    /// Whether zero lies outside.
+    pub fn excludes_zero(&self) -> bool {
+        self.low > 0.0 || self.high < 0.0
+    }
+}
+
+/// The interval of one voice's score; `None` for fewer than two questions.
+pub fn interval(metric: Metric, parts: &[Part]) -> Option<Interval> {
+    resample(parts.len(), |picks| metric.score(picks.iter().map(|&index| &parts[index])))
+}
+
+/// The interval of `first - second`, both answered to the same questions in the same order: each
+/// resample draws the same questions for both. `None` for fewer than two questions, or where the
+/// lengths differ.
+pub fn paired_interval(metric: Metric, first: &[Part], second: &[Part]) -> Option<Interval> {
+    if first.len() != second.len() {
+        return None;
+    }
+    resample(first.len(), |picks| {
+        let score = |parts: &[Part]| metric.score(picks.iter().map(|&index| &parts[index]));
+        Some(score(first)? - score(second)?)
+    })
+}
+
+fn resample(questions: usize, statistic: impl Fn(&[usize]) -> Option<f64>) -> Option<Interval> {
+    if questions < 2 {
+        return None;
+    }
+    let mut random = SplitMix64::new(SEED);
+    let mut picks = vec![0; questions];
+    let mut draws: Vec<f64> = (0..RESAMPLES)
+        .filter_map(|_| {
+            picks.fill_with(|| random.below(questions));
+            statistic(&picks)
+        })
+        .collect();
+    draws.sort_by(f64::total_cmp);
+    Some(Interval { low: percentile(&draws, 0.025)?, high: percentile(&draws, 0.975)? })
+}
+
+/// Linear interpolation between order statistics (type 7 of Hyndman and Fan, 1996).
+fn percentile(sorted: &[f64], p: f64) -> Option<f64> {
+    let last = sorted.len().checked_sub(1)?;
+    let position = p * last as f64;
+    let below = position.floor() as usize;
+    let above = (below + 1).min(last);
+    Some(sorted[below] + (sorted[above] - sorted[below]) * (position - below as f64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn closeness(values: &[f64]) -> Vec<Part> {
+        values.iter().map(|&value| Part::closeness(value)).collect()
+    }
+
+    #[test]
+    fn percentiles_interpolate() {
+        let sorted = [0.0, 10.0, 20.0, 30.0];
+        assert_eq!(percentile(&sorted, 0.5), Some(15.0));
+        assert_eq!(percentile(&sorted, 0.0), Some(0.0));
+        assert_eq!(percentile(&sorted, 1.0), Some(30.0));
+        assert_eq!(percentile(&[], 0.5), None);
+    }
+
+    #[test]
+    fn covers_the_mean_and_shrinks_with_more_questions() {
+        let few: Vec<f64> = (0..20).map(|i| f64::from(i % 5) / 4.0).collect();
+        let many: Vec<f64> = (0..500).map(|i| f64::from(i % 5) / 4.0).collect();
+        let few = interval(Metric::ExactMode, &closeness(&few)).unwrap();
+        let many = interval(Metric::ExactMode, &closeness(&many)).unwrap();
+        assert!(few.low < 0.5 && 0.5 < few.high, "{few:?}");
+        assert!(many.high - many.low < few.high - few.low, "{many:?} {few:?}");
+        // The normal approximation: 0.5 +- 1.96 * sqrt(0.125 / 500).
+        assert!((many.high - 0.531).abs() < 0.006, "{many:?}");
+    }
+
+    #[test]
+    fn pairing_removes_what_the_voices_share() {
+        let first: Vec<f64> = (0..50).map(|i| f64::from(i % 7) / 10.0 + 0.1).collect();
+        let second: Vec<f64> = (0..50).map(|i| f64::from(i % 7) / 10.0).collect();
+        let paired =
+            paired_interval(Metric::EarthMover, &closeness(&first), &closeness(&second)).unwrap();
+        assert!((paired.low - 0.1).abs() < 1e-9 && (paired.high - 0.1).abs() < 1e-9, "{paired:?}");
+        assert!(paired.excludes_zero());
+    }
+
+    #[test]
+    fn too_little_to_resample_is_none() {
+        assert_eq!(interval(Metric::Alignment, &[]), None);
+        assert_eq!(interval(Metric::Alignment, &closeness(&[1.0])), None);
+        let (one, two) = (closeness(&[1.0, 1.0]), closeness(&[1.0, 1.0, 1.0]));
+        assert_eq!(paired_interval(Metric::Alignment, &one, &two), None);
+    }
+}
