@@ -1,5 +1,27 @@
 //! The pages of Polylogue: rendered on the server (`ssr`), alive in the browser (`hydrate`).
 //!
 //! **Invariant:** no SQL and no candle; the server is reached only through [`backend`] and [`api`].
+//!
+//! - [`api`]: the wire types; [`backend`]: who carries them;
+//! - [`shell`](mod@shell): the document and the routes; [`pages`]: one module per page.
 
 pub mod api;
+pub mod backend;
+
+pub mod pages;
+pub mod shell;
+
+pub mod link;
+
+pub use shell::{App, shell};
+
+/// Makes the page that the server rendered come alive.
+#[cfg(feature = "hydrate")]
+#[wasm_bindgen::prelude::wasm_bindgen]
+pub fn hydrate() {
+    console_error_panic_hook::set_once();
+    leptos::mount::hydrate_body(|| {
+        backend::http::provide();
+        leptos::view! { <App/> }
+    });
+}

@@ -1,0 +1,74 @@
+//! How the pages reach the server: one trait for what a first paint needs, one for what happens live.
+//!
+//! The server provides its own [`Backend`] as a context while it renders; in the browser [`http`]
+//! provides both traits over the public API. **Invariant:** no page knows an address under `/api`.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use domain::survey::Survey;
+use futures::{Future, Stream};
+use leptos::prelude::use_context;
+
+use crate::api::{
+    ApiError, ChatEvent, ChatRequest, SurveyRun, SurveyRunInfo, SurveyRunRequest, World,
+};
+
+#[cfg(feature = "hydrate")]
+pub mod http;
+pub mod sse;
+
+/// An answer that arrives later, or a refusal.
+pub type Answer<T> = Pin<Box<dyn Future<Output = Result<T, ApiError>> + Send>>;
+
+/// Events as they arrive; dropping the stream tells the server to stop.
+pub type Events<T> = Pin<Box<dyn Stream<Item = Result<T, ApiError>> + Send>>;
+
+/// What pages read, on the server and in the browser alike.
+pub trait Backend: Send + Sync {
+    /// What is loaded and who can speak.
+    fn world(&self) -> Answer<World>;
+    /// A survey with its questions and reference.
+    fn survey(&self, id: String) -> Answer<Survey>;
+    /// Earlier runs, newest first.
+    fn survey_runs(&self) -> Answer<Vec<SurveyRunInfo>>;
+    /// One run with its raw answers.
+    fn survey_run(&self, id: String) -> Answer<SurveyRun>;
+}
+
+/// What only happens in a browser: replies and progress while they come.
+pub trait Live: Send + Sync {
+    /// Sends one message to some voices; resolves once the server has accepted it.
+    fn chat(&self, request: ChatRequest) -> Answer<Events<ChatEvent>>;
+    /// Starts a survey run.
+    fn start_survey_run(&self, request: SurveyRunRequest) -> Answer<SurveyRunInfo>;
+    /// Stops a survey run; its answers are kept.
+    fn cancel_survey_run(&self, id: String) -> Answer<SurveyRunInfo>;
+    /// Progress of a survey run until it ends.
+    fn survey_run_events(&self, id: String) -> Answer<Events<SurveyRunInfo>>;
+}
+
+/// The context under which a [`Backend`] is provided.
+#[derive(Clone)]
+pub struct SharedBackend(pub Arc<dyn Backend>);
+
+/// The context under which a [`Live`] is provided; absent while the server renders.
+#[derive(Clone)]
+pub struct SharedLive(pub Arc<dyn Live>);
+
+/// The backend of the current context.
+///
+/// # Errors
+/// `no-backend` where none was provided, as while routes are listed.
+pub fn use_backend() -> Result<Arc<dyn Backend>, ApiError> {
+    use_context::<SharedBackend>().map(|shared| shared.0).ok_or_else(|| ApiError {
+        code: "no-backend".to_owned(),
+        message: "this page was rendered without a backend".to_owned(),
+        hint: None,
+    })
+}
+
+/// The live connection of the current context, in the browser.
+pub fn use_live() -> Option<Arc<dyn Live>> {
+    use_context::<SharedLive>().map(|shared| shared.0)
+}

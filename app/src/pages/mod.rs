@@ -1,0 +1,9 @@
+//! One module per page; a page loads and arranges, its parts live in [`crate::components`].
+
+mod not_found;
+mod survey;
+mod talk;
+
+pub use not_found::NotFound;
+pub use survey::SurveyPage;
+pub use talk::TalkPage;
