@@ -1,0 +1,209 @@
+//! What can go wrong between a model folder and a reply.
+//!
+//! This is the engine's only error type. A message names the thing in backticks, the rule and the
+//! given value; the way out follows on the next line. The HTTP layer maps [`EngineError::code`] to
+//! a status; nothing here knows of HTTP.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Why the engine refused or failed.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum EngineError {
+    /// The binary was built before the starter's weights were there.
+    #[error(
+        "the starter model isn't built in: `server/assets/starter/model/model.safetensors` was \
+         missing when this binary was built\nTrain it with `polylogue starter train` and build \
+         again, or name a model folder with `--model DIR`."
+    )]
+    StarterMissing,
+
+    /// The model folder isn't there, or isn't a folder.
+    #[error(
+        "`{}` is not a folder\nName a folder that holds config.json, tokenizer.json and \
+         *.safetensors files.", path.display()
+    )]
+    FolderMissing {
+        /// The folder asked for.
+        path: PathBuf,
+    },
+
+    /// A file that every model folder needs isn't there.
+    #[error("`{}` is missing\n{hint}", path.display())]
+    FileMissing {
+        /// The file looked for.
+        path: PathBuf,
+        /// A way out.
+        hint: String,
+    },
+
+    /// A file can't be read or doesn't say what it must.
+    #[error("`{}` can't be used: {reason}\nDownload or copy the model folder again.", path.display())]
+    FileBroken {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong in it.
+        reason: String,
+    },
+
+    /// The decoder doesn't know the architecture.
+    #[error(
+        "`{}` names the architecture `{architecture}`, which isn't supported\nSupported: {supported}.",
+        path.display()
+    )]
+    UnsupportedArchitecture {
+        /// The config file.
+        path: PathBuf,
+        /// The architecture it names.
+        architecture: String,
+        /// Those that load, joined by commas.
+        supported: String,
+    },
+
+    /// The tokenizer and the model don't belong together.
+    #[error(
+        "the tokenizer doesn't fit the model: {reason}\nUse the tokenizer files that came with the \
+         model's weights."
+    )]
+    TokenizerMismatch {
+        /// Which rule is broken, by which value.
+        reason: String,
+    },
+
+    /// The chat template can't be parsed or rendered.
+    #[error(
+        "the chat template of the model failed: {reason}\nMend `chat_template` in \
+         tokenizer_config.json, or the messages it refuses."
+    )]
+    Template {
+        /// What the template engine says.
+        reason: String,
+    },
+
+    /// The text can't be turned into tokens.
+    #[error("the tokenizer failed: {reason}\nShorten the message or remove unusual characters.")]
+    Tokenizer {
+        /// What the tokenizer says.
+        reason: String,
+    },
+
+    /// The prompt leaves no room for a reply.
+    #[error(
+        "the prompt has {tokens} tokens, but the context of `{model}` holds {limit} including the \
+         reply\nShorten the message or start a new conversation."
+    )]
+    ContextExceeded {
+        /// Tokens of the prompt.
+        tokens: usize,
+        /// Tokens that fit.
+        limit: usize,
+        /// The model's name.
+        model: String,
+    },
+
+    /// A request that asks for nothing, or for something that has no meaning.
+    #[error("{reason}")]
+    InvalidRequest {
+        /// The rule, the given value and, on its own line, a way out.
+        reason: String,
+    },
+
+    /// No adapter of that name is loaded.
+    #[error("the adapter `{name}` isn't loaded\n{}", known_adapters(known))]
+    UnknownAdapter {
+        /// The name asked for.
+        name: String,
+        /// Names that are loaded.
+        known: Vec<String>,
+    },
+
+    /// The adapter can't be used with this model.
+    #[error("the adapter `{name}` can't be loaded: {reason}")]
+    Adapter {
+        /// Its name.
+        name: String,
+        /// What is wrong, with a way out.
+        reason: String,
+    },
+
+    /// More work is queued than the engine takes on.
+    #[error("the engine is busy: its queue of {limit} {unit} is full\nTry again in {} s.", retry_after.as_secs().max(1))]
+    Overloaded {
+        /// When there is likely to be room.
+        retry_after: Duration,
+        /// Largest number that may wait.
+        limit: usize,
+        /// What is counted: `replies` or `survey requests`.
+        unit: &'static str,
+    },
+
+    /// The model's arithmetic failed for the rows of one forward pass.
+    #[error(
+        "the model failed while it computed: {reason}\nTry again; if it stays, restart the server."
+    )]
+    Compute {
+        /// What candle or the panic says.
+        reason: String,
+    },
+
+    /// The thread that owns the model has ended.
+    #[error("the engine has stopped\nRestart the server.")]
+    Stopped,
+}
+
+impl EngineError {
+    /// A stable word for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::StarterMissing => "starter-missing",
+            Self::FolderMissing { .. } | Self::FileMissing { .. } => "model-missing",
+            Self::FileBroken { .. } => "model-broken",
+            Self::UnsupportedArchitecture { .. } => "unsupported-architecture",
+            Self::TokenizerMismatch { .. } => "tokenizer-mismatch",
+            Self::Template { .. } => "chat-template",
+            Self::Tokenizer { .. } => "tokenizer",
+            Self::ContextExceeded { .. } => "context-exceeded",
+            Self::InvalidRequest { .. } => "invalid-request",
+            Self::UnknownAdapter { .. } => "unknown-adapter",
+            Self::Adapter { .. } => "adapter",
+            Self::Overloaded { .. } => "overloaded",
+            Self::Compute { .. } => "compute",
+            Self::Stopped => "engine-stopped",
+        }
+    }
+
+    /// A refusal of the request itself, with a way out in `hint`.
+    pub(crate) fn invalid(rule: impl std::fmt::Display, hint: &str) -> Self {
+        Self::InvalidRequest { reason: format!("{rule}\n{hint}") }
+    }
+}
+
+fn known_adapters(known: &[String]) -> String {
+    if known.is_empty() {
+        return "No adapter is loaded; leave the adapter out.".to_owned();
+    }
+    let names: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
+    format!("Loaded: {}.", names.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_message_has_a_hint_on_its_second_line() {
+        let errors = [
+            EngineError::StarterMissing,
+            EngineError::FolderMissing { path: "m".into() },
+            EngineError::ContextExceeded { tokens: 9, limit: 8, model: "m".to_owned() },
+            EngineError::UnknownAdapter { name: "x".to_owned(), known: vec!["joint".to_owned()] },
+            EngineError::UnknownAdapter { name: "x".to_owned(), known: vec![] },
+            EngineError::invalid("`top_p` must be above 0, not 0", "Use a value such as 0.9."),
+            EngineError::Stopped,
+        ];
+        for error in errors {
+            let text = error.to_string();
+            assert_eq!(text.lines().count(), 2, "{text}");
+        }
+    }
+}
