@@ -1,8 +1,129 @@
-//! Where tensors live.
+//! Where to compute: the user's choice and the device that it leads to.
+
+use std::{fmt, str::FromStr};
 
 use candle_core::Device;
+use thiserror::Error;
 
-/// The device to compute on.
-pub fn cpu() -> Device {
-    Device::Cpu
+/// What the user asked for; written `auto`, `cpu` or `cuda:N`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DeviceChoice {
+    /// The first GPU where this build and machine have one, else the CPU.
+    #[default]
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// The GPU with this index.
+    Cuda(usize),
+}
+
+/// Why a device can't be used.
+#[derive(Debug, Error)]
+pub enum DeviceError {
+    /// Not one of the known words.
+    #[error("device `{0}` must be `auto`, `cpu` or `cuda:N` with a number N")]
+    Unknown(String),
+    /// The binary holds no GPU code.
+    #[error(
+        "device `cuda:{0}` needs a build with the feature `cuda`, which this one lacks\nUse `cpu`, or build with `--features cuda` on a machine with the CUDA toolkit."
+    )]
+    NotCompiled(usize),
+    /// The driver or the GPU is missing.
+    #[error(
+        "device `cuda:{index}` can't be opened: {reason}\nCheck that `nvidia-smi` lists the GPU, or use `cpu`."
+    )]
+    Unavailable {
+        /// The GPU's index.
+        index: usize,
+        /// What the driver said.
+        reason: String,
+    },
+}
+
+impl FromStr for DeviceChoice {
+    type Err = DeviceError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let unknown = || DeviceError::Unknown(text.to_owned());
+        match text {
+            "auto" => Ok(Self::Auto),
+            "cpu" => Ok(Self::Cpu),
+            "cuda" => Ok(Self::Cuda(0)),
+            _ => {
+                let index = text.strip_prefix("cuda:").ok_or_else(unknown)?;
+                index.parse().map(Self::Cuda).map_err(|_| unknown())
+            }
+        }
+    }
+}
+
+impl fmt::Display for DeviceChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Cpu => f.write_str("cpu"),
+            Self::Cuda(index) => write!(f, "cuda:{index}"),
+        }
+    }
+}
+
+impl DeviceChoice {
+    /// Opens the device. `auto` falls back to the CPU; an asked-for GPU that is missing is an error.
+    pub fn open(self) -> Result<Device, DeviceError> {
+        match self {
+            Self::Cpu => Ok(Device::Cpu),
+            Self::Cuda(index) => open_cuda(index),
+            Self::Auto => Ok(open_cuda(0).unwrap_or(Device::Cpu)),
+        }
+    }
+}
+
+fn open_cuda(index: usize) -> Result<Device, DeviceError> {
+    if !candle_core::utils::cuda_is_available() {
+        return Err(DeviceError::NotCompiled(index));
+    }
+    // The driver's bindings may panic rather than fail where the driver is missing.
+    let opened = std::panic::catch_unwind(|| Device::new_cuda(index));
+    let unavailable = |reason| DeviceError::Unavailable { index, reason };
+    match opened {
+        Ok(Ok(device)) => Ok(device),
+        Ok(Err(error)) => Err(unavailable(error.to_string())),
+        Err(_) => Err(unavailable("the CUDA driver is missing".to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_and_writes_choices() {
+        for (text, choice) in [
+            ("auto", DeviceChoice::Auto),
+            ("cpu", DeviceChoice::Cpu),
+            ("cuda:3", DeviceChoice::Cuda(3)),
+        ] {
+            assert_eq!(text.parse::<DeviceChoice>().unwrap(), choice);
+            assert_eq!(choice.to_string(), text);
+        }
+        for text in ["", "gpu", "cuda:", "cuda:x", "cuda:-1", "CPU"] {
+            let error = text.parse::<DeviceChoice>().unwrap_err().to_string();
+            assert!(error.starts_with(&format!("device `{text}` must be")), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_cpu_always_opens() {
+        assert!(DeviceChoice::Cpu.open().unwrap().is_cpu());
+        assert!(DeviceChoice::Auto.open().is_ok());
+    }
+
+    #[test]
+    fn a_missing_gpu_is_named_with_a_way_out() {
+        if candle_core::utils::cuda_is_available() {
+            return;
+        }
+        let error = DeviceChoice::Cuda(2).open().unwrap_err().to_string();
+        assert!(error.contains("`cuda:2`") && error.contains("\nUse `cpu`"), "{error}");
+    }
 }

@@ -1,0 +1,144 @@
+//! The operations as compositions of candle's own: any device and data type, gradients by candle.
+
+use candle_core::{D, DType, Result, Tensor};
+
+use super::attention::AttentionPlan;
+
+/// See [`super::rms_norm`].
+pub fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor> {
+    let wide = x.to_dtype(DType::F32)?;
+    let mean = (wide.sqr()?.sum_keepdim(D::Minus1)? / x.dim(D::Minus1)? as f64)?;
+    let normed = wide.broadcast_div(&(mean + eps)?.sqrt()?)?.to_dtype(x.dtype())?;
+    normed.broadcast_mul(weight)
+}
+
+/// See [`super::linear`].
+pub fn linear(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
+    x.matmul(&weight.t()?)
+}
+
+/// See [`super::swiglu`].
+pub fn swiglu(gate_up: &Tensor) -> Result<Tensor> {
+    let width = gate_up.dim(1)? / 2;
+    let (gate, up) = (gate_up.narrow(1, 0, width)?, gate_up.narrow(1, width, width)?);
+    gate.silu()? * up
+}
+
+/// See [`super::cross_entropy`].
+pub fn cross_entropy(logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
+    let logits = logits.to_dtype(DType::F32)?;
+    let largest = logits.detach().max_keepdim(1)?;
+    let shifted = logits.broadcast_sub(&largest)?;
+    let total = shifted.exp()?.sum_keepdim(1)?.log()?;
+    let chosen = shifted.gather(&targets.unsqueeze(1)?, 1)?;
+    (total - chosen)?.mean_all()
+}
+
+/// See [`super::attention::attention`]; `past` holds each segment's earlier keys and values as
+/// `[tokens, kv heads, width]` and takes the new ones in.
+pub fn attention(
+    qkv: &Tensor,
+    plan: &AttentionPlan,
+    mut past: Option<&mut [&mut DeviceKeys]>,
+) -> Result<Tensor> {
+    let (heads, kv, width) = (plan.heads.query, plan.heads.kv, plan.heads.width);
+    let rows = qkv.dim(0)?;
+    let part = |start, count: usize| {
+        qkv.narrow(1, start * width, count * width)?.reshape((rows, count, width))
+    };
+    let (cos, sin) = plan.angles(qkv.device(), qkv.dtype())?;
+    let queries = rotate(&part(0, heads)?, &cos, &sin)?;
+    let keys = rotate(&part(heads, kv)?, &cos, &sin)?;
+    let values = part(heads + kv, kv)?;
+    let mut outputs = Vec::with_capacity(plan.spans.len());
+    for (index, span) in plan.spans.iter().enumerate() {
+        let take = |x: &Tensor| x.narrow(0, span.start, span.len());
+        let (mut k, mut v) = (take(&keys)?, take(&values)?);
+        if let Some(past) = past.as_deref_mut() {
+            (k, v) = past[index].append(&k, &v)?;
+        }
+        outputs.push(attend(&take(&queries)?, &k, &v)?);
+    }
+    Tensor::cat(&outputs, 0)
+}
+
+/// Rotates pairs `(i, i + width / 2)` of every head: `[n, heads, width]`, angles `[n, 1, width / 2]`.
+fn rotate(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor> {
+    let half = x.dim(2)? / 2;
+    let (first, second) = (x.narrow(2, 0, half)?, x.narrow(2, half, half)?);
+    let left = (first.broadcast_mul(cos)? - second.broadcast_mul(sin)?)?;
+    let right = (second.broadcast_mul(cos)? + first.broadcast_mul(sin)?)?;
+    Tensor::cat(&[left, right], 2)
+}
+
+/// Causal attention of one segment: queries `[n, heads, width]` are the last n of the keys' tokens.
+fn attend(q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
+    let (rows, heads, width) = q.dims3()?;
+    let (total, kv, _) = k.dims3()?;
+    let spread = |x: &Tensor| {
+        let x = x.transpose(0, 1)?.unsqueeze(1)?;
+        x.broadcast_as((kv, heads / kv, total, width))?.contiguous()?.reshape((heads, total, width))
+    };
+    let q = q.transpose(0, 1)?.contiguous()?;
+    let scores = (q.matmul(&spread(k)?.t()?)? * (width as f64).powf(-0.5))?;
+    let hidden = |row: usize, column| column > row + total - rows;
+    let mask = (0..rows * total).map(|at| match hidden(at / total, at % total) {
+        true => f32::NEG_INFINITY,
+        false => 0.0,
+    });
+    let mask = Tensor::from_iter(mask, q.device())?.reshape((1, rows, total))?;
+    let scores = scores.to_dtype(DType::F32)?.broadcast_add(&mask)?;
+    let shares = candle_nn::ops::softmax(&scores, D::Minus1)?.to_dtype(q.dtype())?;
+    let mixed = shares.matmul(&spread(v)?)?;
+    mixed.transpose(0, 1)?.contiguous()?.reshape((rows, heads * width))
+}
+
+/// Keys and values of one layer of one sequence as tensors, in buffers that double when full.
+#[derive(Debug, Clone, Default)]
+pub struct DeviceKeys {
+    buffers: Option<(Tensor, Tensor)>,
+    len: usize,
+}
+
+impl DeviceKeys {
+    /// Keeps the first `len` tokens.
+    pub fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
+    }
+
+    /// A copy that shares no memory with this one: appending writes into the buffers in place.
+    pub fn fork(&self) -> Result<Self> {
+        let copy = |x: &Tensor| x.narrow(0, 0, self.len)?.copy();
+        let buffers = match &self.buffers {
+            Some((k, v)) => Some((copy(k)?, copy(v)?)),
+            None => None,
+        };
+        Ok(Self { buffers, len: self.len })
+    }
+
+    /// Appends `[n, kv heads, width]` and gives everything back.
+    fn append(&mut self, k: &Tensor, v: &Tensor) -> Result<(Tensor, Tensor)> {
+        let (rows, heads, width) = k.dims3()?;
+        let total = self.len + rows;
+        let full = |buffers: &(Tensor, Tensor)| buffers.0.dims()[0] < total;
+        if self.buffers.as_ref().is_none_or(full) {
+            let capacity = total.next_power_of_two().max(64);
+            let grow = |old: Option<&Tensor>| {
+                let new = Tensor::zeros((capacity, heads, width), k.dtype(), k.device())?;
+                if let Some(old) = old.filter(|_| self.len > 0) {
+                    new.slice_set(&old.narrow(0, 0, self.len)?.contiguous()?, 0, 0)?;
+                }
+                Result::Ok(new)
+            };
+            let old = self.buffers.as_ref();
+            self.buffers = Some((grow(old.map(|b| &b.0))?, grow(old.map(|b| &b.1))?));
+        }
+        let Some((all_k, all_v)) = &self.buffers else {
+            candle_core::bail!("key buffers were just made")
+        };
+        all_k.slice_set(&k.detach().contiguous()?, 0, self.len)?;
+        all_v.slice_set(&v.detach().contiguous()?, 0, self.len)?;
+        self.len = total;
+        Ok((all_k.narrow(0, 0, total)?, all_v.narrow(0, 0, total)?))
+    }
+}
