@@ -1,3 +1,4 @@
 //! The built-in starter: its world, the corpus it learns from, and the report on what it learned.
 
 pub mod corpus;
+pub mod world;
