@@ -2,3 +2,6 @@
 
 pub mod corpus;
 pub mod world;
+
+pub mod tokenizer;
+pub mod train;

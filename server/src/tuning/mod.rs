@@ -1,1 +1,20 @@
-//! To be written.
+//! Learning: the optimiser, training steps over packed sequences, LoRA tuning and PEFT files.
+//!
+//! - [`packing`]: sequences laid end to end, and which of their tokens count;
+//! - [`gradient`]: losses and gradients of micro-batches, side by side on all cores;
+//! - [`optimizer`], [`schedule`]: AdamW and its learning rate;
+//! - [`checkpoint`], [`atomic`]: what a killed run goes on from;
+//! - [`examples`], [`trainer`]: supervised tuning of LoRA adapters (step 4 of the method);
+//! - [`peft`]: adapters in the Hugging Face PEFT layout.
+//!
+//! Training the starter from scratch uses the same parts and lives in [`crate::starter::train`].
+
+pub mod atomic;
+pub mod checkpoint;
+pub mod error;
+pub mod gradient;
+pub mod optimizer;
+pub mod packing;
+pub mod schedule;
+
+pub use error::TuningError;

@@ -1,0 +1,199 @@
+//! The starter's tokenizer: byte-level BPE trained on the corpus, with the chat template's special
+//! tokens, written so that Hugging Face's libraries load it too. Using a tokenizer is the engine's.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use domain::prompt::{Message, Role};
+use serde_json::json;
+use tokenizers::models::TrainerWrapper;
+use tokenizers::models::bpe::{BPE, BpeTrainerBuilder};
+use tokenizers::pre_tokenizers::byte_level::ByteLevel;
+use tokenizers::pre_tokenizers::sequence::Sequence as PreSequence;
+use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
+use tokenizers::{AddedToken, SplitDelimiterBehavior, Tokenizer};
+
+use crate::tuning::TuningError;
+use crate::tuning::atomic::write_atomic;
+use crate::tuning::packing::Sequence;
+
+/// Special tokens in the order of their ids, from 0.
+pub const SPECIAL: [&str; 5] = ["<|pad|>", "<|system|>", "<|user|>", "<|assistant|>", "<|end|>"];
+
+/// Id of `<|pad|>`.
+pub const PAD: u32 = 0;
+/// Id of `<|end|>`, which ends every message.
+pub const END: u32 = 4;
+
+/// The chat template of tokenizer_config.json (Jinja).
+pub const CHAT_TEMPLATE: &str = "{% for message in messages %}{{ '<|' + message['role'] + '|>' + message['content'] | trim + '<|end|>' }}{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}";
+
+/// Where text is cut before pairs merge: English contractions, words with their leading space,
+/// single digits (so that every option number below ten is one token), runs of punctuation, spaces.
+const CUTS: &str = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
+
+/// Trains a tokenizer of at most `vocabulary` tokens on texts. The same texts give the same one.
+pub fn train(
+    texts: impl Iterator<Item = String> + Send,
+    vocabulary: usize,
+) -> Result<Tokenizer, TuningError> {
+    let mut tokenizer = Tokenizer::new(BPE::default());
+    let split =
+        Split::new(SplitPattern::Regex(CUTS.to_owned()), SplitDelimiterBehavior::Isolated, false)
+            .map_err(fail)?;
+    let bytes = ByteLevel::new(false, false, false);
+    tokenizer.with_pre_tokenizer(Some(PreSequence::new(vec![split.into(), bytes.into()])));
+    tokenizer.with_decoder(Some(bytes));
+    let special = SPECIAL.iter().map(|text| AddedToken::from(*text, true)).collect();
+    let trainer = BpeTrainerBuilder::new()
+        .vocab_size(vocabulary)
+        .min_frequency(2)
+        .show_progress(false)
+        .special_tokens(special)
+        .initial_alphabet(ByteLevel::alphabet().into_iter().collect::<HashSet<char>>())
+        .build();
+    tokenizer.train(&mut TrainerWrapper::from(trainer), texts).map_err(fail)?;
+    Ok(tokenizer)
+}
+
+/// Writes tokenizer.json and tokenizer_config.json into `folder`.
+pub fn save(tokenizer: &Tokenizer, folder: &Path, context: usize) -> Result<(), TuningError> {
+    let text = tokenizer.to_string(true).map_err(fail)?;
+    write_atomic(&folder.join("tokenizer.json"), text.as_bytes())?;
+    let added: serde_json::Map<String, serde_json::Value> = SPECIAL
+        .iter()
+        .enumerate()
+        .map(|(id, content)| {
+            let token = json!({
+                "content": content, "lstrip": false, "normalized": false, "rstrip": false,
+                "single_word": false, "special": true
+            });
+            (id.to_string(), token)
+        })
+        .collect();
+    let config = json!({
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "added_tokens_decoder": added,
+        "additional_special_tokens": &SPECIAL[1..4],
+        "chat_template": CHAT_TEMPLATE,
+        "clean_up_tokenization_spaces": false,
+        "eos_token": SPECIAL[END as usize],
+        "model_max_length": context,
+        "pad_token": SPECIAL[PAD as usize],
+    });
+    let text = serde_json::to_string_pretty(&config).map_err(|error| fail(error.into()))?;
+    write_atomic(&folder.join("tokenizer_config.json"), text.as_bytes())
+}
+
+/// Reads tokenizer.json from `folder`.
+pub fn load(folder: &Path) -> Result<Tokenizer, TuningError> {
+    let path = folder.join("tokenizer.json");
+    Tokenizer::from_file(&path).map_err(|error| {
+        TuningError::format(
+            &path,
+            format!("is not a tokenizer: {error}"),
+            "Write it with `polylogue starter tokenizer`.",
+        )
+    })
+}
+
+/// A conversation as the chat template lays it out. All but the system message is learnt: what the
+/// user says too, since every text of the corpus teaches English.
+pub fn sequence(tokenizer: &Tokenizer, messages: &[Message]) -> Result<Sequence, TuningError> {
+    let mut sequence = Sequence::default();
+    for message in messages {
+        let (role, counted) = match message.role {
+            Role::System => (1, false),
+            Role::User => (2, true),
+            Role::Assistant => (3, true),
+        };
+        let content = tokenizer.encode_fast(message.content.trim(), false).map_err(fail)?;
+        // Who speaks next is the template's doing, not the model's.
+        sequence.extend(&[role], false);
+        sequence.extend(content.get_ids(), counted);
+        sequence.extend(&[END], counted);
+    }
+    Ok(sequence)
+}
+
+fn fail(error: tokenizers::Error) -> TuningError {
+    TuningError::Tokenizer(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trained() -> Tokenizer {
+        let texts = (0..200).map(|n| format!("I think family matters most, don't you? {n}. Yes"));
+        train(texts, 300).unwrap()
+    }
+
+    fn ids(tokenizer: &Tokenizer, text: &str) -> Vec<u32> {
+        tokenizer.encode(text, false).unwrap().get_ids().to_vec()
+    }
+
+    #[test]
+    fn numbers_below_ten_are_one_token_and_any_text_survives() {
+        let tokenizer = trained();
+        for digit in 0..10 {
+            assert_eq!(ids(&tokenizer, &digit.to_string()).len(), 1, "{digit}");
+        }
+        assert_eq!(ids(&tokenizer, "10").len(), 2);
+        for text in ["I think", " two  spaces\nand {\"json\": [1, 2]}", "ไทย é 🙂", "don't"]
+        {
+            let back = tokenizer.decode(&ids(&tokenizer, text), true).unwrap();
+            assert_eq!(back, text);
+        }
+        assert!(ids(&tokenizer, " family").len() < 4, "frequent words merge");
+    }
+
+    #[test]
+    fn special_tokens_have_fixed_ids() {
+        let tokenizer = trained();
+        for (id, text) in SPECIAL.iter().enumerate() {
+            assert_eq!(tokenizer.token_to_id(text), Some(id as u32));
+        }
+    }
+
+    #[test]
+    fn training_is_deterministic_and_files_load_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let tokenizer = trained();
+        assert_eq!(tokenizer.to_string(false).unwrap(), trained().to_string(false).unwrap());
+        save(&tokenizer, folder.path(), 1024).unwrap();
+        let loaded = load(folder.path()).unwrap();
+        assert_eq!(ids(&loaded, "I think 12"), ids(&tokenizer, "I think 12"));
+        std::fs::write(folder.path().join("tokenizer.json"), "{}").unwrap();
+        assert!(load(folder.path()).unwrap_err().to_string().contains("tokenizer.json"));
+    }
+
+    #[test]
+    fn a_sequence_is_what_the_chat_template_renders() {
+        let tokenizer = trained();
+        let messages = [
+            Message::new(Role::System, " Be kind. "),
+            Message::new(Role::User, "Yes?"),
+            Message::new(Role::Assistant, "2"),
+        ];
+        let sequence = sequence(&tokenizer, &messages).unwrap();
+        let mut environment = minijinja::Environment::new();
+        environment
+            .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        let roles = ["system", "user", "assistant"];
+        let context: Vec<_> = messages
+            .iter()
+            .zip(roles)
+            .map(|(message, role)| minijinja::context! { role, content => message.content })
+            .collect();
+        let rendered = environment
+            .render_str(CHAT_TEMPLATE, minijinja::context! { messages => context })
+            .unwrap();
+        assert_eq!(rendered, "<|system|>Be kind.<|end|><|user|>Yes?<|end|><|assistant|>2<|end|>");
+        assert_eq!(sequence.tokens, ids(&tokenizer, &rendered));
+        let answer = &sequence.counted[sequence.counted.len() - 3..];
+        assert_eq!(answer, [false, true, true], "the answer and its end count, the role does not");
+        let user = sequence.tokens.iter().position(|id| *id == 2).unwrap();
+        assert!(sequence.counted[..=user].iter().all(|counted| !counted));
+    }
+}

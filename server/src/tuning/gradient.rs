@@ -1,0 +1,145 @@
+//! Losses and gradients of micro-batches, computed side by side.
+//!
+//! Each worker is one thread with a pool of one thread of its own: element-wise operations, which
+//! candle runs on one core, then fill all cores too. Gradients are added in the order of the
+//! micro-batches, so the sum does not depend on the number of workers.
+
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use super::TuningError;
+use super::optimizer::{AdamW, Gradients};
+use super::packing::Packed;
+use crate::engine::decoder::{Decoder, LoraAdapter, PackedBatch};
+use crate::engine::ops;
+
+/// Threads that compute micro-batches.
+pub struct Workers {
+    pools: Vec<ThreadPool>,
+}
+
+impl Workers {
+    /// `count` workers; 0 takes one per core on the CPU and one on any other device.
+    pub fn new(count: usize, device: &candle_core::Device) -> Result<Self, TuningError> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let count = match (count, device.is_cpu()) {
+            (0, true) => cores,
+            (0, false) => 1,
+            (count, _) => count,
+        };
+        let build = |_| {
+            let pool = ThreadPoolBuilder::new().num_threads(1).build().map_err(|error| {
+                TuningError::Setting { name: "workers", problem: error.to_string() }
+            })?;
+            pool.install(ops::flush_denormals);
+            Ok(pool)
+        };
+        Ok(Self { pools: (0..count).map(build).collect::<Result<_, TuningError>>()? })
+    }
+
+    /// Runs `work` on every item, in parallel; results come back in the items' order.
+    fn map<T: Sync, R: Send>(&self, items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+        let next = AtomicUsize::new(0);
+        // A worker that another program holds up takes fewer items.
+        let take = || {
+            let mut done = Vec::new();
+            while let Some((index, item)) =
+                Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|i| Some((i, items.get(i)?)))
+            {
+                done.push((index, work(item)));
+            }
+            done
+        };
+        let mut results: Vec<(usize, R)> = std::thread::scope(|scope| {
+            let take = &take;
+            let start = |pool| scope.spawn(move || ThreadPool::install(pool, take));
+            let handles: Vec<_> = self.pools.iter().map(start).collect();
+            handles
+                .into_iter()
+                .flat_map(|handle| handle.join().unwrap_or_else(|panic| resume_unwind(panic)))
+                .collect()
+        });
+        results.sort_by_key(|(index, _)| *index);
+        results.into_iter().map(|(_, result)| result).collect()
+    }
+}
+
+/// Mean loss over the counted tokens of all micro-batches, and its gradients.
+#[derive(Debug, Clone)]
+pub struct Learned {
+    /// Mean negative log-likelihood per counted token, in nats.
+    pub loss: f64,
+    /// Gradients of that mean.
+    pub gradients: Gradients,
+    /// Counted tokens.
+    pub counted: usize,
+}
+
+/// A model, frozen or not, and the adapters that the segments may name.
+pub struct Learner<'a> {
+    /// The model.
+    pub decoder: &'a Decoder,
+    /// Adapters by index.
+    pub adapters: &'a [Arc<LoraAdapter>],
+}
+
+impl Learner<'_> {
+    /// Mean loss of one micro-batch over its counted tokens, a scalar tensor.
+    pub fn loss(&self, packed: &Packed) -> Result<candle_core::Tensor, TuningError> {
+        let batch = PackedBatch {
+            tokens: &packed.tokens,
+            segments: &packed.segments,
+            adapters: self.adapters,
+        };
+        let hidden = self.decoder.forward(&batch, None)?;
+        let (rows, targets) = packed.row_tensors(hidden.device())?;
+        Ok(self.decoder.loss(&hidden.index_select(&rows, 0)?, &targets)?)
+    }
+
+    /// Loss and gradients of micro-batches for the variables of `optimizer`.
+    pub fn learn(
+        &self,
+        batches: &[Packed],
+        optimizer: &AdamW,
+        workers: &Workers,
+    ) -> Result<Learned, TuningError> {
+        let counted: usize = batches.iter().map(|batch| batch.rows.len()).sum();
+        let parts = workers.map(batches, |batch| -> Result<(f64, Gradients), TuningError> {
+            let loss = self.loss(batch)?;
+            let gradients = optimizer.collect(&loss.backward()?)?;
+            Ok((f64::from(loss.to_scalar::<f32>()?), gradients))
+        });
+        let (mut total, mut sum): (f64, Gradients) = (0.0, Vec::new());
+        for (batch, part) in batches.iter().zip(parts) {
+            let (loss, gradients) = part?;
+            let share = batch.rows.len() as f64 / counted as f64;
+            total += loss * share;
+            add_scaled(&mut sum, gradients, share as f32);
+        }
+        Ok(Learned { loss: total, gradients: sum, counted })
+    }
+
+    /// Mean loss over the counted tokens of all micro-batches, without gradients.
+    pub fn evaluate(&self, batches: &[Packed], workers: &Workers) -> Result<f64, TuningError> {
+        let counted: usize = batches.iter().map(|batch| batch.rows.len()).sum();
+        let losses = workers.map(batches, |batch| -> Result<f64, TuningError> {
+            let loss = self.loss(batch)?.to_scalar::<f32>()?;
+            Ok(f64::from(loss) * batch.rows.len() as f64)
+        });
+        Ok(losses.into_iter().sum::<Result<f64, _>>()? / counted.max(1) as f64)
+    }
+}
+
+fn add_scaled(sum: &mut Gradients, gradients: Gradients, scale: f32) {
+    if sum.is_empty() {
+        *sum = gradients;
+        sum.iter_mut().flatten().for_each(|value| *value *= scale);
+        return;
+    }
+    for (sum, gradient) in sum.iter_mut().zip(gradients) {
+        sum.iter_mut().zip(gradient).for_each(|(sum, value)| *sum += value * scale);
+    }
+}
