@@ -3,14 +3,20 @@
 //! **Invariant:** no SQL and no candle; the server is reached only through [`backend`] and [`api`].
 //!
 //! - [`api`]: the wire types; [`backend`]: who carries them;
-//! - [`shell`](mod@shell): the document and the routes; [`pages`]: one module per page.
+//! - [`shell`](mod@shell): the document and the routes; [`pages`]: one module per page, with the hooks
+//!   that browser tests hold on to; [`components`]: what pages are made of; [`charts`]: SVG;
+//! - [`link`], [`color`]: plain helpers; [`browser`]: what only a browser has.
 
 pub mod api;
 pub mod backend;
 
+pub mod charts;
+pub mod components;
 pub mod pages;
 pub mod shell;
 
+pub mod browser;
+pub mod color;
 pub mod link;
 
 pub use shell::{App, shell};

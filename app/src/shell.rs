@@ -7,6 +7,7 @@ use leptos_router::components::{A, Route, Router, Routes};
 
 use crate::api::{ApiError, World};
 use crate::backend::use_backend;
+use crate::components::talk::conversation::Conversation;
 use crate::pages::{NotFound, SurveyPage, TalkPage};
 
 /// What is loaded; read once per visit and shared by all pages.
@@ -51,6 +52,7 @@ pub fn App() -> impl IntoView {
             async move { backend?.world().await }
         },
     )));
+    provide_context(Conversation::default());
     view! {
         <Title formatter=|title: String| {
             if title.is_empty() { "Polylogue".to_owned() } else { format!("{title} · Polylogue") }

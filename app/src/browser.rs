@@ -1,0 +1,73 @@
+//! What only a browser has: the address bar, the clipboard, the viewport. Nothing happens on the server.
+
+/// Replaces the query in the address bar without a navigation; an empty one removes it.
+pub fn replace_query(query: &str) {
+    #[cfg(feature = "hydrate")]
+    {
+        let window = leptos::prelude::window();
+        let (Ok(path), Ok(history)) = (window.location().pathname(), window.history()) else {
+            return;
+        };
+        let address = if query.is_empty() { path } else { format!("{path}?{query}") };
+        // A refused replacement leaves the old address, which still opens.
+        let _ = history.replace_state_with_url(&wasm_bindgen::JsValue::NULL, "", Some(&address));
+    }
+    #[cfg(not(feature = "hydrate"))]
+    let _ = query;
+}
+
+/// The address of this site with `path_and_query`.
+pub fn absolute(path_and_query: &str) -> String {
+    #[cfg(feature = "hydrate")]
+    let origin = leptos::prelude::window().location().origin().unwrap_or_default();
+    #[cfg(not(feature = "hydrate"))]
+    let origin = String::new();
+    format!("{origin}{path_and_query}")
+}
+
+/// Puts `text` on the clipboard; `false` where the browser refuses, as it does outside secure pages.
+pub async fn copy(text: String) -> bool {
+    #[cfg(feature = "hydrate")]
+    {
+        if !leptos::prelude::window().is_secure_context() {
+            return false;
+        }
+        let clipboard = leptos::prelude::window().navigator().clipboard();
+        wasm_bindgen_futures::JsFuture::from(clipboard.write_text(&text)).await.is_ok()
+    }
+    #[cfg(not(feature = "hydrate"))]
+    {
+        drop(text);
+        false
+    }
+}
+
+/// Moves the keyboard to the element with this `id`.
+pub fn focus(id: &str) {
+    #[cfg(feature = "hydrate")]
+    {
+        use wasm_bindgen::JsCast;
+        let element = leptos::prelude::document().get_element_by_id(id);
+        if let Some(element) = element.and_then(|e| e.dyn_into::<web_sys::HtmlElement>().ok()) {
+            let _ = element.focus();
+        }
+    }
+    #[cfg(not(feature = "hydrate"))]
+    let _ = id;
+}
+
+/// Brings the element with this `id` into view.
+pub fn reveal(id: &str) {
+    #[cfg(feature = "hydrate")]
+    if let Some(element) = leptos::prelude::document().get_element_by_id(id) {
+        element.scroll_into_view();
+    }
+    #[cfg(not(feature = "hydrate"))]
+    let _ = id;
+}
+
+/// As [`focus`], once the view has been redrawn.
+pub fn focus_later(id: &str) {
+    let id = id.to_owned();
+    leptos::prelude::request_animation_frame(move || focus(&id));
+}

@@ -1,0 +1,160 @@
+//! Which voices a survey run asks: cultures times kinds. Plain functions, no view.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use domain::culture::CultureCode;
+use domain::prompt::PromptStyle;
+use domain::voice::Voice;
+
+use crate::api::World;
+
+/// What voices of different cultures have in common.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// The base model, no culture named. One voice for all cultures.
+    Unaware,
+    /// The base model under the culture's persona.
+    Aware,
+    /// The culture's persona with an adapter that all cultures share.
+    Shared(String),
+    /// The culture's persona with the culture's own adapter.
+    Specific,
+    /// A voice without culture but with an adapter.
+    UnawareWith(String),
+}
+
+impl Kind {
+    /// The kind of a voice.
+    pub fn of(voice: &Voice) -> Self {
+        match (&voice.adapter, voice.culture, voice.style) {
+            (None, Some(_), PromptStyle::Aware) => Self::Aware,
+            (None, _, _) => Self::Unaware,
+            (Some(name), Some(culture), _) if *name == format!("specific-{culture}") => {
+                Self::Specific
+            }
+            (Some(name), Some(_), _) => Self::Shared(name.clone()),
+            (Some(name), None, _) => Self::UnawareWith(name.clone()),
+        }
+    }
+
+    /// What a person reads beside the box that chooses it.
+    pub fn explanation(&self) -> String {
+        match self {
+            Self::Unaware => "unaware: base model, no culture named".to_owned(),
+            Self::Aware => "aware: base model told the culture".to_owned(),
+            Self::Shared(name) => {
+                format!("{name}: told the culture, with the adapter of all cultures")
+            }
+            Self::Specific => {
+                "specific: told the culture, with the culture’s own adapter".to_owned()
+            }
+            Self::UnawareWith(name) => format!("unaware with {name}"),
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unaware => f.pad("unaware"),
+            Self::Aware => f.pad("aware"),
+            Self::Shared(name) => f.pad(name),
+            Self::Specific => f.pad("specific"),
+            Self::UnawareWith(name) => write!(f, "unaware with {name}"),
+        }
+    }
+}
+
+/// The kinds that this world can offer.
+pub fn kinds(world: &World) -> Vec<Kind> {
+    let shared = world.adapters.iter().filter(|adapter| adapter.culture.is_none());
+    let mut kinds = vec![Kind::Unaware, Kind::Aware];
+    kinds.extend(shared.map(|adapter| Kind::Shared(adapter.name.clone())));
+    if world.adapters.iter().any(|adapter| adapter.culture.is_some()) {
+        kinds.push(Kind::Specific);
+    }
+    kinds
+}
+
+/// Cultures of a first run: few, and far from each other.
+pub fn default_cultures(world: &World) -> BTreeSet<CultureCode> {
+    let known = |code: &CultureCode| world.cultures.iter().any(|culture| culture.code == *code);
+    let wanted = ["DEU", "NGA", "THA"].iter().filter_map(|code| code.parse().ok()).filter(known);
+    let chosen: BTreeSet<CultureCode> = wanted.collect();
+    if chosen.is_empty() {
+        return world.cultures.iter().take(3).map(|culture| culture.code).collect();
+    }
+    chosen
+}
+
+/// Kinds of a first run: what awareness does and what joint tuning does.
+pub fn default_kinds(world: &World) -> BTreeSet<Kind> {
+    kinds(world).into_iter().filter(|kind| *kind != Kind::Specific).take(3).collect()
+}
+
+/// The voices of a run, the unaware one first, then culture by culture. A culture without an adapter
+/// of its own has no specific voice.
+pub fn voices(
+    world: &World,
+    cultures: &BTreeSet<CultureCode>,
+    kinds: &BTreeSet<Kind>,
+) -> Vec<Voice> {
+    let mut voices = Vec::new();
+    if kinds.contains(&Kind::Unaware) {
+        voices.push(Voice::unaware());
+    }
+    let ordered = world.cultures.iter().map(|c| c.code).filter(|code| cultures.contains(code));
+    for culture in ordered {
+        voices.extend(kinds.iter().filter_map(|kind| match kind {
+            Kind::Aware => Some(Voice::aware(culture)),
+            Kind::Shared(name) => Some(Voice::adapted(culture, name)),
+            Kind::Specific => {
+                let own = world.adapters.iter().find(|a| a.culture == Some(culture))?;
+                Some(Voice::adapted(culture, &own.name))
+            }
+            Kind::Unaware | Kind::UnawareWith(_) => None,
+        }));
+    }
+    voices
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::components::talk::choice::tests::world;
+
+    fn slugs(voices: &[Voice]) -> Vec<String> {
+        voices.iter().map(Voice::slug).collect()
+    }
+
+    #[test]
+    fn a_first_run_compares_unaware_aware_and_joint() {
+        let world = world(&["USA", "THA", "NGA"], &["joint", "specific-THA"]);
+        let asked = voices(&world, &default_cultures(&world), &default_kinds(&world));
+        assert_eq!(slugs(&asked), ["unaware", "THA", "THA+joint", "NGA", "NGA+joint"]);
+    }
+
+    #[test]
+    fn a_culture_without_its_own_adapter_has_no_specific_voice() {
+        let world = world(&["THA", "NGA"], &["specific-THA"]);
+        assert_eq!(kinds(&world), [Kind::Unaware, Kind::Aware, Kind::Specific]);
+        let all = world.cultures.iter().map(|culture| culture.code).collect();
+        let asked = voices(&world, &all, &BTreeSet::from([Kind::Specific]));
+        assert_eq!(slugs(&asked), ["THA+specific-THA"]);
+    }
+
+    #[test]
+    fn kinds_come_back_from_voices() {
+        for (slug, kind) in [
+            ("unaware", "unaware"),
+            ("THA", "aware"),
+            ("THA+joint", "joint"),
+            ("THA+specific-THA", "specific"),
+            ("THA+specific-NGA", "specific-NGA"),
+            ("unaware+joint", "unaware with joint"),
+        ] {
+            assert_eq!(Kind::of(&Voice::from_slug(slug).unwrap()).to_string(), kind);
+        }
+    }
+}

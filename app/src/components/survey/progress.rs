@@ -1,0 +1,94 @@
+//! How far a run is, and the button that ends it.
+
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+
+use super::follow::Followed;
+use crate::api::{ApiError, JobState, SurveyRunInfo};
+use crate::backend::use_live;
+use crate::components::ErrorNote;
+
+/// Progress of the run that the page shows.
+#[component]
+pub fn RunProgress(
+    /// The run.
+    followed: Followed,
+) -> impl IntoView {
+    let refusal = RwSignal::new(None::<ApiError>);
+    let live = StoredValue::new(use_live());
+    let cancel = move |_| {
+        let info = followed.info.get_untracked();
+        let (Some(info), Some(live)) = (info, live.get_value()) else { return };
+        spawn_local(async move {
+            match live.cancel_survey_run(info.id).await {
+                Ok(info) => followed.info.set(Some(info)),
+                Err(error) => refusal.set(Some(error)),
+            }
+        });
+    };
+    let state = Memo::new(move |_| followed.info.with(|i| i.as_ref().map(|info| info.state)));
+    let running = move || state.get() == Some(JobState::Running);
+    let count = move |of: fn(&SurveyRunInfo) -> usize| {
+        followed.info.with(|info| info.as_ref().map_or(0, of).to_string())
+    };
+    view! {
+        <div class="progress" data-testid="survey-progress" data-state=move || state_name(state.get())>
+            <Show when=running>
+                <progress max=move || count(|info| info.total) value=move || count(|info| info.answered)
+                    aria-label="Answers"></progress>
+                <button type="button" class="outlined" data-testid="survey-cancel" on:click=cancel>
+                    "Cancel"
+                </button>
+            </Show>
+            <p class="meta" role="status">{move || followed.info.with(|i| i.as_ref().map(sentence))}</p>
+            {move || followed.info.with(|info| info.as_ref()?.error.clone())
+                .map(|error| view! { <ErrorNote error/> })}
+            {move || refusal.get().map(|error| view! { <ErrorNote error/> })}
+        </div>
+    }
+}
+
+/// A word for the state, for styles and tests.
+pub fn state_name(state: Option<JobState>) -> &'static str {
+    match state {
+        None => "loading",
+        Some(JobState::Running) => "running",
+        Some(JobState::Done) => "done",
+        Some(JobState::Cancelled) => "cancelled",
+        Some(JobState::Failed) => "failed",
+    }
+}
+
+/// The state in words.
+fn sentence(info: &SurveyRunInfo) -> String {
+    let counted = format!("{} of {} answers", info.answered, info.total);
+    match info.state {
+        JobState::Running => match info.remaining_seconds {
+            Some(seconds) => format!("{counted}, about {} left", duration(seconds)),
+            None => counted,
+        },
+        JobState::Done => format!("All {} answers are in.", info.total),
+        JobState::Cancelled => format!("Cancelled: {counted} are kept and shown."),
+        JobState::Failed => format!("Failed after {counted}; these are kept and shown."),
+    }
+}
+
+fn duration(seconds: f64) -> String {
+    match seconds {
+        s if s < 1.0 => "a second".to_owned(),
+        s if s < 90.0 => format!("{s:.0} s"),
+        s => format!("{:.0} min", s / 60.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::duration;
+
+    #[test]
+    fn durations_are_rounded_for_people() {
+        for (seconds, expect) in [(0.2, "a second"), (12.4, "12 s"), (150.0, "2 min")] {
+            assert_eq!(duration(seconds), expect);
+        }
+    }
+}

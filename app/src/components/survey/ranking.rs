@@ -1,0 +1,169 @@
+//! Who is closest to people: means over cultures beside the baselines, then every voice.
+
+use std::collections::BTreeMap;
+
+use domain::culture::CultureCode;
+use domain::score::{Baseline, Interval};
+use leptos::prelude::*;
+
+use super::results::View;
+use super::scores::{self, Entry};
+use crate::charts::{Figure, IntervalPlot, IntervalRow, NumberTable, Tick};
+
+type Baselines = BTreeMap<CultureCode, Vec<(Baseline, f64)>>;
+
+/// Two charts: means and voices.
+#[component]
+pub fn Ranking(
+    /// What is shown.
+    view: View,
+) -> impl IntoView {
+    let entries = Memo::new(move |_| {
+        view.survey.with_value(|survey| {
+            view.run.with_value(|run| {
+                view.topics.with(|topics| scores::ranking(survey, run, view.metric.get(), topics))
+            })
+        })
+    });
+    let baselines = Memo::new(move |_| {
+        view.survey.with_value(|survey| {
+            view.run.with_value(|run| {
+                view.topics.with(|topics| scores::baselines(survey, run, view.metric.get(), topics))
+            })
+        })
+    });
+    view! {
+        <Means view entries baselines/>
+        <Voices view entries baselines/>
+    }
+}
+
+#[component]
+fn Means(view: View, entries: Memo<Vec<Entry>>, baselines: Memo<Baselines>) -> impl IntoView {
+    let rows = Memo::new(move |_| {
+        let kinds =
+            entries.with(|entries| scores::means(entries)).into_iter().map(|(kind, mean, n)| {
+                plain_row(kind.to_string(), mean, format!("{:.1} · {n} cultures", mean * 100.0))
+            });
+        let base = baselines.with(scores::baseline_means).into_iter().map(|(baseline, mean)| {
+            plain_row(baseline.title(), mean, format!("{:.1} · baseline", mean * 100.0))
+        });
+        let mut rows: Vec<IntervalRow> = kinds.chain(base).collect();
+        rows.sort_by(|a, b| b.value.total_cmp(&a.value));
+        rows
+    });
+    let table = Memo::new(move |_| NumberTable {
+        columns: ["voices", "mean"].map(str::to_owned).to_vec(),
+        rows: rows.with(|rows| {
+            rows.iter().map(|r| vec![r.label.clone(), format!("{:.2}", r.value * 100.0)]).collect()
+        }),
+    });
+    let title = move || format!("Mean over cultures: {}", view.metric.get().title());
+    view! {
+        <Figure id="means" title=Signal::derive(title) simulated=view.simulated() table
+            description="Plain mean over the cultures of this run, × 100, beside what answering \
+                without any knowledge of people reaches.">
+            <IntervalPlot rows testid="mean-row"/>
+        </Figure>
+    }
+}
+
+fn plain_row(label: String, value: f64, text: String) -> IntervalRow {
+    IntervalRow {
+        key: label.clone(),
+        label,
+        culture: None,
+        value,
+        interval: None,
+        ticks: Vec::new(),
+        text,
+    }
+}
+
+#[component]
+fn Voices(view: View, entries: Memo<Vec<Entry>>, baselines: Memo<Baselines>) -> impl IntoView {
+    let rows = Memo::new(move |_| {
+        entries.with(|entries| {
+            baselines.with(|baselines| {
+                entries.iter().map(|e| voice_row(e, baselines)).collect::<Vec<_>>()
+            })
+        })
+    });
+    let table = Memo::new(move |_| entries.with(|entries| voice_table(entries)));
+    let title = move || format!("Every voice against its people: {}", view.metric.get().title());
+    let legend = scores::all_baselines().into_iter().enumerate().map(|(style, baseline)| {
+        let class = format!("tick tick-{style}");
+        view! {
+            <li>
+                <svg width="12" height="20" aria-hidden="true">
+                    <line class=class x1="6" x2="6" y1="2" y2="18"/>
+                </svg>
+                {baseline.title()}
+            </li>
+        }
+    });
+    view! {
+        <Figure id="ranking" title=Signal::derive(title) simulated=view.simulated() table
+            description="Best first, × 100. Lines: 95 % bootstrap interval over questions. The \
+                gain is against the unaware voice on the same questions, with its paired interval.">
+            <ul class="legend" aria-label="Baselines">{legend.collect_view()}</ul>
+            <IntervalPlot rows testid="ranking-row"/>
+        </Figure>
+    }
+}
+
+fn voice_row(entry: &Entry, baselines: &Baselines) -> IntervalRow {
+    let order = scores::all_baselines();
+    let ticks = baselines.get(&entry.culture).into_iter().flatten().map(|(baseline, value)| Tick {
+        label: baseline.title(),
+        value: *value,
+        style: order.iter().position(|b| b == baseline).unwrap_or_default(),
+    });
+    IntervalRow {
+        key: format!("{}:{}", entry.culture, entry.voice.slug()),
+        label: format!("{} · {}", entry.culture, entry.kind),
+        culture: Some(entry.culture),
+        value: entry.evaluation.score,
+        interval: entry.evaluation.interval,
+        ticks: ticks.collect(),
+        text: in_words(entry),
+    }
+}
+
+fn in_words(entry: &Entry) -> String {
+    let mut text = format!("{:.1}", entry.evaluation.score * 100.0);
+    if let Some(interval) = entry.evaluation.interval {
+        text.push_str(&format!(" ({})", range(interval, false)));
+    }
+    if let Some((gain, interval)) = entry.gain {
+        text.push_str(&format!(" · gain {:+.1} ({})", gain * 100.0, range(interval, true)));
+    }
+    text
+}
+
+fn range(interval: Interval, signed: bool) -> String {
+    let (low, high) = (interval.low * 100.0, interval.high * 100.0);
+    if signed { format!("{low:+.1} to {high:+.1}") } else { format!("{low:.1} to {high:.1}") }
+}
+
+fn voice_table(entries: &[Entry]) -> NumberTable {
+    let columns = ["voice", "score", "low", "high", "questions", "gain", "gain low", "gain high"];
+    let number = |value: Option<f64>| value.map_or(String::new(), |v| format!("{:.2}", v * 100.0));
+    let row = |entry: &Entry| {
+        let interval = entry.evaluation.interval;
+        vec![
+            format!("{} · {}", entry.culture, entry.kind),
+            number(Some(entry.evaluation.score)),
+            number(interval.map(|i| i.low)),
+            number(interval.map(|i| i.high)),
+            entry.evaluation.questions.to_string(),
+            number(entry.gain.map(|(gain, _)| gain)),
+            number(entry.gain.map(|(_, i)| i.low)),
+            number(entry.gain.map(|(_, i)| i.high)),
+        ]
+    };
+    NumberTable {
+        columns: columns.map(str::to_owned).to_vec(),
+        rows: entries.iter().map(row).collect(),
+    }
+}

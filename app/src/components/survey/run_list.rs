@@ -1,0 +1,77 @@
+//! Earlier runs, each a link that opens it.
+
+use leptos::prelude::*;
+
+use super::progress::state_name;
+use crate::api::{ApiError, SurveyRunInfo};
+use crate::components::ErrorNote;
+use crate::link;
+
+/// The runs in the store, newest first.
+#[component]
+pub fn RunList(
+    /// The runs.
+    runs: Resource<Result<Vec<SurveyRunInfo>, ApiError>>,
+    /// The run that is shown.
+    shown: Memo<Option<String>>,
+) -> impl IntoView {
+    view! {
+        <section class="runs" aria-labelledby="runs">
+            <h2 id="runs">"Earlier runs"</h2>
+            <Transition fallback=|| view! { <p class="meta">"Loading"</p> }>
+                {move || Suspend::new(async move {
+                    match runs.await {
+                        Ok(runs) if runs.is_empty() => {
+                            view! { <p class="meta">"None yet."</p> }.into_any()
+                        }
+                        Ok(runs) => view! {
+                            <ul data-testid="runs">
+                                {runs.into_iter().map(|run| entry(run, shown)).collect_view()}
+                            </ul>
+                        }.into_any(),
+                        Err(error) => view! { <ErrorNote error/> }.into_any(),
+                    }
+                })}
+            </Transition>
+        </section>
+    }
+}
+
+fn entry(run: SurveyRunInfo, shown: Memo<Option<String>>) -> impl IntoView {
+    let address = format!("/survey?run={}", link::escape(&run.id));
+    let id = run.id.clone();
+    let here = move || shown.with(|shown| shown.as_ref() == Some(&id)).then_some("true");
+    let line = format!(
+        "{} · {} voices · {} of {} answers · {}",
+        run.survey,
+        run.voices.len(),
+        run.answered,
+        run.total,
+        state_name(Some(run.state)),
+    );
+    view! {
+        <li data-testid="run" data-run=run.id>
+            <a href=address aria-current=here>{minutes(&run.created)}</a>
+            <span class="meta">{line}</span>
+        </li>
+    }
+}
+
+/// `2026-11-20T19:40:11Z` as `2026-11-20 19:40 UTC`; anything else as it is.
+fn minutes(created: &str) -> String {
+    match (created.get(..10), created.get(10..11), created.get(11..16)) {
+        (Some(day), Some("T"), Some(time)) => format!("{day} {time} UTC"),
+        _ => created.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::minutes;
+
+    #[test]
+    fn times_are_cut_to_minutes() {
+        assert_eq!(minutes("2026-11-20T19:40:11.5Z"), "2026-11-20 19:40 UTC");
+        assert_eq!(minutes("yesterday"), "yesterday");
+    }
+}

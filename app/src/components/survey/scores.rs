@@ -1,0 +1,284 @@
+//! From raw answers to what the charts show. Arithmetic is in [`domain::score`]; here rows are only
+//! put together and ordered. Plain functions, no view.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::culture::CultureCode;
+use domain::question::{Question, QuestionId, TopicId};
+use domain::score::{
+    Baseline, Evaluation, Interval, Metric, Part, Parts, baseline_score, evaluate_by_topic,
+    interval, paired_interval, parts,
+};
+use domain::survey::Survey;
+use domain::voice::Voice;
+
+use super::plan::Kind;
+use crate::api::SurveyRun;
+
+/// One voice against one culture's people.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// Whose people.
+    pub culture: CultureCode,
+    /// Who answered.
+    pub voice: Voice,
+    /// What kind of voice that is.
+    pub kind: Kind,
+    /// How close.
+    pub evaluation: Evaluation,
+    /// Score minus the unaware voice's, over the questions that both answered, with its interval.
+    pub gain: Option<(f64, Interval)>,
+}
+
+/// The cultures that a run is about: those of its voices, else all of the survey.
+pub fn cultures(survey: &Survey, voices: &[Voice]) -> Vec<CultureCode> {
+    let named: BTreeSet<CultureCode> = voices.iter().filter_map(|voice| voice.culture).collect();
+    let all = survey.cultures.iter().map(|culture| culture.code);
+    all.filter(|code| named.is_empty() || named.contains(code)).collect()
+}
+
+/// Every voice against its culture, a voice without culture against all; best first. An empty set of
+/// `topics` means all.
+pub fn ranking(
+    survey: &Survey,
+    run: &SurveyRun,
+    metric: Metric,
+    topics: &BTreeSet<TopicId>,
+) -> Vec<Entry> {
+    let all = cultures(survey, &run.info.voices);
+    let mut entries = Vec::new();
+    for culture in all {
+        let of_culture = |voice: &&(usize, &Voice)| voice.1.culture.is_none_or(|c| c == culture);
+        let voices: Vec<_> = run.info.voices.iter().enumerate().collect();
+        let scored: Vec<(&Voice, Parts)> = voices
+            .iter()
+            .filter(of_culture)
+            .filter_map(|(index, voice)| {
+                let answers = run.answers.get(*index)?;
+                Some((*voice, parts(survey, culture, answers, metric, topics)))
+            })
+            .collect();
+        let unaware = scored.iter().find(|(voice, _)| Kind::of(voice) == Kind::Unaware);
+        entries.extend(scored.iter().filter_map(|(voice, parts)| {
+            let gain = unaware.filter(|base| base.0 != *voice);
+            Some(Entry {
+                culture,
+                voice: (*voice).clone(),
+                kind: Kind::of(voice),
+                evaluation: evaluation(metric, parts)?,
+                gain: gain.and_then(|(_, base)| paired_gain(metric, parts, base)),
+            })
+        }));
+    }
+    entries.sort_by(|a, b| b.evaluation.score.total_cmp(&a.evaluation.score));
+    entries
+}
+
+fn evaluation(metric: Metric, parts: &Parts) -> Option<Evaluation> {
+    let list: Vec<Part> = parts.values().copied().collect();
+    let (score, interval) = (metric.score(&list)?, interval(metric, &list));
+    Some(Evaluation { score, interval, questions: list.len() })
+}
+
+fn paired_gain(metric: Metric, parts: &Parts, base: &Parts) -> Option<(f64, Interval)> {
+    let (first, second): (Vec<Part>, Vec<Part>) =
+        parts.iter().filter_map(|(id, part)| Some((*part, *base.get(id)?))).unzip();
+    let gain = metric.score(&first)? - metric.score(&second)?;
+    Some((gain, paired_interval(metric, &first, &second)?))
+}
+
+/// The plain mean over cultures per kind, in the order of kinds, with the number of cultures.
+pub fn means(entries: &[Entry]) -> Vec<(Kind, f64, usize)> {
+    let mut sums: BTreeMap<&Kind, (f64, usize)> = BTreeMap::new();
+    for entry in entries {
+        let sum = sums.entry(&entry.kind).or_default();
+        *sum = (sum.0 + entry.evaluation.score, sum.1 + 1);
+    }
+    sums.into_iter().map(|(kind, (sum, n))| (kind.clone(), sum / n as f64, n)).collect()
+}
+
+/// The three baselines of the method.
+pub fn all_baselines() -> Vec<Baseline> {
+    let usa = "USA".parse().ok().map(Baseline::Like);
+    [Baseline::Random, Baseline::Middle].into_iter().chain(usa).collect()
+}
+
+/// What each culture's baselines reach over the questions of `topics` that `run` asked.
+pub fn baselines(
+    survey: &Survey,
+    run: &SurveyRun,
+    metric: Metric,
+    topics: &BTreeSet<TopicId>,
+) -> BTreeMap<CultureCode, Vec<(Baseline, f64)>> {
+    let asked: BTreeSet<&QuestionId> = run.answers.iter().flatten().map(|a| &a.question).collect();
+    let chosen =
+        |q: &&Question| asked.contains(&q.id) && (topics.is_empty() || topics.contains(&q.topic));
+    let questions: Vec<&Question> = survey.questions.iter().filter(chosen).collect();
+    let of_culture = |culture| {
+        all_baselines()
+            .into_iter()
+            .filter_map(|b| Some((b, baseline_score(b, metric, survey, culture, &questions)?)))
+            .collect()
+    };
+    let cultures = cultures(survey, &run.info.voices);
+    cultures.into_iter().map(|culture| (culture, of_culture(culture))).collect()
+}
+
+/// The mean of each baseline over the cultures that have it.
+pub fn baseline_means(
+    baselines: &BTreeMap<CultureCode, Vec<(Baseline, f64)>>,
+) -> Vec<(Baseline, f64)> {
+    let mean = |wanted: Baseline| {
+        let all = baselines.values().flatten();
+        let scores: Vec<f64> = all.filter(|(b, _)| *b == wanted).map(|(_, score)| *score).collect();
+        (!scores.is_empty()).then(|| (wanted, scores.iter().sum::<f64>() / scores.len() as f64))
+    };
+    all_baselines().into_iter().filter_map(mean).collect()
+}
+
+/// Culture by topic: the score of the voice of `kind`, where there is one.
+pub fn by_topic(
+    survey: &Survey,
+    run: &SurveyRun,
+    metric: Metric,
+    kind: &Kind,
+) -> Vec<(CultureCode, BTreeMap<TopicId, f64>)> {
+    let row = |culture| {
+        let fits = |voice: &Voice| {
+            Kind::of(voice) == *kind && voice.culture.is_none_or(|code| code == culture)
+        };
+        let index = run.info.voices.iter().position(fits)?;
+        let answers = run.answers.get(index)?;
+        Some((culture, evaluate_by_topic(survey, culture, answers, metric)))
+    };
+    cultures(survey, &run.info.voices).into_iter().filter_map(row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{JobState, SurveyRunInfo};
+    use domain::answer::SurveyAnswer;
+    use domain::culture::Culture;
+    use domain::question::{Scale, Topic};
+    use domain::survey::{Distribution, Provenance};
+
+    fn code(text: &str) -> CultureCode {
+        text.parse().unwrap()
+    }
+
+    /// Four questions of four options; people of USA choose the first, of THA the last.
+    fn survey() -> Survey {
+        let question = |n: usize| Question {
+            id: QuestionId(format!("S{n}")),
+            topic: TopicId(format!("t{}", n % 2)),
+            text: "?".to_owned(),
+            options: ["a", "b", "c", "d"].map(str::to_owned).to_vec(),
+            first_number: 1,
+            scale: Scale::Ordered,
+            held_out: true,
+        };
+        let questions: Vec<Question> = (0..4).map(question).collect();
+        let people = |mode: u32| {
+            let mut shares = vec![0.1; 4];
+            shares[mode as usize - 1] = 0.7;
+            questions
+                .iter()
+                .map(|q| (q.id.clone(), Distribution { shares: shares.clone(), mode }))
+                .collect()
+        };
+        let culture = |text: &str| Culture {
+            code: code(text),
+            name: text.to_owned(),
+            demonym: text.to_owned(),
+        };
+        let topic = |id: &str| Topic { id: id.into(), name: id.to_owned() };
+        Survey {
+            id: "s".to_owned(),
+            title: "S".to_owned(),
+            provenance: Provenance::Simulated("test".to_owned()),
+            cultures: vec![culture("USA"), culture("THA")],
+            topics: vec![topic("t0"), topic("t1")],
+            reference: [(code("USA"), people(1)), (code("THA"), people(4))].into(),
+            questions,
+        }
+    }
+
+    /// The voices answer with the option given, sure of it.
+    fn run(survey: &Survey, voices: &[(&str, usize)]) -> SurveyRun {
+        let answer = |option: usize, q: &Question| {
+            let mut probabilities = vec![0.0; 4];
+            probabilities[option] = 1.0;
+            SurveyAnswer { question: q.id.clone(), probabilities }
+        };
+        SurveyRun {
+            info: SurveyRunInfo {
+                id: "r".to_owned(),
+                survey: "s".to_owned(),
+                voices: voices.iter().map(|(slug, _)| Voice::from_slug(slug).unwrap()).collect(),
+                state: JobState::Done,
+                answered: 0,
+                total: 0,
+                remaining_seconds: None,
+                error: None,
+                created: String::new(),
+            },
+            answers: voices
+                .iter()
+                .map(|(_, option)| survey.questions.iter().map(|q| answer(*option, q)).collect())
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn the_best_comes_first_and_unaware_meets_every_culture() {
+        let survey = survey();
+        let run = run(&survey, &[("unaware", 0), ("THA", 2), ("THA+joint", 3), ("USA", 1)]);
+        let ranked = ranking(&survey, &run, Metric::Alignment, &BTreeSet::new());
+        let rows: Vec<_> = ranked
+            .iter()
+            .map(|e| format!("{} {} {:.2}", e.culture, e.kind, e.evaluation.score))
+            .collect();
+        assert_eq!(
+            rows,
+            [
+                "USA unaware 1.00",
+                "THA joint 1.00",
+                "USA aware 0.67",
+                "THA aware 0.67",
+                "THA unaware 0.00"
+            ]
+        );
+        let (gain, interval) = ranked[3].gain.unwrap();
+        assert!((gain - 2.0 / 3.0).abs() < 1e-9 && interval.excludes_zero());
+        assert_eq!(ranked[0].gain, None);
+        let means = means(&ranked);
+        assert_eq!(means[0], (Kind::Unaware, 0.5, 2));
+        assert_eq!(means[2], (Kind::Shared("joint".to_owned()), 1.0, 1));
+    }
+
+    #[test]
+    fn topics_choose_the_questions() {
+        let survey = survey();
+        let run = run(&survey, &[("THA", 3)]);
+        let topics = BTreeSet::from([TopicId::from("t1")]);
+        let ranked = ranking(&survey, &run, Metric::EarthMover, &topics);
+        assert_eq!(ranked[0].evaluation.questions, 2);
+        let heat = by_topic(&survey, &run, Metric::ExactMode, &Kind::Aware);
+        assert_eq!(heat.len(), 1);
+        assert_eq!(heat[0].1[&TopicId::from("t0")], 1.0);
+        assert!(by_topic(&survey, &run, Metric::ExactMode, &Kind::Unaware).is_empty());
+    }
+
+    #[test]
+    fn baselines_leave_a_culture_out_of_its_own_likeness() {
+        let survey = survey();
+        let run = run(&survey, &[("unaware", 0)]);
+        let found = baselines(&survey, &run, Metric::Alignment, &BTreeSet::new());
+        assert_eq!(found[&code("USA")].len(), 2);
+        assert_eq!(found[&code("THA")].len(), 3);
+        let means = baseline_means(&found);
+        assert_eq!(means[1], (Baseline::Middle, 0.5));
+        assert_eq!(means[2], (Baseline::Like(code("USA")), 0.0));
+    }
+}
