@@ -7,6 +7,9 @@
 //!   that browser tests hold on to; [`components`]: what pages are made of; [`charts`]: SVG;
 //! - [`link`], [`color`]: plain helpers; [`browser`]: what only a browser has.
 
+// Views are types nested as deep as the page.
+#![recursion_limit = "256"]
+
 pub mod api;
 pub mod backend;
 

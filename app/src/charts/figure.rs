@@ -69,6 +69,7 @@ pub fn Figure(
             </details>
         </figure>
     }
+    .into_any()
 }
 
 #[component]
@@ -81,6 +82,7 @@ fn TableView(table: Signal<NumberTable>) -> impl IntoView {
         </div>
         <a download="polylogue.csv" href=address>"Save as CSV"</a>
     }
+    .into_any()
 }
 
 fn table_view(table: &NumberTable) -> impl IntoView + use<> {

@@ -67,6 +67,7 @@ pub fn HeatMap(
             {move || rows.with(|rows| columns.with(|columns| reading(rows, columns, active.get())))}
         </p>
     }
+    .into_any()
 }
 
 /// The cell that a key leads to.

@@ -62,6 +62,7 @@ pub fn IntervalPlot(
             </span>
         </p>
     }
+    .into_any()
 }
 
 /// Ends of the common scale: multiples of 10 % around everything drawn.

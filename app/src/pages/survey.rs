@@ -45,6 +45,7 @@ pub fn SurveyPage() -> impl IntoView {
             </Suspense>
         </div>
     }
+    .into_any()
 }
 
 /// The page once it is known what can be asked of whom.
@@ -83,6 +84,7 @@ fn Survey(world: World) -> impl IntoView {
         </div>
         <Show when=move || shown.with(Option::is_some)><ShownRun followed/></Show>
     }
+    .into_any()
 }
 
 /// The run that the address names.
@@ -100,4 +102,5 @@ fn ShownRun(followed: Followed) -> impl IntoView {
             {move || followed.data.get().map(|(survey, run)| view! { <Results survey run/> })}
         </section>
     }
+    .into_any()
 }

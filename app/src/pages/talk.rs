@@ -38,6 +38,7 @@ pub fn TalkPage() -> impl IntoView {
             </Suspense>
         </div>
     }
+    .into_any()
 }
 
 /// The page once it is known who can speak.
@@ -69,6 +70,7 @@ fn Talk(world: World) -> impl IntoView {
         <Announcer/>
         <Composer/>
     }
+    .into_any()
 }
 
 /// Keeps the address bar at the link of what is shown, from the first change on.

@@ -42,6 +42,7 @@ pub fn Filters(
             <Topics view/>
         </div>
     }
+    .into_any()
 }
 
 #[component]
@@ -76,4 +77,5 @@ fn Topics(view: View) -> impl IntoView {
             <div class="topic-list">{boxes.collect_view()}</div>
         </fieldset>
     }
+    .into_any()
 }

@@ -71,6 +71,7 @@ pub fn TopicMap(
             <HeatMap label=Signal::derive(title) columns rows on_pick=pick/>
         </Figure>
     }
+    .into_any()
 }
 
 fn heat_rows(view: View, kind: Option<Kind>, topics: &[Topic]) -> Vec<HeatRow> {

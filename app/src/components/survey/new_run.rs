@@ -71,6 +71,7 @@ pub fn NewRun(
             </p>
         </form>
     }
+    .into_any()
 }
 
 #[component]

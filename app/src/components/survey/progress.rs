@@ -46,6 +46,7 @@ pub fn RunProgress(
             {move || refusal.get().map(|error| view! { <ErrorNote error/> })}
         </div>
     }
+    .into_any()
 }
 
 /// A word for the state, for styles and tests.

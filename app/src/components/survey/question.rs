@@ -43,6 +43,7 @@ pub fn QuestionBars(
             <Bars options series/>
         </Figure>
     }
+    .into_any()
 }
 
 fn labels(question: &Question) -> Vec<String> {

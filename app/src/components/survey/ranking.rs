@@ -66,6 +66,7 @@ fn Means(view: View, entries: Memo<Vec<Entry>>, baselines: Memo<Baselines>) -> i
             <IntervalPlot rows testid="mean-row"/>
         </Figure>
     }
+    .into_any()
 }
 
 fn plain_row(label: String, value: f64, text: String) -> IntervalRow {
@@ -110,6 +111,7 @@ fn Voices(view: View, entries: Memo<Vec<Entry>>, baselines: Memo<Baselines>) -> 
             <IntervalPlot rows testid="ranking-row"/>
         </Figure>
     }
+    .into_any()
 }
 
 fn voice_row(entry: &Entry, baselines: &Baselines) -> IntervalRow {

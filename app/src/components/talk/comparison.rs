@@ -69,6 +69,7 @@ pub fn ComparisonPanel() -> impl IntoView {
             </section>
         </Show>
     }
+    .into_any()
 }
 
 /// The comparison of the newest replies, at most once per animation frame.

@@ -32,6 +32,7 @@ pub fn Composer() -> impl IntoView {
             <Settings/>
         </form>
     }
+    .into_any()
 }
 
 /// Enter sends; with Shift it begins a new line.
@@ -91,6 +92,7 @@ fn Settings() -> impl IntoView {
             </Show>
         </div>
     }
+    .into_any()
 }
 
 /// Copies the address that asks the same of the same voices.

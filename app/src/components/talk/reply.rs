@@ -34,6 +34,7 @@ pub fn ReplyCard(
             }}
         </article>
     }
+    .into_any()
 }
 
 /// What was said, and the controls below.
@@ -65,6 +66,7 @@ fn Spoken(reply: Reply, asked: StoredValue<(Turn, Seat)>, newest: Memo<bool>) ->
             <ReplyActions asked newest state=state.clone()/>
         </Show>
     }
+    .into_any()
 }
 
 /// A word for the phase, for styles and tests.

@@ -46,6 +46,7 @@ pub fn VoiceBar(
             }}
         </section>
     }
+    .into_any()
 }
 
 /// One voice: open its editor, or take it away.
@@ -112,6 +113,7 @@ fn Editor(seat: Seat, world: StoredValue<World>, editing: RwSignal<Option<u64>>)
             <button type="button" class="quiet" on:click=move |_| editing.set(None)>"Done"</button>
         </fieldset>
     }
+    .into_any()
 }
 
 fn culture_options(world: StoredValue<World>, voice: &Voice) -> Vec<impl IntoView + use<>> {
