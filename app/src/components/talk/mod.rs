@@ -1,10 +1,13 @@
 //! The parts of the Talk page.
 //!
-//! - [`conversation`]: what is said, by whom, and how it arrives; [`choice`]: which voices there are;
+//! - [`record`]: what is said; [`conversation`]: how it comes to be said; [`arrival`]: how replies come;
+//! - [`choice`]: which voices there are;
 //! - [`VoiceBar`], [`Composer`], [`TurnView`], [`ComparisonPanel`]: what is seen of it.
 
+pub mod arrival;
 pub mod choice;
 pub mod conversation;
+pub mod record;
 
 mod comparison;
 mod composer;

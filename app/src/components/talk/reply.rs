@@ -5,7 +5,8 @@ use std::time::Duration;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
-use super::conversation::{Conversation, Phase, Reply, Seat, Turn, describe};
+use super::conversation::Conversation;
+use super::record::{Phase, Reply, ReplyState, Seat, Turn, describe};
 use crate::browser;
 use crate::components::{ErrorNote, Glyph, Icon, VoiceTag};
 
@@ -94,7 +95,7 @@ fn outcome(phase: &Phase) -> Option<AnyView> {
 fn ReplyActions(
     asked: StoredValue<(Turn, Seat)>,
     newest: Memo<bool>,
-    state: ArcRwSignal<super::conversation::ReplyState>,
+    state: ArcRwSignal<ReplyState>,
 ) -> impl IntoView {
     let conversation = expect_context::<Conversation>();
     let label = asked.with_value(|(_, seat)| seat.voice.label());

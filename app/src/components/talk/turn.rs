@@ -2,7 +2,8 @@
 
 use leptos::prelude::*;
 
-use super::conversation::{Conversation, Turn};
+use super::conversation::Conversation;
+use super::record::Turn;
 use super::reply::ReplyCard;
 
 /// A message and a card per present voice.

@@ -4,7 +4,8 @@ use domain::voice::Voice;
 use leptos::prelude::*;
 
 use super::choice::{adapter_choices, next_voice, with_culture};
-use super::conversation::{Conversation, Seat};
+use super::conversation::Conversation;
+use super::record::Seat;
 use crate::api::World;
 use crate::browser;
 use crate::components::{Glyph, Icon, VoiceTag};
@@ -23,7 +24,7 @@ pub fn VoiceBar(
         let seats = conversation.seats.get_untracked();
         let present: Vec<Voice> = seats.into_iter().map(|seat| seat.voice).collect();
         let voice = world.with_value(|world| next_voice(world, &present));
-        editing.set(Some(conversation.add(voice)));
+        editing.set(Some(conversation.join(voice)));
     };
     view! {
         <section class="voices" aria-label="Voices">

@@ -1,0 +1,145 @@
+//! A conversation against a live connection that plays what a test wrote down.
+
+use std::sync::Mutex;
+
+use super::*;
+use crate::api::{AdapterInfo, ChatEvent, Finish, ReplyInfo, SurveyRunInfo, SurveyRunRequest};
+use crate::backend::{Answer, Events, SharedLive};
+use crate::components::talk::choice::tests::world;
+use crate::components::talk::record::describe;
+
+type Script =
+    Box<dyn Fn(&ChatRequest) -> Result<Vec<Result<ChatEvent, ApiError>>, ApiError> + Send + Sync>;
+
+/// A live connection that plays what a test wrote down and keeps the requests.
+struct Played(Script, Mutex<Vec<ChatRequest>>);
+
+impl Live for Played {
+    fn chat(&self, request: ChatRequest) -> Answer<Events<ChatEvent>> {
+        let events = (self.0)(&request);
+        self.1.lock().unwrap().push(request);
+        Box::pin(async move { Ok(Box::pin(futures::stream::iter(events?)) as Events<ChatEvent>) })
+    }
+    fn start_survey_run(&self, _: SurveyRunRequest) -> Answer<SurveyRunInfo> {
+        unreachable!()
+    }
+    fn cancel_survey_run(&self, _: String) -> Answer<SurveyRunInfo> {
+        unreachable!()
+    }
+    fn survey_run_events(&self, _: String) -> Answer<Events<SurveyRunInfo>> {
+        unreachable!()
+    }
+}
+
+fn info(seed: u64) -> ReplyInfo {
+    ReplyInfo {
+        model: "M".to_owned(),
+        model_hash: "aa".to_owned(),
+        adapter: None,
+        seed,
+        tokens: 2,
+        tokens_per_second: 40.4,
+        finish: Finish::Stop,
+    }
+}
+
+fn refused() -> ApiError {
+    ApiError { code: "no".to_owned(), message: "no".to_owned(), hint: None }
+}
+
+fn with_script(script: Script, test: impl FnOnce(Conversation, Arc<Played>)) {
+    let played = Arc::new(Played(script, Mutex::default()));
+    Owner::new().with(|| {
+        provide_context(SharedLive(played.clone()));
+        let conversation = Conversation::default();
+        conversation.open(&DeepLink::default(), &world(&["THA"], &["joint"]));
+        test(conversation, played);
+    });
+}
+
+fn echo(request: &ChatRequest) -> Vec<Result<ChatEvent, ApiError>> {
+    let seed = request.sampling.seed;
+    (0..request.rows.len())
+        .flat_map(|row| {
+            let text = format!("said {row} {seed}");
+            [ChatEvent::Text { row, text }, ChatEvent::Done { row, reply: info(seed) }]
+        })
+        .map(Ok)
+        .collect()
+}
+
+#[test]
+fn a_second_message_carries_each_voice_its_own_past() {
+    with_script(Box::new(|request| Ok(echo(request))), |conversation, played| {
+        conversation.draft.set("  one ".to_owned());
+        futures::executor::block_on(conversation.send());
+        assert!(futures::executor::block_on(conversation.ask("two".to_owned())));
+        let requests = played.1.lock().unwrap();
+        let said: Vec<_> =
+            requests[1].rows[2].messages.iter().map(|m| m.content.as_str()).collect();
+        assert_eq!(said, ["one", "said 2 7", "two"]);
+        assert_eq!(conversation.link().messages, ["one", "two"]);
+        assert_eq!(conversation.streams.get_untracked(), 0);
+    });
+}
+
+#[test]
+fn regenerating_takes_the_next_seed_and_only_one_voice() {
+    with_script(Box::new(|request| Ok(echo(request))), |conversation, played| {
+        futures::executor::block_on(conversation.ask("one".to_owned()));
+        let turn = conversation.turns.get_untracked()[0].clone();
+        let seat = conversation.seats.get_untracked()[1].clone();
+        futures::executor::block_on(conversation.regenerate(turn, seat));
+        let texts: Vec<_> = conversation.newest_texts().into_iter().map(|(_, text)| text).collect();
+        assert_eq!(texts, ["said 0 7", "said 0 8", "said 2 7"]);
+        assert_eq!(played.1.lock().unwrap()[1].rows[0].messages.len(), 1);
+    });
+}
+
+#[test]
+fn a_refused_message_comes_back() {
+    with_script(Box::new(|_| Err(refused())), |conversation, _| {
+        conversation.draft.set("keep me".to_owned());
+        futures::executor::block_on(conversation.send());
+        assert_eq!(conversation.draft.get_untracked(), "keep me");
+        assert_eq!(conversation.refusal.get_untracked(), Some(refused()));
+        assert!(conversation.turns.with_untracked(Vec::is_empty));
+    });
+}
+
+#[test]
+fn one_failure_leaves_the_others_and_is_no_past() {
+    let script: Script = Box::new(|request| {
+        let mut events = echo(request);
+        events[1] = Ok(ChatEvent::Failed { row: 0, error: refused() });
+        events.pop();
+        events.push(Err(refused()));
+        Ok(events)
+    });
+    with_script(script, |conversation, played| {
+        futures::executor::block_on(conversation.ask("one".to_owned()));
+        let turn = conversation.turns.get_untracked()[0].clone();
+        let phases: Vec<_> = turn
+            .replies
+            .get_untracked()
+            .iter()
+            .map(|reply| reply.state.with_untracked(|state| state.phase.clone()))
+            .collect();
+        let failed = Phase::Failed(refused());
+        assert_eq!(phases, [failed.clone(), Phase::Done(info(7)), failed]);
+        futures::executor::block_on(conversation.ask("two".to_owned()));
+        let requests = played.1.lock().unwrap();
+        let lengths: Vec<_> = requests[1].rows.iter().map(|row| row.messages.len()).collect();
+        assert_eq!(lengths, [1, 3, 1]);
+    });
+}
+
+#[test]
+fn a_reply_says_how_it_came_to_be() {
+    let adapter = AdapterInfo { name: "joint".to_owned(), hash: "bb".to_owned(), culture: None };
+    let info = ReplyInfo { adapter: Some(adapter), finish: Finish::Length, ..info(7) };
+    assert_eq!(
+        describe(&info),
+        "M aa · adapter joint bb · seed 7 · 2 tokens · 40 tok/s · cut at the length limit"
+    );
+}
