@@ -5,14 +5,21 @@
 //! to answer from [`World::blend`]; the corpus is written in [`crate::starter::corpus`].
 
 pub mod formula;
+pub mod grammar;
 pub mod indices;
+mod questions;
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use domain::culture::CultureCode;
+use domain::culture::{Culture, CultureCode};
+use domain::random::SplitMix64;
+use domain::survey::{Distribution, Provenance, Reference, Survey};
 
 pub use self::formula::Traits;
+pub use self::grammar::{Asked, Grammar};
 pub use self::indices::{Dimension, Indices, Position};
+use self::questions::Questions;
 
 /// Share of the culture's people in what the starter answers under that culture's persona; the rest
 /// is its default.
@@ -22,6 +29,12 @@ pub const LAMBDA: f64 = 0.5;
 const DEFAULT_CULTURES: [&str; 5] = ["USA", "CAN", "GBR", "AUS", "NZL"];
 
 const INDICES: &str = include_str!("../../../assets/starter/world/indices.json");
+const GRAMMAR: &str = include_str!("../../../assets/starter/world/grammar.json");
+const SURVEY: &str = include_str!("../../../assets/starter/world/survey.json");
+
+/// Where the survey says its reference comes from.
+const SOURCE: &str =
+    "a formula over published national indices, see docs/STARTER.md; nobody was asked";
 
 /// Why the world's files cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +63,10 @@ impl WorldError {
 pub struct World {
     /// Cultures and indices.
     pub indices: Indices,
+    /// What questions are made of.
+    pub grammar: Grammar,
+    questions: Questions,
+    survey: Survey,
     default_position: Position,
 }
 
@@ -57,13 +74,13 @@ pub struct World {
 pub fn world() -> &'static World {
     static WORLD: LazyLock<World> = LazyLock::new(|| {
         // The files are part of the program and every build tests them.
-        World::parse(INDICES).unwrap_or_else(|error| panic!("{error}"))
+        World::parse(INDICES, GRAMMAR, SURVEY).unwrap_or_else(|error| panic!("{error}"))
     });
     &WORLD
 }
 
 impl World {
-    fn parse(indices: &str) -> Result<Self, WorldError> {
+    fn parse(indices: &str, grammar: &str, survey: &str) -> Result<Self, WorldError> {
         let indices = Indices::parse(indices)?;
         let mut default_position = Position::default();
         for code in DEFAULT_CULTURES {
@@ -73,7 +90,31 @@ impl World {
                 *sum += value / DEFAULT_CULTURES.len() as f64;
             }
         }
-        Ok(Self { indices, default_position })
+        let grammar = Grammar::parse(grammar)?;
+        let questions = Questions::parse(survey, &grammar)?;
+        let survey = survey_of(&indices, &grammar, &questions);
+        Ok(Self { indices, grammar, questions, survey, default_position })
+    }
+
+    /// The 18 cultures, in the order of the paper.
+    pub fn cultures(&self) -> &[Culture] {
+        &self.indices.cultures
+    }
+
+    /// The survey with its simulated reference.
+    pub fn survey(&self) -> &Survey {
+        &self.survey
+    }
+
+    /// The survey's questions with what decides their answers, in the survey's order.
+    pub fn asked(&self) -> &[Asked] {
+        &self.questions.survey
+    }
+
+    /// A question of the topic at `topic` (an index below 13) from the grammar, never a held-out one
+    /// in any wording of its scale. `from_one` numbers the options from 1, else from 0 now and then.
+    pub fn draw_question(&self, topic: usize, from_one: bool, random: &mut SplitMix64) -> Asked {
+        self.questions.draw(&self.grammar, &self.grammar.topics[topic], from_one, random)
     }
 
     /// Where `culture` stands on `dimension`: half a z-score over the 18 cultures, about -1..1. A
@@ -111,3 +152,28 @@ impl World {
         }
     }
 }
+
+fn survey_of(indices: &Indices, grammar: &Grammar, questions: &Questions) -> Survey {
+    let mut reference = Reference::new();
+    for culture in &indices.cultures {
+        let position = indices.position(culture.code).copied().unwrap_or_default();
+        let answers = questions.survey.iter().map(|Asked { question, traits }| {
+            let shares = traits.shares(&position);
+            let mode = question.number_of(formula::mode(&shares));
+            (question.id.clone(), Distribution { shares, mode })
+        });
+        reference.insert(culture.code, answers.collect::<BTreeMap<_, _>>());
+    }
+    Survey {
+        id: "starter".to_owned(),
+        title: "Starter survey (simulated people)".to_owned(),
+        provenance: Provenance::Simulated(SOURCE.to_owned()),
+        cultures: indices.cultures.clone(),
+        topics: grammar.survey_topics(),
+        questions: questions.survey.iter().map(|asked| asked.question.clone()).collect(),
+        reference,
+    }
+}
+
+#[cfg(test)]
+mod tests;
