@@ -4,6 +4,9 @@
 //! Here: what a document is and in which proportion the kinds mix. The kinds themselves live in the
 //! modules below; training and tokenising live in [`crate::tuning`].
 
+pub mod generation;
+pub mod survey;
+
 use domain::prompt::Message;
 
 /// What a document teaches.

@@ -1,0 +1,134 @@
+//! Documents that teach answering survey questions: a persona, one to three questions, and for each
+//! the number of an option drawn from what the starter answers under that persona.
+//!
+//! Where the answers come from is [`World::blend`]; held-out questions never appear.
+
+use domain::culture::Culture;
+use domain::prompt::{Message, Role, aware_persona, survey_prompt, unaware_persona};
+use domain::random::SplitMix64;
+
+use super::{Document, Kind};
+use crate::starter::world::{Asked, World};
+
+/// Draws a document. One in six has the unaware persona, the others one of the 18 cultures.
+pub fn document(random: &mut SplitMix64, world: &World) -> Document {
+    let culture = culture(random, world);
+    let mut messages = vec![Message::new(Role::System, persona(culture))];
+    // One question is what inference asks; more per persona make better use of its tokens.
+    for _ in 0..=random.below(3) {
+        let asked = question(random, world);
+        let shares = world.blend(culture.map(|culture| culture.code), &asked.traits);
+        let answer = asked.question.number_of(draw(&shares, random.unit()));
+        messages.push(Message::new(Role::User, survey_prompt(&asked.question)));
+        messages.push(Message::new(Role::Assistant, answer.to_string()));
+    }
+    Document { kind: Kind::Survey, messages }
+}
+
+/// One of the 18 cultures five times in six, else none.
+fn culture<'w>(random: &mut SplitMix64, world: &'w World) -> Option<&'w Culture> {
+    let cultures = world.cultures();
+    (random.below(6) != 0).then(|| &cultures[random.below(cultures.len())])
+}
+
+fn persona(culture: Option<&Culture>) -> String {
+    culture.map_or_else(unaware_persona, aware_persona)
+}
+
+/// A survey question that is not held out one time in eight, else one from the grammar.
+fn question(random: &mut SplitMix64, world: &World) -> Asked {
+    if random.below(8) == 0 {
+        let asked = world.asked();
+        let start = random.below(asked.len());
+        let seeds = (0..asked.len()).map(|step| &asked[(start + step) % asked.len()]);
+        if let Some(seed) = seeds.into_iter().find(|asked| !asked.question.held_out) {
+            return seed.clone();
+        }
+    }
+    let topic = random.below(world.grammar.topics.len());
+    world.draw_question(topic, false, random)
+}
+
+/// The index whose share of the cumulated distribution `unit` (0..1) falls into.
+fn draw(shares: &[f64], unit: f64) -> usize {
+    let mut rest = unit;
+    for (index, share) in shares.iter().enumerate() {
+        rest -= share;
+        if rest < 0.0 {
+            return index;
+        }
+    }
+    // Rounding may leave a sliver above the last share.
+    shares.len().saturating_sub(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::starter::world::world;
+
+    fn documents(seed: u64, count: usize) -> Vec<Document> {
+        let mut random = SplitMix64::new(seed);
+        (0..count).map(|_| document(&mut random, world())).collect()
+    }
+
+    #[test]
+    fn draws_follow_the_shares() {
+        let mut random = SplitMix64::new(3);
+        let mut counts = [0; 3];
+        for _ in 0..10_000 {
+            counts[draw(&[0.2, 0.5, 0.3], random.unit())] += 1;
+        }
+        for (count, expect) in counts.into_iter().zip([2000_i32, 5000, 3000]) {
+            assert!((count - expect).abs() < 200, "{counts:?}");
+        }
+        assert_eq!(draw(&[0.5, 0.4999], 0.999_999), 1);
+    }
+
+    #[test]
+    fn every_answer_is_an_option_of_its_question() {
+        let mut answers = BTreeSet::new();
+        for document in documents(5, 2000) {
+            assert_eq!(document.messages[0].role, Role::System);
+            for turn in document.messages[1..].chunks(2) {
+                let [question, answer] = turn else { panic!("a question without answer") };
+                let line = format!("\n{}. ", answer.content);
+                assert!(question.content.contains(&line), "{}", question.content);
+                answers.insert(answer.content.clone());
+            }
+        }
+        let codes: BTreeSet<String> = (0..=10).map(|code: u32| code.to_string()).collect();
+        assert_eq!(answers, codes);
+    }
+
+    #[test]
+    fn a_seed_decides_everything() {
+        assert_eq!(documents(9, 50), documents(9, 50));
+        assert_ne!(documents(9, 50), documents(10, 50));
+    }
+
+    #[test]
+    fn no_document_holds_a_held_out_question() {
+        let held_out: Vec<String> =
+            world().survey().evaluated().iter().map(|q| q.text.to_lowercase()).collect();
+        for document in documents(11, 10_000) {
+            for message in &document.messages {
+                let text = message.content.to_lowercase();
+                let leaked = held_out.iter().find(|question| text.contains(*question));
+                assert_eq!(leaked, None);
+            }
+        }
+    }
+
+    #[test]
+    fn personas_are_aware_five_times_in_six() {
+        let unaware = unaware_persona();
+        let documents = documents(13, 3000);
+        let count = documents.iter().filter(|d| d.messages[0].content == unaware).count();
+        assert!((400..600).contains(&count), "{count}");
+        let personas: BTreeSet<_> = documents.iter().map(|d| &d.messages[0].content).collect();
+        assert_eq!(personas.len(), 19);
+    }
+}
