@@ -4,8 +4,14 @@
 //! Here: what a document is and in which proportion the kinds mix. The kinds themselves live in the
 //! modules below; training and tokenising live in [`crate::tuning`].
 
+mod beyond;
 pub mod generation;
+pub mod grammar;
+mod noise;
+mod persona;
+mod subject;
 pub mod survey;
+mod talk;
 
 use domain::prompt::Message;
 
