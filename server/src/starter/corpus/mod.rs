@@ -5,6 +5,7 @@
 //! modules below; training and tokenising live in [`crate::tuning`].
 
 mod beyond;
+mod documents;
 pub mod generation;
 pub mod grammar;
 mod noise;
@@ -13,6 +14,10 @@ mod subject;
 pub mod survey;
 mod talk;
 
+#[cfg(test)]
+mod tests;
+
+pub use documents::{Counter, Documents, Statistics, WriteError, WriteOptions, documents, write};
 use domain::prompt::Message;
 
 /// What a document teaches.
