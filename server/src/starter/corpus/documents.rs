@@ -78,7 +78,9 @@ pub struct Statistics {
 
 /// The corpus could not be written.
 #[derive(Debug, thiserror::Error)]
-#[error("the corpus cannot be written to `{path}`: {source}\nChoose a folder that exists and has room.")]
+#[error(
+    "the corpus cannot be written to `{path}`: {source}\nChoose a folder that exists and has room."
+)]
 pub struct WriteError {
     path: PathBuf,
     source: std::io::Error,
@@ -163,7 +165,11 @@ impl fmt::Display for Statistics {
         for (index, kind) in Kind::ALL.into_iter().enumerate() {
             let (documents, characters) = (self.documents[index], self.characters[index]);
             let share = 100.0 * characters as f64 / total.max(1) as f64;
-            writeln!(f, "{kind:<11} {documents:>9} documents {characters:>12} characters {share:>5.1} %", kind = kind.as_str())?;
+            writeln!(
+                f,
+                "{kind:<11} {documents:>9} documents {characters:>12} characters {share:>5.1} %",
+                kind = kind.as_str()
+            )?;
         }
         writeln!(f, "words       {:>9}, {} distinct", self.words, self.distinct_words)?;
         write!(f, "replies     {:>9}, {} distinct", self.replies, self.distinct_replies)
