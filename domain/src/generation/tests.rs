@@ -39,7 +39,8 @@ fn every_fault_of_a_reply_is_named() {
 
 #[test]
 fn words_around_the_object_are_ignored() {
-    let reply = "Here it is:\n```json\n{\"question\": \" Why? \", \"options\": [\"Yes\", \"No \"]}\n```";
+    let reply =
+        "Here it is:\n```json\n{\"question\": \" Why? \", \"options\": [\"Yes\", \"No \"]}\n```";
     assert_eq!(parse(reply), Ok(question("Why?", &["Yes", "No"])));
 }
 
