@@ -5,8 +5,10 @@
 //! - [`jobs`]: the steps of the method as resumable work;
 //! - [`store`]: everything that is kept;
 //! - [`http`]: the API and the pages;
-//! - [`starter`]: the built-in world, corpus and model.
+//! - [`starter`]: the built-in world, corpus and model;
+//! - [`cli`]: the commands.
 
+pub mod cli;
 pub mod engine;
 pub mod http;
 pub mod jobs;
