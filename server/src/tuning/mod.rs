@@ -4,17 +4,20 @@
 //! - [`gradient`]: losses and gradients of micro-batches, side by side on all cores;
 //! - [`optimizer`], [`schedule`]: AdamW and its learning rate;
 //! - [`checkpoint`], [`atomic`]: what a killed run goes on from;
-//! - [`examples`], [`trainer`]: supervised tuning of LoRA adapters (step 4 of the method);
-//! - [`peft`]: adapters in the Hugging Face PEFT layout.
+//! - [`examples`], [`trainer`]: supervised tuning of LoRA adapters (step 4 of the method).
 //!
 //! Training the starter from scratch uses the same parts and lives in [`crate::starter::train`].
 
 pub mod atomic;
 pub mod checkpoint;
 pub mod error;
+pub mod examples;
 pub mod gradient;
 pub mod optimizer;
 pub mod packing;
 pub mod schedule;
+pub mod trainer;
 
 pub use error::TuningError;
+pub use examples::Example;
+pub use trainer::{TuneConfig, TuneProgress, tune};
