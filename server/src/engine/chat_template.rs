@@ -78,7 +78,10 @@ impl ChatTemplate {
         };
         let size: usize = messages.iter().map(|message| message.content.len()).sum();
         let mut text = Bounded { bytes: Vec::new(), limit: OVERHEAD + 4 * size };
-        template.render_captured_to(variables, &mut text).map(drop).map_err(|error| refuse(&error))?;
+        template
+            .render_captured_to(variables, &mut text)
+            .map(drop)
+            .map_err(|error| refuse(&error))?;
         String::from_utf8(text.bytes).map_err(|error| refuse(&error))
     }
 

@@ -25,7 +25,7 @@ const KIN: [&str; 8] = [
     "my aunt",
     "my uncle",
     "my grandmother",
-    "an old neighbour",
+    "my sister",
 ];
 
 const JOBS: [&str; 16] = [

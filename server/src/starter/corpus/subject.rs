@@ -104,18 +104,30 @@ impl Lore {
 impl Subject {
     /// Sets the slots that the forms of asking need.
     pub fn enter(&self, scene: &mut Scene<'_>) {
-        let pick = |plural: &'static str, one: &'static str| if self.plural { plural } else { one };
-        scene.set("s", self.noun);
-        scene.set("is", pick("are", "is"));
-        scene.set("isc", pick("Are", "Is"));
-        scene.set("do", pick("do", "does"));
-        scene.set("doc", pick("Do", "Does"));
+        self.name(scene, self.noun, self.plural);
         for slot in ["goal", "act"] {
             match self.lines.list(slot) {
                 [] => scene.unset(slot),
                 [line, ..] => scene.set(slot, line.text),
             }
         }
+    }
+
+    /// Lets the person call the subject by one of its other names.
+    pub fn rename(&self, scene: &mut Scene<'_>) {
+        if let Some(alias) = scene.unseen(self.lines.list("alias")) {
+            let noun = alias.trim_end_matches('*');
+            self.name(scene, noun, noun != alias);
+        }
+    }
+
+    fn name(&self, scene: &mut Scene<'_>, noun: &str, plural: bool) {
+        let pick = |many: &'static str, one: &'static str| if plural { many } else { one };
+        scene.set("s", noun);
+        scene.set("is", pick("are", "is"));
+        scene.set("isc", pick("Are", "Is"));
+        scene.set("do", pick("do", "does"));
+        scene.set("doc", pick("Do", "Does"));
     }
 
     /// Questions with their own answers: question, answer, and the answer of a persona with a

@@ -13,6 +13,9 @@ use super::{Document, Kind, Part, noise};
 /// Cumulative shares of conversations with one, two, ... six turns.
 const TURNS: [f64; 6] = [0.42, 0.67, 0.84, 0.93, 0.98, 1.0];
 
+/// How often a person calls a subject by another of its names.
+const ALIAS: f64 = 0.45;
+
 /// A conversation in the making.
 pub(super) struct Talk<'a> {
     pub(super) scene: Scene<'a>,
@@ -111,7 +114,7 @@ impl<'a> Talk<'a> {
         let user = format!("{lead} {}", self.scene.fill(exchange.user));
         let reply = exchange.aware.filter(|reply| self.scene.has_slots(reply));
         let mut reply = self.scene.fill(reply.unwrap_or(exchange.reply));
-        if !reply.contains('?') && self.scene.chance(0.15) {
+        if key == "qa" && !reply.contains('?') && self.scene.chance(0.15) {
             reply.push(' ');
             reply.push_str(&self.scene.say(self.lore.answer.list("back")));
         }
@@ -121,13 +124,16 @@ impl<'a> Talk<'a> {
     /// Asks about `subject` in one of the forms and answers in kind.
     fn ask(&mut self, subject: &'static Subject) {
         let has = |key: &str| !subject.lines.list(key).is_empty();
-        let mut forms = vec!["what", "what", "what", "what", "why", "local"];
+        let mut forms = vec!["what", "what", "what", "what", "local"];
         if !subject.dark {
-            forms.extend(["like", "how"]);
+            forms.extend(["why", "like", "how"]);
         }
         forms.extend(["tip"; 2].into_iter().filter(|_| has("goal")));
         forms.extend(["habit"; 2].into_iter().filter(|_| has("act") && has("habit")));
         let form = forms[self.scene.rng.below(forms.len())];
+        if self.scene.chance(ALIAS) {
+            subject.rename(&mut self.scene);
+        }
         let user = self.scene.say(self.lore.ask.list(form));
         let reply = self.answer(subject, form);
         self.turn(user, reply);
@@ -137,7 +143,7 @@ impl<'a> Talk<'a> {
     fn view(&mut self, subject: &Subject) -> String {
         let stance = self.persona.stance(subject).map(|key| subject.lines.list(key));
         match stance {
-            Some(lines) if !self.scene.exhausted(lines) && self.scene.chance(0.75) => {
+            Some(lines) if !self.scene.exhausted(lines) && self.scene.chance(0.7) => {
                 self.scene.say(lines)
             }
             _ => self.scene.say(subject.lines.list("op")),
@@ -259,6 +265,9 @@ impl<'a> Talk<'a> {
             _ => self.lore.any(&mut self.scene),
         };
         self.enter(next);
+        if self.scene.chance(ALIAS) {
+            next.rename(&mut self.scene);
+        }
         let user = self.scene.say(self.lore.follow.list("other"));
         let reply = self.answer(next, "what");
         self.turn(user, reply);
@@ -269,8 +278,10 @@ impl<'a> Talk<'a> {
             let subject = self.lore.any(&mut self.scene);
             self.enter(subject);
         }
-        let user = self.scene.say(self.lore.answer.list("end"));
-        let reply = self.scene.say(self.lore.answer.list("end_reply"));
+        let leaves = self.scene.chance(0.5);
+        let (end, end_reply) = if leaves { ("leave", "leave_reply") } else { ("end", "end_reply") };
+        let user = self.scene.say(self.lore.answer.list(end));
+        let reply = self.scene.say(self.lore.answer.list(end_reply));
         self.turn(user, reply);
     }
 }
