@@ -1,1 +1,55 @@
-//! To be written.
+//! The HTTP surface: the public API under `/api`, the rendered pages, the client's files.
+//!
+//! A handler checks, loads, acts and answers; everything longer lives where the work is done.
+//! **Invariant:** wire types stay in [`app::api`] and here; no SQL and no candle.
+//!
+//! - [`serve`]: binds nothing itself, so that a test owns the port and the life time;
+//! - `router`: every address, grouped by who calls;
+//! - `error`: the only place where an error becomes a status.
+
+use std::future::Future;
+
+use axum::extract::Request;
+use axum::response::Response;
+use tokio::net::TcpListener;
+
+use crate::state::AppState;
+
+mod backend;
+mod chat;
+mod error;
+mod extract;
+mod pages;
+mod router;
+mod surveys;
+mod world;
+
+pub use error::HttpError;
+pub use router::router;
+
+/// Largest body of a request, in bytes. Larger ones are refused before they are read whole.
+pub const MAX_BODY_BYTES: usize = 512 * 1024;
+
+/// Largest single chat message, in bytes of UTF-8.
+pub const MAX_MESSAGE_BYTES: usize = 8 * 1024;
+
+/// Most voices in one chat request, and so in one batch.
+pub const MAX_VOICES: usize = 6;
+
+/// Serves until `shutdown` resolves, then lets requests in flight finish.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve(
+    state: AppState,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    axum::serve(listener, router(state)).with_graceful_shutdown(shutdown).await
+}
+
+/// The last resort for addresses that nothing else answers.
+async fn unknown_api(request: Request) -> Response {
+    let message = format!("there is nothing at `{}`", request.uri().path());
+    HttpError::not_found("unknown-address", message, "The API is listed in `app/src/api.rs`.").into()
+}

@@ -1,0 +1,189 @@
+//! One message to several voices; their replies come back as one stream of events.
+
+use std::convert::Infallible;
+
+use app::api::{AdapterInfo, ChatEvent, ChatRequest, ChatRow, ReplyInfo, Sampling};
+use axum::extract::State;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use domain::prompt::{self, Message, Role};
+use domain::voice::Voice;
+use futures::{Stream, StreamExt};
+
+use super::error::api_error;
+use super::extract::Body;
+use super::{HttpError, MAX_MESSAGE_BYTES, MAX_VOICES};
+use crate::engine::{GenerateRow, RowEvent};
+use crate::state::AppState;
+
+/// `POST /api/chat`: a client that goes away drops the stream, which frees its rows.
+pub async fn stream(
+    State(state): State<AppState>,
+    Body(request): Body<ChatRequest>,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, HttpError> {
+    let rows = checked_rows(&state, &request)?;
+    // Looked up before the rows start: a row keeps the adapter it began with.
+    let replies: Vec<ReplyTemplate> = request
+        .rows
+        .iter()
+        .map(|row| ReplyTemplate::new(&state, row, request.sampling))
+        .collect();
+    let events = state.engine.generate(rows)?.map(move |event| {
+        let event = chat_event(event, &replies);
+        Ok(Event::default().json_data(&event).unwrap_or_else(|error| {
+            Event::default().event("error").data(error.to_string())
+        }))
+    });
+    Ok(Sse::new(events).keep_alive(KeepAlive::default()))
+}
+
+/// What is known of a reply before its first token.
+struct ReplyTemplate {
+    model: String,
+    model_hash: String,
+    adapter: Option<AdapterInfo>,
+    seed: u64,
+}
+
+impl ReplyTemplate {
+    fn new(state: &AppState, row: &ChatRow, sampling: Sampling) -> Self {
+        let info = state.engine.info();
+        let adapter = row.voice.adapter.as_ref().and_then(|name| {
+            state.engine.adapters().into_iter().find(|adapter| adapter.name == *name)
+        });
+        Self { model: info.name.clone(), model_hash: info.hash.clone(), adapter, seed: sampling.seed }
+    }
+}
+
+fn chat_event(event: RowEvent, replies: &[ReplyTemplate]) -> ChatEvent {
+    match event {
+        RowEvent::Text { row, text } => ChatEvent::Text { row, text },
+        RowEvent::Failed { row, error } => {
+            ChatEvent::Failed { row, error: api_error(error.code(), &error) }
+        }
+        RowEvent::Done { row, tokens, seconds, finish } => {
+            let template = &replies[row];
+            let reply = ReplyInfo {
+                model: template.model.clone(),
+                model_hash: template.model_hash.clone(),
+                adapter: template.adapter.clone(),
+                seed: template.seed,
+                tokens,
+                tokens_per_second: if seconds > 0.0 { tokens as f64 / seconds } else { 0.0 },
+                finish,
+            };
+            ChatEvent::Done { row, reply }
+        }
+    }
+}
+
+fn checked_rows(state: &AppState, request: &ChatRequest) -> Result<Vec<GenerateRow>, HttpError> {
+    if request.rows.is_empty() || request.rows.len() > MAX_VOICES {
+        return Err(HttpError::bad_request(
+            "voice-count",
+            format!("a message goes to 1 to {MAX_VOICES} voices, not to {}", request.rows.len()),
+            "Add or remove voices and send it again.",
+        ));
+    }
+    check_sampling(request.sampling)?;
+    request.rows.iter().map(|row| checked_row(state, row, request.sampling)).collect()
+}
+
+fn checked_row(
+    state: &AppState,
+    row: &ChatRow,
+    sampling: Sampling,
+) -> Result<GenerateRow, HttpError> {
+    check_voice(state, &row.voice)?;
+    check_conversation(&row.messages)?;
+    let culture = row.voice.culture.and_then(|code| state.culture(code));
+    let persona = prompt::persona(row.voice.style, culture);
+    let messages =
+        std::iter::once(Message::new(Role::System, persona)).chain(row.messages.clone()).collect();
+    Ok(GenerateRow { messages, adapter: row.voice.adapter.clone(), sampling })
+}
+
+/// Refuses a voice that names an unknown culture or adapter, or a culture that its style ignores.
+pub(super) fn check_voice(state: &AppState, voice: &Voice) -> Result<(), HttpError> {
+    if let Some(code) = voice.culture.filter(|code| state.culture(*code).is_none()) {
+        let known: Vec<&str> = state.cultures().iter().map(|c| c.code.as_str()).collect();
+        return Err(HttpError::not_found(
+            "unknown-culture",
+            format!("`{code}` is not a culture of this server"),
+            &format!("Known cultures: {}.", known.join(", ")),
+        ));
+    }
+    if voice.culture.is_some() != (voice.style == prompt::PromptStyle::Aware) {
+        return Err(HttpError::bad_request(
+            "voice-style",
+            format!("the style `{}` and the culture of a voice don't go together", voice.style),
+            "An `aware` voice names a culture; an `unaware` one names none.",
+        ));
+    }
+    let adapters = state.engine.adapters();
+    match &voice.adapter {
+        Some(name) if !adapters.iter().any(|adapter| adapter.name == *name) => {
+            let known = adapters.into_iter().map(|adapter| adapter.name).collect();
+            Err(crate::engine::EngineError::UnknownAdapter { name: name.clone(), known }.into())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_sampling(sampling: Sampling) -> Result<(), HttpError> {
+    let refuse = |field: &str, rule: &str, value: String| {
+        HttpError::bad_request(
+            "sampling",
+            format!("`{field}` must be {rule}, not {value}"),
+            "The defaults are temperature 0.6, top_p 0.9, max_tokens 128.",
+        )
+    };
+    if !(0.0..=2.0).contains(&sampling.temperature) {
+        return Err(refuse("temperature", "between 0 and 2", sampling.temperature.to_string()));
+    }
+    if !(sampling.top_p > 0.0 && sampling.top_p <= 1.0) {
+        return Err(refuse("top_p", "above 0 and at most 1", sampling.top_p.to_string()));
+    }
+    if sampling.max_tokens == 0 {
+        return Err(refuse("max_tokens", "at least 1", "0".to_owned()));
+    }
+    Ok(())
+}
+
+fn check_conversation(messages: &[Message]) -> Result<(), HttpError> {
+    for (index, message) in messages.iter().enumerate() {
+        let expected = if index % 2 == 0 { Role::User } else { Role::Assistant };
+        if message.role != expected {
+            return Err(HttpError::bad_request(
+                "message-order",
+                format!("message {} must be the {expected:?}'s, not the {:?}'s", index + 1, message.role)
+                    .to_lowercase(),
+                "Messages alternate, beginning and ending with the user's; the voice sets the persona.",
+            ));
+        }
+        if message.content.len() > MAX_MESSAGE_BYTES {
+            return Err(HttpError::refused(
+                axum::http::StatusCode::PAYLOAD_TOO_LARGE,
+                "message-too-long",
+                format!(
+                    "message {} has {} bytes, but at most {MAX_MESSAGE_BYTES} are taken",
+                    index + 1,
+                    message.content.len()
+                ),
+                "Shorten the message.",
+            ));
+        }
+    }
+    match messages.last() {
+        Some(last) if last.role == Role::User && !last.content.trim().is_empty() => Ok(()),
+        Some(last) if last.role == Role::User => Err(HttpError::bad_request(
+            "empty-message",
+            "the message is empty".to_owned(),
+            "Write something and send it again.",
+        )),
+        _ => Err(HttpError::bad_request(
+            "message-order",
+            "a conversation must end with the user's message".to_owned(),
+            "Add a message to answer.",
+        )),
+    }
+}

@@ -1,0 +1,116 @@
+//! Which error becomes which status. Errors of a layer are mapped here and nowhere else; an error
+//! that is the server's own fault is logged whole and told to the client by its kind only.
+
+use app::api::ApiError;
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use crate::engine::EngineError;
+use crate::jobs::JobError;
+use crate::store::StoreError;
+
+/// An answer with a 4xx or 5xx status.
+#[derive(Debug)]
+pub struct HttpError {
+    status: StatusCode,
+    body: ApiError,
+    retry_after_seconds: Option<u64>,
+}
+
+impl HttpError {
+    /// A refusal of what the client asked for.
+    pub fn refused(status: StatusCode, code: &str, message: String, hint: &str) -> Self {
+        let body = ApiError { code: code.to_owned(), message, hint: Some(hint.to_owned()) };
+        Self { status, body, retry_after_seconds: None }
+    }
+
+    /// 400: the request breaks a rule.
+    pub fn bad_request(code: &str, message: String, hint: &str) -> Self {
+        Self::refused(StatusCode::BAD_REQUEST, code, message, hint)
+    }
+
+    /// 404: the named thing isn't here.
+    pub fn not_found(code: &str, message: String, hint: &str) -> Self {
+        Self::refused(StatusCode::NOT_FOUND, code, message, hint)
+    }
+
+    /// What the client is told.
+    pub fn into_api(self) -> ApiError {
+        self.body
+    }
+}
+
+/// Splits a layer's message at its first line break: what happened, then the way out.
+pub(super) fn api_error(code: &str, error: &impl std::fmt::Display) -> ApiError {
+    let text = error.to_string();
+    let (message, hint) = match text.split_once('\n') {
+        Some((message, hint)) => (message.to_owned(), Some(hint.to_owned())),
+        None => (text, None),
+    };
+    ApiError { code: code.to_owned(), message, hint }
+}
+
+impl From<EngineError> for HttpError {
+    fn from(error: EngineError) -> Self {
+        let status = match &error {
+            EngineError::ContextExceeded { .. }
+            | EngineError::InvalidRequest { .. }
+            | EngineError::Tokenizer { .. }
+            | EngineError::Template { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            EngineError::UnknownAdapter { .. } => StatusCode::NOT_FOUND,
+            EngineError::Adapter { .. } => StatusCode::CONFLICT,
+            EngineError::Overloaded { .. } | EngineError::Stopped => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        let retry_after_seconds = match &error {
+            EngineError::Overloaded { retry_after, .. } => Some(retry_after.as_secs().max(1)),
+            _ => None,
+        };
+        Self { status, body: api_error(error.code(), &error), retry_after_seconds }
+    }
+}
+
+impl From<JobError> for HttpError {
+    fn from(error: JobError) -> Self {
+        match error {
+            JobError::Engine(error) => error.into(),
+            JobError::Store(error) => error.into(),
+            other => Self {
+                status: other.status_hint().map_or(StatusCode::INTERNAL_SERVER_ERROR, status_of),
+                body: api_error(other.code(), &other),
+                retry_after_seconds: None,
+            },
+        }
+    }
+}
+
+impl From<StoreError> for HttpError {
+    fn from(error: StoreError) -> Self {
+        let status = match error.code() {
+            "unknown-survey" | "unknown-run" | "unknown-adapter" => StatusCode::NOT_FOUND,
+            "disk-full" => StatusCode::INSUFFICIENT_STORAGE,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self { status, body: api_error(error.code(), &error), retry_after_seconds: None }
+    }
+}
+
+impl From<HttpError> for Response {
+    fn from(error: HttpError) -> Self {
+        if error.status.is_server_error() {
+            tracing::error!(code = error.body.code, "{}", error.body.message);
+        }
+        let mut response = (error.status, Json(error.body)).into_response();
+        if let Some(seconds) = error.retry_after_seconds {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+impl IntoResponse for HttpError {
+    fn into_response(self) -> Response {
+        self.into()
+    }
+}
