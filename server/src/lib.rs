@@ -13,5 +13,6 @@ pub mod engine;
 pub mod http;
 pub mod jobs;
 pub mod starter;
+pub mod state;
 pub mod store;
 pub mod tuning;

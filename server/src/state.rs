@@ -8,7 +8,7 @@ use domain::culture::{Culture, CultureCode};
 use leptos::prelude::LeptosOptions;
 
 use crate::engine::Engine;
-use crate::jobs::survey_run::SurveyRuns;
+use crate::jobs::SurveyRuns;
 use crate::store::Store;
 
 /// Cheap to clone; all clones share the same engine and store.

@@ -22,6 +22,10 @@ impl HttpError {
     /// A refusal of what the client asked for.
     pub fn refused(status: StatusCode, code: &str, message: String, hint: &str) -> Self {
         let body = ApiError { code: code.to_owned(), message, hint: Some(hint.to_owned()) };
+        Self::with_status(status, body)
+    }
+
+    fn with_status(status: StatusCode, body: ApiError) -> Self {
         Self { status, body, retry_after_seconds: None }
     }
 
@@ -76,11 +80,10 @@ impl From<JobError> for HttpError {
         match error {
             JobError::Engine(error) => error.into(),
             JobError::Store(error) => error.into(),
-            other => Self {
-                status: other.status_hint().map_or(StatusCode::INTERNAL_SERVER_ERROR, status_of),
-                body: api_error(other.code(), &other),
-                retry_after_seconds: None,
-            },
+            refusal if refusal.is_refusal() => {
+                Self::with_status(StatusCode::UNPROCESSABLE_ENTITY, refusal.to_api())
+            }
+            failure => Self::with_status(StatusCode::INTERNAL_SERVER_ERROR, failure.to_api()),
         }
     }
 }
@@ -88,11 +91,11 @@ impl From<JobError> for HttpError {
 impl From<StoreError> for HttpError {
     fn from(error: StoreError) -> Self {
         let status = match error.code() {
-            "unknown-survey" | "unknown-run" | "unknown-adapter" => StatusCode::NOT_FOUND,
+            "unknown-survey" | "unknown-run" => StatusCode::NOT_FOUND,
             "disk-full" => StatusCode::INSUFFICIENT_STORAGE,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        Self { status, body: api_error(error.code(), &error), retry_after_seconds: None }
+        Self::with_status(status, api_error(error.code(), &error))
     }
 }
 
