@@ -119,7 +119,7 @@ impl Decoder {
         }
         if let Some(caches) = caches {
             for (cache, segment) in caches.iter_mut().zip(batch.segments) {
-                cache.len += segment.len;
+                cache.advance(segment.len);
             }
         }
         Ok(ops::rms_norm(&hidden, &self.norm, pass.eps)?)
@@ -180,15 +180,12 @@ impl Layer {
         let qkv = self.qkv.forward(&normed, &pass.groups)?;
         let mixed = match caches {
             None => ops::attention::attention(&qkv, &pass.plan)?,
-            Some(caches) => {
-                let mut past: Vec<_> = caches.iter_mut().map(|c| &mut c.layers[index]).collect();
-                ops::attention::attention_cached(&qkv, &pass.plan, &mut past)?
-            }
+            Some(caches) => kv_cache::attend(&qkv, &pass.plan, index, caches)?,
         };
-        let hidden = (hidden + self.output.forward(&mixed, &pass.groups)?)?;
+        let hidden = self.output.forward_add(hidden, &mixed, &pass.groups)?;
         let normed = ops::rms_norm(&hidden, &self.post_norm, pass.eps)?;
         let wide = ops::swiglu(&self.gate_up.forward(&normed, &pass.groups)?)?;
-        &hidden + self.down.forward(&wide, &pass.groups)?
+        self.down.forward_add(&hidden, &wide, &pass.groups)
     }
 }
 
@@ -212,3 +209,6 @@ fn unwrap(error: candle_core::Error) -> candle_core::Error {
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests;

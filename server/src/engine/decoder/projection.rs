@@ -41,12 +41,37 @@ impl Projection {
 
     /// `[n, in]` to `[n, sum of outs]`.
     pub fn forward(&self, x: &Tensor, groups: &[AdapterRows<'_>]) -> Result<Tensor> {
-        let base = match &self.weight {
-            Weight::Stacked(weight) => ops::linear(x, weight)?,
-            Weight::Parts(weights) => ops::linear(x, &Tensor::cat(weights, 0)?)?,
-        };
-        if groups.iter().all(|group| group.adapter.is_none()) {
-            return Ok(base);
+        self.adapt(ops::linear(x, &self.weight()?)?, x, groups)
+    }
+
+    /// [`Self::forward`] added to `residual`.
+    pub fn forward_add(
+        &self,
+        residual: &Tensor,
+        x: &Tensor,
+        groups: &[AdapterRows<'_>],
+    ) -> Result<Tensor> {
+        self.adapt(ops::linear_add(residual, x, &self.weight()?)?, x, groups)
+    }
+
+    fn weight(&self) -> Result<Tensor> {
+        match &self.weight {
+            Weight::Stacked(weight) => Ok(weight.clone()),
+            Weight::Parts(weights) => match weights.as_slice() {
+                [weight] => Ok(weight.clone()),
+                weights => Tensor::cat(weights, 0),
+            },
+        }
+    }
+
+    /// Adds the changes of the rows' adapters.
+    fn adapt(&self, base: Tensor, x: &Tensor, groups: &[AdapterRows<'_>]) -> Result<Tensor> {
+        match groups {
+            [AdapterRows { adapter: None, .. }] => return Ok(base),
+            [AdapterRows { adapter: Some(adapter), .. }] => {
+                return base + self.change(x, adapter)?;
+            }
+            _ => {}
         }
         let mut changed = Vec::with_capacity(groups.len());
         for group in groups {

@@ -1,0 +1,270 @@
+//! Attention of the query heads that share one key head, within one segment.
+//!
+//! Queries go block by block, so that scores never take more than a block times the segment's
+//! length; the backward pass computes them again instead of keeping them (Dao et al., 2022).
+
+use super::{
+    attention::{Heads, HostKeys},
+    lanes,
+    product::{Matrix, MatrixMut, Threads, product},
+};
+
+/// Queries per block.
+const BLOCK: usize = 64;
+
+/// The angles of one segment's rows, `[rows, width / 2]` each.
+#[derive(Debug, Clone, Copy)]
+pub struct Rotary<'a> {
+    pub cos: &'a [f32],
+    pub sin: &'a [f32],
+}
+
+/// One head's rotated keys and its values, each in rows of its own stride.
+#[derive(Debug)]
+pub struct HeadKeys<'a> {
+    keys: &'a [f32],
+    values: &'a [f32],
+    key_stride: usize,
+    value_stride: usize,
+}
+
+impl<'a> HeadKeys<'a> {
+    /// Rows begin at the slices' beginnings.
+    pub fn new(keys: &'a [f32], values: &'a [f32], key_stride: usize, value_stride: usize) -> Self {
+        Self { keys, values, key_stride, value_stride }
+    }
+
+    fn keys(&self, tokens: usize, width: usize) -> Matrix<'a> {
+        Matrix::new(self.keys, tokens, width, self.key_stride)
+    }
+
+    fn values(&self, tokens: usize, width: usize) -> Matrix<'a> {
+        Matrix::new(self.values, tokens, width, self.value_stride)
+    }
+}
+
+/// Copies one head out of rows of `stride`, rotated and scaled: `[rows, width]`.
+pub fn rotated(
+    rows: &[f32],
+    stride: usize,
+    at: usize,
+    width: usize,
+    rotary: Rotary<'_>,
+    scale: f32,
+) -> Vec<f32> {
+    let half = width / 2;
+    let mut dst = vec![0.0; rows.len() / stride * width];
+    lanes::dispatch(|| {
+        let angles = rotary.cos.chunks_exact(half).zip(rotary.sin.chunks_exact(half));
+        let rows = rows.chunks_exact(stride).zip(angles);
+        for (dst, (row, (cos, sin))) in dst.chunks_exact_mut(width).zip(rows) {
+            let (left, right) = row[at..at + width].split_at(half);
+            let (dst_left, dst_right) = dst.split_at_mut(half);
+            for i in 0..half {
+                dst_left[i] = (left[i] * cos[i] - right[i] * sin[i]) * scale;
+                dst_right[i] = (right[i] * cos[i] + left[i] * sin[i]) * scale;
+            }
+        }
+    });
+    dst
+}
+
+/// Undoes [`rotated`] on a gradient, in place.
+fn rotate_back(grad: &mut [f32], width: usize, rotary: Rotary<'_>, scale: f32) {
+    let half = width / 2;
+    lanes::dispatch(|| {
+        let angles = rotary.cos.chunks_exact(half).zip(rotary.sin.chunks_exact(half));
+        for (row, (cos, sin)) in grad.chunks_exact_mut(width).zip(angles) {
+            let (left, right) = row.split_at_mut(half);
+            for i in 0..half {
+                let (l, r) = (left[i], right[i]);
+                left[i] = (l * cos[i] + r * sin[i]) * scale;
+                right[i] = (r * cos[i] - l * sin[i]) * scale;
+            }
+        }
+    });
+}
+
+/// Appends a segment's keys, rotated, and its values.
+pub fn append(past: &mut HostKeys, rows: &[f32], heads: Heads, rotary: Rotary<'_>) {
+    let (stride, width) = (heads.row(), heads.kv * heads.width);
+    let first = past.keys.len();
+    past.keys.resize(first + rows.len() / stride * width, 0.0);
+    for head in 0..heads.kv {
+        let at = (heads.query + head) * heads.width;
+        let keys = rotated(rows, stride, at, heads.width, rotary, 1.0);
+        let targets = past.keys[first..].chunks_exact_mut(width);
+        for (target, key) in targets.zip(keys.chunks_exact(heads.width)) {
+            target[head * heads.width..(head + 1) * heads.width].copy_from_slice(key);
+        }
+    }
+    for row in rows.chunks_exact(stride) {
+        past.values.extend_from_slice(&row[(heads.query + heads.kv) * heads.width..]);
+    }
+}
+
+/// A block of queries and the keys that its last query sees.
+struct Block {
+    start: usize,
+    rows: usize,
+    seen: usize,
+}
+
+/// Blocks of `rows` queries that are the last of `tokens` tokens.
+fn blocks(rows: usize, tokens: usize) -> impl Iterator<Item = Block> {
+    (0..rows)
+        .step_by(BLOCK)
+        .map(move |start| {
+            let rows = BLOCK.min(rows - start);
+            Block { start, rows, seen: 0 }
+        })
+        .map(move |block| Block { seen: tokens - rows + block.start + block.rows, ..block })
+}
+
+impl Block {
+    /// Attention shares of the block's queries, `[rows, seen]`; zero for later keys.
+    fn shares(&self, scores: &mut [f32], queries: &[f32], keys: &HeadKeys<'_>, width: usize) {
+        let queries = &queries[self.start * width..];
+        product(
+            MatrixMut::new(scores, self.rows, self.seen, self.seen),
+            Matrix::new(queries, self.rows, width, width),
+            keys.keys(self.seen, width).t(),
+            false,
+            Threads::One,
+        );
+        lanes::dispatch(|| {
+            for (index, row) in scores.chunks_exact_mut(self.seen).enumerate() {
+                let (visible, later) = row.split_at_mut(self.seen - self.rows + index + 1);
+                lanes::softmax(visible);
+                later.fill(0.0);
+            }
+        });
+    }
+}
+
+/// The mixed values of the query heads of key head `head`: `[rows, group * width]`.
+pub fn forward(
+    rows: &[f32],
+    heads: Heads,
+    head: usize,
+    keys: &HeadKeys<'_>,
+    tokens: usize,
+    rotary: Rotary<'_>,
+) -> Vec<f32> {
+    let (width, group, stride) = (heads.width, heads.group(), heads.row());
+    let count = rows.len() / stride;
+    let mut dst = vec![0.0; count * group * width];
+    let mut buffer = vec![0.0; BLOCK.min(count) * tokens];
+    for member in 0..group {
+        let at = (head * group + member) * width;
+        let scale = (width as f32).sqrt().recip();
+        let queries = rotated(rows, stride, at, width, rotary, scale);
+        for block in blocks(count, tokens) {
+            let scores = &mut buffer[..block.rows * block.seen];
+            block.shares(scores, &queries, keys, width);
+            let target = &mut dst[block.start * group * width + member * width..];
+            product(
+                MatrixMut::new(target, block.rows, width, group * width),
+                Matrix::new(scores, block.rows, block.seen, block.seen),
+                keys.values(block.seen, width),
+                false,
+                Threads::One,
+            );
+        }
+    }
+    dst
+}
+
+/// Gradients of one key head and of the query heads that share it.
+#[derive(Debug)]
+pub struct HeadGradient {
+    /// One `[rows, width]` per query head.
+    queries: Vec<Vec<f32>>,
+    keys: Vec<f32>,
+    values: Vec<f32>,
+}
+
+impl HeadGradient {
+    /// Copies the gradients to their places in rows of queries, keys and values.
+    pub fn write(&self, dst: &mut [f32], heads: Heads, head: usize) {
+        let (width, group) = (heads.width, heads.group());
+        let put = |dst: &mut [f32], at: usize, part: &[f32]| {
+            let rows = dst.chunks_exact_mut(heads.row());
+            for (row, values) in rows.zip(part.chunks_exact(width)) {
+                row[at * width..(at + 1) * width].copy_from_slice(values);
+            }
+        };
+        for (member, queries) in self.queries.iter().enumerate() {
+            put(dst, head * group + member, queries);
+        }
+        put(dst, heads.query + head, &self.keys);
+        put(dst, heads.query + heads.kv + head, &self.values);
+    }
+}
+
+/// The gradients of [`forward`] without earlier tokens, from `grad` `[rows, query heads * width]`.
+pub fn backward(
+    rows: &[f32],
+    grad: &[f32],
+    heads: Heads,
+    head: usize,
+    keys: &HeadKeys<'_>,
+    rotary: Rotary<'_>,
+) -> HeadGradient {
+    let (width, stride) = (heads.width, heads.row());
+    let (count, scale) = (rows.len() / stride, (width as f32).sqrt().recip());
+    let zeros = || vec![0.0; count * width];
+    let mut gradient = HeadGradient { queries: Vec::new(), keys: zeros(), values: zeros() };
+    let mut shares = vec![0.0; BLOCK.min(count) * count];
+    let mut d_scores = shares.clone();
+    for at in (head * heads.group()..(head + 1) * heads.group()).map(|head| head * width) {
+        let queries = rotated(rows, stride, at, width, rotary, scale);
+        let mut d_queries = zeros();
+        for block in blocks(count, count) {
+            let size = block.rows * block.seen;
+            let (shares, d_scores) = (&mut shares[..size], &mut d_scores[..size]);
+            block.shares(shares, &queries, keys, width);
+            let grad = &grad[block.start * heads.query * width + at..];
+            let grad = Matrix::new(grad, block.rows, width, heads.query * width);
+            block.d_scores(d_scores, shares, grad, keys, width);
+            let (seen, start) = (block.seen, block.start * width);
+            let scores = |x| Matrix::new(x, block.rows, seen, seen);
+            let block_queries = Matrix::new(&queries[start..], block.rows, width, width);
+            let all = |x| MatrixMut::new(x, seen, width, width);
+            product(all(&mut gradient.values), scores(shares).t(), grad, true, Threads::One);
+            let d_keys = all(&mut gradient.keys);
+            product(d_keys, scores(d_scores).t(), block_queries, true, Threads::One);
+            let d_block = MatrixMut::new(&mut d_queries[start..], block.rows, width, width);
+            product(d_block, scores(d_scores), keys.keys(seen, width), false, Threads::One);
+        }
+        rotate_back(&mut d_queries, width, rotary, scale);
+        gradient.queries.push(d_queries);
+    }
+    rotate_back(&mut gradient.keys, width, rotary, 1.0);
+    gradient
+}
+
+impl Block {
+    /// Gradients of the scores from those of the mixed values.
+    fn d_scores(
+        &self,
+        d_scores: &mut [f32],
+        shares: &[f32],
+        grad: Matrix<'_>,
+        keys: &HeadKeys<'_>,
+        width: usize,
+    ) {
+        let values = keys.values(self.seen, width).t();
+        let target = MatrixMut::new(d_scores, self.rows, self.seen, self.seen);
+        product(target, grad, values, false, Threads::One);
+        lanes::dispatch(|| {
+            let rows = shares.chunks_exact(self.seen);
+            for (row, shares) in d_scores.chunks_exact_mut(self.seen).zip(rows) {
+                let mean = lanes::sum2(row, shares, |d, share| d * share);
+                for (d, &share) in row.iter_mut().zip(shares) {
+                    *d = (*d - mean) * share;
+                }
+            }
+        });
+    }
+}

@@ -1,0 +1,144 @@
+//! Linear layers whose backward pass takes transposed operands by their strides.
+//!
+//! candle's own product of `x` and a transposed weight hands the weight's gradient back transposed
+//! and then turns it around, and it computes the gradient of a frozen weight too.
+
+use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
+
+use super::{
+    host::{floats, lend},
+    product::{Matrix, MatrixMut, Threads, product},
+};
+
+/// `x · weightᵀ`.
+pub struct Linear;
+
+/// `residual + x · weightᵀ`.
+pub struct LinearAdd;
+
+/// Rows, inner and outer width of `[n, in]` and `[out, in]`.
+fn sizes(x: &Shape, weight: &Shape) -> Result<(usize, usize, usize)> {
+    let ((rows, inner), (outer, given)) = (x.dims2()?, weight.dims2()?);
+    if inner != given {
+        bail!("a linear layer of {given} inputs can't take rows of {inner}");
+    }
+    Ok((rows, inner, outer))
+}
+
+/// Adds `x · weightᵀ` to `dst`, or writes it there.
+fn forward(dst: &mut [f32], x: &[f32], w: &[f32], (n, i, o): (usize, usize, usize), add: bool) {
+    let weight = Matrix::new(w, o, i, i).t();
+    if n == 1 {
+        // The library's product of one row sums in another order than that of several. A row must
+        // not depend on its company, so a lone row is computed twice.
+        let twice = [x, x].concat();
+        let mut pair = vec![0.0; 2 * o];
+        let target = MatrixMut::new(&mut pair, 2, o, o);
+        product(target, Matrix::new(&twice, 2, i, i), weight, false, Threads::Pool);
+        for (dst, value) in dst.iter_mut().zip(&pair) {
+            *dst = if add { *dst + value } else { *value };
+        }
+    } else {
+        let target = MatrixMut::new(dst, n, o, o);
+        product(target, Matrix::new(x, n, i, i), weight, add, Threads::Pool);
+    }
+}
+
+/// Gradients of `x` and of the weight, each only where it leads to a variable.
+fn backward(
+    x: &Tensor,
+    weight: &Tensor,
+    grad: &Tensor,
+) -> Result<(Option<Tensor>, Option<Tensor>)> {
+    let (n, i, o) = sizes(x.shape(), weight.shape())?;
+    lend(grad, |g| {
+        let g = Matrix::new(g, n, o, o);
+        let to_x = || {
+            let mut dx = vec![0.0; n * i];
+            lend(weight, |w| {
+                let target = MatrixMut::new(&mut dx, n, i, i);
+                product(target, g, Matrix::new(w, o, i, i), false, Threads::Pool);
+                Ok(())
+            })?;
+            Tensor::from_vec(dx, (n, i), x.device())
+        };
+        let to_weight = || {
+            let mut dw = vec![0.0; o * i];
+            lend(x, |x| {
+                let target = MatrixMut::new(&mut dw, o, i, i);
+                product(target, g.t(), Matrix::new(x, n, i, i), false, Threads::Pool);
+                Ok(())
+            })?;
+            Tensor::from_vec(dw, (o, i), x.device())
+        };
+        let dx = x.track_op().then(to_x).transpose()?;
+        Ok((dx, weight.track_op().then(to_weight).transpose()?))
+    })
+}
+
+impl CustomOp2 for Linear {
+    fn name(&self) -> &'static str {
+        "linear"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        weight: &CpuStorage,
+        weight_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (n, i, o) = sizes(x_layout.shape(), weight_layout.shape())?;
+        let mut dst = vec![0.0; n * o];
+        let (x, weight) = (floats(x, x_layout)?, floats(weight, weight_layout)?);
+        forward(&mut dst, x, weight, (n, i, o), false);
+        Ok((CpuStorage::F32(dst), (n, o).into()))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        _result: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        backward(x, weight, grad)
+    }
+}
+
+impl CustomOp3 for LinearAdd {
+    fn name(&self) -> &'static str {
+        "linear-add"
+    }
+
+    fn cpu_fwd(
+        &self,
+        residual: &CpuStorage,
+        residual_layout: &Layout,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        weight: &CpuStorage,
+        weight_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (n, i, o) = sizes(x_layout.shape(), weight_layout.shape())?;
+        if residual_layout.dims() != [n, o] {
+            bail!("rows of {o} can't be added to {:?}", residual_layout.dims());
+        }
+        let mut dst = floats(residual, residual_layout)?.to_vec();
+        let (x, weight) = (floats(x, x_layout)?, floats(weight, weight_layout)?);
+        forward(&mut dst, x, weight, (n, i, o), true);
+        Ok((CpuStorage::F32(dst), (n, o).into()))
+    }
+
+    fn bwd(
+        &self,
+        residual: &Tensor,
+        x: &Tensor,
+        weight: &Tensor,
+        _result: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let (dx, dw) = backward(x, weight, grad)?;
+        Ok((residual.track_op().then(|| grad.clone()), dx, dw))
+    }
+}

@@ -1,0 +1,184 @@
+//! Every fused operation against finite differences and against its composition.
+
+use std::sync::Arc;
+
+use candle_core::{Device, Result, Tensor, Var};
+use domain::random::SplitMix64;
+
+use super::{AttentionPlan, Heads, attention::attention, composite};
+
+const HEADS: Heads = Heads { query: 4, kv: 2, width: 6 };
+
+fn random(shape: &[usize], seed: u64) -> Var {
+    let mut random = SplitMix64::new(seed);
+    let count = shape.iter().product();
+    let values: Vec<f32> = (0..count).map(|_| 2.0 * random.unit() as f32 - 1.0).collect();
+    Var::from_tensor(&Tensor::from_vec(values, shape, &Device::Cpu).unwrap()).unwrap()
+}
+
+fn values(x: &Tensor) -> Vec<f32> {
+    x.flatten_all().unwrap().to_vec1().unwrap()
+}
+
+#[track_caller]
+fn close(a: &Tensor, b: &Tensor, tolerance: f32, what: &str) {
+    assert_eq!(a.dims(), b.dims(), "{what}");
+    for (index, (a, b)) in values(a).iter().zip(values(b)).enumerate() {
+        assert!((a - b).abs() <= tolerance * (1.0 + b.abs()), "{what}[{index}]: {a} and {b}");
+    }
+}
+
+/// A scalar that weighs every output differently, so that no gradient cancels out.
+fn weigh(x: &Tensor) -> Result<Tensor> {
+    let count = x.elem_count();
+    let weights = Tensor::arange(0, count as u32, x.device())?.to_dtype(x.dtype())?;
+    let weights = ((weights * 0.37)?.sin()? + 0.2)?;
+    (x.flatten_all()? * weights)?.sum_all()
+}
+
+/// Checks `f`'s gradient of every entry of every argument against central differences, and value
+/// and gradients against the composition `g`.
+#[track_caller]
+fn check(
+    arguments: &[Var],
+    f: impl Fn(&[Tensor]) -> Result<Tensor>,
+    g: impl Fn(&[Tensor]) -> Result<Tensor>,
+) {
+    let tensors: Vec<Tensor> = arguments.iter().map(|x| x.as_tensor().clone()).collect();
+    close(&f(&tensors).unwrap(), &g(&tensors).unwrap(), 2e-6, "value");
+    let gradients = weigh(&f(&tensors).unwrap()).unwrap().backward().unwrap();
+    let composed = weigh(&g(&tensors).unwrap()).unwrap().backward().unwrap();
+    for (index, argument) in arguments.iter().enumerate() {
+        let gradient = gradients.get(argument).unwrap();
+        close(gradient, composed.get(argument).unwrap(), 2e-5, &format!("gradient {index}"));
+        let (base, gradient) = (values(argument), values(gradient));
+        for entry in 0..base.len() {
+            let at = |change: f32| {
+                let mut moved = base.clone();
+                moved[entry] += change;
+                let moved = Tensor::from_vec(moved, argument.shape(), &Device::Cpu).unwrap();
+                let mut tensors = tensors.clone();
+                tensors[index] = moved;
+                weigh(&f(&tensors).unwrap()).unwrap().to_scalar::<f32>().unwrap()
+            };
+            let step = 1e-2;
+            let slope = (at(step) - at(-step)) / (2.0 * step);
+            let error = (slope - gradient[entry]).abs();
+            assert!(
+                error <= 5e-3 * (1.0 + slope.abs()),
+                "argument {index}, entry {entry}: {} by backward, {slope} by differences",
+                gradient[entry]
+            );
+        }
+    }
+}
+
+#[test]
+fn rms_norm() {
+    check(
+        &[random(&[3, 18], 1), random(&[18], 2)],
+        |x| super::rms_norm(&x[0], &x[1], 1e-5),
+        |x| composite::rms_norm(&x[0], &x[1], 1e-5),
+    );
+}
+
+#[test]
+fn linear() {
+    for rows in [1, 2, 5] {
+        check(
+            &[random(&[rows, 7], 3), random(&[4, 7], 4)],
+            |x| super::linear(&x[0], &x[1]),
+            |x| composite::linear(&x[0], &x[1]),
+        );
+    }
+}
+
+#[test]
+fn linear_add() {
+    for rows in [1, 3] {
+        check(
+            &[random(&[rows, 5], 5), random(&[rows, 7], 6), random(&[5, 7], 7)],
+            |x| super::linear_add(&x[0], &x[1], &x[2]),
+            |x| &x[0] + composite::linear(&x[1], &x[2])?,
+        );
+    }
+}
+
+#[test]
+fn swiglu() {
+    check(
+        &[random(&[3, 38], 8)],
+        |x| super::swiglu(&(&x[0] * 3.0)?),
+        |x| composite::swiglu(&(&x[0] * 3.0)?),
+    );
+}
+
+#[test]
+fn cross_entropy() {
+    let targets = Tensor::new(&[3_u32, 0, 19], &Device::Cpu).unwrap();
+    check(
+        &[random(&[3, 20], 9)],
+        |x| super::cross_entropy(&(&x[0] * 4.0)?, &targets),
+        |x| composite::cross_entropy(&(&x[0] * 4.0)?, &targets),
+    );
+}
+
+#[test]
+fn linear_cross_entropy() {
+    let targets: Vec<u32> = (0..5).map(|i| i * 7 % 20).collect();
+    let targets = Tensor::new(targets.as_slice(), &Device::Cpu).unwrap();
+    check(
+        &[random(&[5, 6], 10), random(&[20, 6], 11)],
+        // A factor besides one: gradients taken along in the forward pass must be scaled.
+        |x| super::linear_cross_entropy(&x[0], &x[1], &targets)? * 2.5,
+        |x| composite::cross_entropy(&composite::linear(&x[0], &x[1])?, &targets)? * 2.5,
+    );
+}
+
+#[test]
+fn linear_cross_entropy_in_several_chunks() {
+    // A vocabulary so large that a chunk holds its 16 rows at least.
+    let (rows, classes, width) = (37, 70_000, 2);
+    let (hidden, head) = (random(&[rows, width], 12), random(&[classes, width], 13));
+    let targets: Vec<u32> = (0..rows as u32).map(|i| i * 1801).collect();
+    let targets = Tensor::new(targets.as_slice(), &Device::Cpu).unwrap();
+    let fused = super::linear_cross_entropy(&hidden, &head, &targets).unwrap();
+    let logits = composite::linear(&hidden, &head).unwrap();
+    let composed = composite::cross_entropy(&logits, &targets).unwrap();
+    close(&fused, &composed, 1e-6, "loss");
+    let (fused, composed) = (fused.backward().unwrap(), composed.backward().unwrap());
+    for variable in [&hidden, &head] {
+        let (a, b) = (fused.get(variable).unwrap(), composed.get(variable).unwrap());
+        close(a, b, 1e-6, "gradient");
+    }
+}
+
+#[test]
+fn targets_outside_of_the_vocabulary_are_refused() {
+    let targets = Tensor::new(&[20_u32], &Device::Cpu).unwrap();
+    let error = super::cross_entropy(&random(&[1, 20], 14), &targets).unwrap_err();
+    assert!(error.to_string().contains("target 20 is outside of 20 classes"), "{error}");
+}
+
+#[test]
+fn attention_over_ragged_segments() {
+    let plan = AttentionPlan::new(HEADS, 100.0, [(1, 0), (5, 0), (3, 0)].into_iter());
+    let plan = Arc::new(plan);
+    check(
+        &[random(&[9, HEADS.row()], 15)],
+        |x| attention(&(&x[0] * 2.0)?, &plan),
+        |x| composite::attention(&(&x[0] * 2.0)?, &plan, None),
+    );
+}
+
+#[test]
+fn attention_over_several_blocks() {
+    let plan = Arc::new(AttentionPlan::new(HEADS, 100.0, [(70, 0), (129, 0)].into_iter()));
+    let qkv = random(&[199, HEADS.row()], 16);
+    let fused = attention(&qkv, &plan).unwrap();
+    let composed = composite::attention(&qkv, &plan, None).unwrap();
+    close(&fused, &composed, 1e-5, "value");
+    let fused = weigh(&fused).unwrap().backward().unwrap();
+    let composed = weigh(&composed).unwrap().backward().unwrap();
+    close(fused.get(&qkv).unwrap(), composed.get(&qkv).unwrap(), 1e-4, "gradient");
+}
