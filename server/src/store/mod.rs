@@ -31,7 +31,6 @@ pub use adapters::AdapterRow;
 pub use error::StoreError;
 pub use folder::default_folder;
 pub use runs::{NewRun, Run, RunKind};
-pub use surveys::SurveyRow;
 pub use units::{Unit, UnitKey};
 
 use folder::FolderLock;

@@ -1,25 +1,13 @@
 //! Surveys with what people answered.
 
+use app::api::SurveyInfo;
 use domain::culture::{Culture, CultureCode};
 use domain::question::{Question, QuestionId, Topic};
-use domain::survey::{Distribution, Provenance, Reference, Survey};
+use domain::survey::{Distribution, Reference, Survey};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{Store, StoreError};
-
-/// A survey without its questions, as lists show it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SurveyRow {
-    /// Identifier.
-    pub id: String,
-    /// Name for people.
-    pub title: String,
-    /// Where its reference comes from.
-    pub provenance: Provenance,
-    /// Number of questions that evaluation uses.
-    pub evaluated: usize,
-}
 
 /// What the `body` column holds.
 #[derive(Serialize, Deserialize)]
@@ -122,7 +110,7 @@ impl Store {
     ///
     /// # Errors
     /// A failure of the database.
-    pub async fn surveys(&self) -> Result<Vec<SurveyRow>, StoreError> {
+    pub async fn surveys(&self) -> Result<Vec<SurveyInfo>, StoreError> {
         let rows: Vec<(String, String, String, i64)> = sqlx::query_as(
             "SELECT id, title, provenance, evaluated FROM surveys \
              ORDER BY CASE WHEN id = 'starter' THEN 0 ELSE 1 END, id",
@@ -133,7 +121,7 @@ impl Store {
         rows.into_iter()
             .map(|(id, title, provenance, evaluated)| {
                 let provenance = decode(&format!("survey `{id}`"), &provenance)?;
-                Ok(SurveyRow { id, title, provenance, evaluated: evaluated.max(0) as usize })
+                Ok(SurveyInfo { id, title, provenance, evaluated: evaluated.max(0) as usize })
             })
             .collect()
     }
