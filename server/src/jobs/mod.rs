@@ -4,7 +4,10 @@
 //! with the progress, so that the same call goes on where a killed one stopped.
 //! - [`work`]: the loop that all jobs share: skip what is stored, do the rest in batches;
 //! - [`ask`]: a question, put to a voice, as a prompt to score;
+//! - [`method`]: a run of the method; its steps are [`generate`], [`elicit`], [`collect`],
+//!   [`tune`] and [`evaluate`], all of them [`pipeline`];
 //! - [`survey_run`]: a survey asked from the survey page;
+//! - [`culturespa`]: the released data of the paper, imported and scored;
 //! - [`error`]: what can go wrong.
 //!
 //! **Invariant:** no SQL, no HTTP, no printing; progress goes to the caller.
@@ -14,8 +17,20 @@ pub mod error;
 pub mod ask;
 pub mod work;
 
+pub mod method;
+
+pub mod generate;
+pub mod elicit;
+pub mod collect;
+pub mod tune;
+pub mod evaluate;
+pub mod pipeline;
+
 pub mod survey_run;
 
+pub mod culturespa;
+
 pub use error::JobError;
+pub use method::{Method, MethodRequest, MethodSettings, Opening};
 pub use survey_run::SurveyRuns;
 pub use work::Progress;
