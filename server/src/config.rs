@@ -67,7 +67,12 @@ impl ModelArgs {
 #[derive(Debug, Clone, Args)]
 pub struct ServeArgs {
     /// Address and port to listen on; port 0 takes a free one and prints it.
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:3000", env = "POLYLOGUE_ADDR")]
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        default_value = "127.0.0.1:3000",
+        env = "POLYLOGUE_ADDR"
+    )]
     pub addr: SocketAddr,
     /// Folder with the built client.
     #[arg(long, value_name = "DIR", default_value = "target/site", env = "POLYLOGUE_SITE")]

@@ -68,7 +68,8 @@ mod tests {
     fn opposite_gains_cancel_only_on_the_same_draw() {
         // One culture gains where the other loses, question by question: every shared draw has
         // mean gain 0, which draws made apart would not have.
-        let (flat, mixed, other) = (parts(&[0.5; 4]), parts(&[0.1, 0.9, 0.2, 0.6]), parts(&[0.9, 0.1, 0.8, 0.4]));
+        let (flat, mixed, other) =
+            (parts(&[0.5; 4]), parts(&[0.1, 0.9, 0.2, 0.6]), parts(&[0.9, 0.1, 0.8, 0.4]));
         let interval =
             mean_paired_interval(Metric::ExactMode, &[(&mixed, &flat), (&other, &flat)]).unwrap();
         assert!(interval.low.abs() < 1e-12 && interval.high.abs() < 1e-12, "{interval:?}");

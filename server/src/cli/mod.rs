@@ -73,8 +73,6 @@ impl Cli {
 }
 
 /// Runs a command's asynchronous work to its end.
-fn wait(
-    work: impl Future<Output = Result<(), Box<dyn Error>>>,
-) -> Result<(), Box<dyn Error>> {
+fn wait(work: impl Future<Output = Result<(), Box<dyn Error>>>) -> Result<(), Box<dyn Error>> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
 }

@@ -210,7 +210,8 @@ impl Method {
             let parts = parts(&self.survey, code, &answers, metric, &BTreeSet::new());
             (!parts.is_empty()).then_some(parts)
         };
-        let adapted = |name: String| adapters.contains_key(&name).then(|| Voice::adapted(code, name));
+        let adapted =
+            |name: String| adapters.contains_key(&name).then(|| Voice::adapted(code, name));
         VoiceParts {
             unaware: of(Voice::unaware()),
             aware: of(Voice::aware(code)),

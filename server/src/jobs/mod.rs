@@ -19,12 +19,12 @@ pub mod work;
 
 pub mod method;
 
-pub mod generate;
-pub mod elicit;
 pub mod collect;
-pub mod tune;
+pub mod elicit;
 pub mod evaluate;
+pub mod generate;
 pub mod pipeline;
+pub mod tune;
 
 pub mod survey_run;
 
@@ -34,3 +34,7 @@ pub use error::JobError;
 pub use method::{Method, MethodRequest, MethodSettings, Opening};
 pub use survey_run::SurveyRuns;
 pub use work::Progress;
+
+pub mod testing;
+#[cfg(test)]
+mod tests;

@@ -231,7 +231,8 @@ impl SurveyRuns {
                 false => ControlFlow::Continue(()),
             }
         };
-        work.complete(wanted, &mut watcher, |prompts| ask::probabilities(&self.engine, prompts)).await
+        work.complete(wanted, &mut watcher, |prompts| ask::probabilities(&self.engine, prompts))
+            .await
     }
 
     async fn finish(&self, id: &str, result: &Result<(), JobError>) -> Result<(), JobError> {
@@ -256,7 +257,10 @@ fn set_end(info: &mut SurveyRunInfo, error: Option<&JobError>) {
 
 fn check(survey: &Survey, voices: &[Voice]) -> Result<(), JobError> {
     if voices.is_empty() {
-        return Err(JobError::refused("a survey run needs at least 1 voice, not 0", "Add a voice."));
+        return Err(JobError::refused(
+            "a survey run needs at least 1 voice, not 0",
+            "Add a voice.",
+        ));
     }
     let mut seen = BTreeSet::new();
     for voice in voices {

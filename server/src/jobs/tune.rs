@@ -61,8 +61,12 @@ impl Method {
                 true => None,
                 false => Some(self.tune_one(&name, *culture, examples, place, &mut told).await?),
             };
-            let tuned =
-                TunedAdapter { name: name.clone(), culture: *culture, instances: chosen.len(), hash };
+            let tuned = TunedAdapter {
+                name: name.clone(),
+                culture: *culture,
+                instances: chosen.len(),
+                hash,
+            };
             let unit = Unit { key: name.clone(), result: tuned.clone() };
             self.store.record_units(&self.run, STEP, &[unit]).await?;
             // Only what a killed run needs; from here on the adapter itself is kept.

@@ -95,11 +95,8 @@ impl Work<'_> {
             let later = rest.split_off(self.batch.max(1).min(rest.len()));
             let (keys, inputs): (Vec<_>, Vec<_>) = rest.into_iter().unzip();
             let results = one_batch(inputs).await?;
-            let units: Vec<Unit<R>> = keys
-                .into_iter()
-                .zip(results)
-                .map(|(key, result)| Unit { key, result })
-                .collect();
+            let units: Vec<Unit<R>> =
+                keys.into_iter().zip(results).map(|(key, result)| Unit { key, result }).collect();
             self.store.record_units(self.run, self.step, &units).await?;
             rest = later;
             progress = estimate.at(total - rest.len());

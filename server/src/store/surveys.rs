@@ -135,13 +135,12 @@ impl Store {
     }
 
     async fn reference(&self, survey: &str) -> Result<Reference, StoreError> {
-        let rows: Vec<(String, String, String, i64)> = sqlx::query_as(
-            "SELECT culture, question, shares, mode FROM people WHERE survey = $1",
-        )
-        .bind(survey)
-        .fetch_all(&self.pool)
-        .await
-        .map_err(|e| self.failed(e))?;
+        let rows: Vec<(String, String, String, i64)> =
+            sqlx::query_as("SELECT culture, question, shares, mode FROM people WHERE survey = $1")
+                .bind(survey)
+                .fetch_all(&self.pool)
+                .await
+                .map_err(|e| self.failed(e))?;
         let mut reference = Reference::new();
         for (culture, question, shares, mode) in rows {
             let what = format!("reference of `{question}` in `{culture}`");

@@ -100,8 +100,7 @@ async fn a_named_run_resumes_with_the_same_settings_only() {
     let store = Store::open(folder.path()).await.unwrap();
     let settings = |seed: u32| BTreeMap::from([("seed", seed)]);
     let (first, other) = (settings(1), settings(2));
-    let named =
-        |settings| NewRun { id: Some("mine"), kind: RunKind::Method, settings, total: 0 };
+    let named = |settings| NewRun { id: Some("mine"), kind: RunKind::Method, settings, total: 0 };
     let run = store.create_run(named(&first)).await.unwrap();
     store.set_state("mine", JobState::Failed, Some("why")).await.unwrap();
     let resumed = store.create_run(named(&first)).await.unwrap();
@@ -148,9 +147,8 @@ async fn a_full_disk_is_named_and_leaves_nothing_half_stored() {
         .unwrap();
     let run = store.create_run(new_run(&7)).await.unwrap().id;
     store.record_units(&run, "s", &[unit("a", 1)]).await.unwrap();
-    let big: Vec<_> = (0..100)
-        .map(|i| Unit { key: format!("big-{i}"), result: "x".repeat(10_000) })
-        .collect();
+    let big: Vec<_> =
+        (0..100).map(|i| Unit { key: format!("big-{i}"), result: "x".repeat(10_000) }).collect();
     let error = store.record_units(&run, "s", &big).await.unwrap_err();
     assert_eq!(error, StoreError::Full { path: folder.path().to_owned() });
     let units: BTreeMap<String, u32> = store.units(&run, "s").await.unwrap();

@@ -52,7 +52,10 @@ const TOPICS: [(u32, &str, &str); 13] = [
 
 /// All topics in the order of the questionnaire.
 pub fn topics() -> Vec<Topic> {
-    TOPICS.iter().map(|(_, id, name)| Topic { id: (*id).into(), name: (*name).to_owned() }).collect()
+    TOPICS
+        .iter()
+        .map(|(_, id, name)| Topic { id: (*id).into(), name: (*name).to_owned() })
+        .collect()
 }
 
 /// Identifier of the topic a question belongs to.

@@ -53,7 +53,8 @@ pub fn score_results(dir: &Path) -> Result<Vec<ScoreRow>, JobError> {
         let answers = read_answers(&file, &survey)?;
         match culture {
             Some(code) if survey.culture(code).is_none() => {
-                let rule = format!("names the culture `{code}`, whose people's answers are missing");
+                let rule =
+                    format!("names the culture `{code}`, whose people's answers are missing");
                 return Err(broken(&file, rule));
             }
             Some(code) => rows.push(score(&survey, &answers, code, PromptStyle::Aware, &file)),

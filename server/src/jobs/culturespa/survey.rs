@@ -88,13 +88,17 @@ fn read_questions(path: &Path) -> Result<Vec<Question>, JobError> {
             return Err(broken(path, format!("`Q_id` must be `Q` and a number, not `{id}`")));
         };
         if !seen.insert(id.clone()) {
-            return Err(broken(path, format!("`Q_id` must be unique, but `{id}` stands there twice")));
+            return Err(broken(
+                path,
+                format!("`Q_id` must be unique, but `{id}` stands there twice"),
+            ));
         }
         let Some(topic) = layout::topic(number).filter(|_| layout::is_evaluated(number)) else {
             continue;
         };
         if question.trim().is_empty() || option_lst.len() < 2 {
-            let rule = format!("`{id}` must have a text and at least 2 options, not {}", option_lst.len());
+            let rule =
+                format!("`{id}` must have a text and at least 2 options, not {}", option_lst.len());
             return Err(broken(path, rule));
         }
         questions.push(Question {
