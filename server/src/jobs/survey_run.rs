@@ -48,6 +48,8 @@ struct Active {
     stop: Arc<AtomicBool>,
 }
 
+type Live = HashMap<String, watch::Receiver<SurveyRunInfo>>;
+
 impl SurveyRuns {
     /// No run is at work yet; see [`Self::resume`].
     pub fn new(engine: Engine, store: Store) -> Self {
@@ -95,11 +97,9 @@ impl SurveyRuns {
     /// # Errors
     /// A failure of the store.
     pub async fn list(&self) -> Result<Vec<SurveyRunInfo>, JobError> {
-        let mut infos = Vec::new();
-        for run in self.store.runs(RunKind::Survey).await? {
-            infos.push(self.live(info(&run)?).await);
-        }
-        Ok(infos)
+        let live = self.live().await;
+        let runs = self.store.runs(RunKind::Survey).await?;
+        runs.iter().map(|run| newest(run, &live)).collect()
     }
 
     /// One run with its answers so far.
@@ -107,7 +107,8 @@ impl SurveyRuns {
     /// # Errors
     /// [`crate::store::StoreError::UnknownRun`] where there is none.
     pub async fn get(&self, id: &str) -> Result<SurveyRun, JobError> {
-        let info = self.live(info(&self.find(id).await?)?).await;
+        let live = self.live().await;
+        let info = newest(&self.find(id).await?, &live)?;
         let units: BTreeMap<UnitKey, Vec<f64>> = self.store.units(id, ANSWERS).await?;
         let survey = self.store.survey(&info.survey).await?;
         let answers = (0..info.voices.len())
@@ -152,12 +153,9 @@ impl SurveyRuns {
         &self,
         id: &str,
     ) -> Result<impl Stream<Item = SurveyRunInfo> + Send + use<>, JobError> {
+        let live = self.live().await;
         let stored = info(&self.find(id).await?)?;
-        let active = self.active.lock().await;
-        let receiver = match active.get(id) {
-            Some(active) => active.progress.clone(),
-            None => watch::channel(stored).1,
-        };
+        let receiver = live.get(id).cloned().unwrap_or_else(|| watch::channel(stored).1);
         Ok(WatchStream::new(receiver))
     }
 
@@ -165,12 +163,11 @@ impl SurveyRuns {
         Ok(self.store.run(id).await?)
     }
 
-    /// Puts the progress of a run at work in place of what the store knows.
-    async fn live(&self, stored: SurveyRunInfo) -> SurveyRunInfo {
-        match self.active.lock().await.get(&stored.id) {
-            Some(active) => active.progress.borrow().clone(),
-            None => stored,
-        }
+    /// The runs at work. Ask for them before the store: a run that ends in between is final in
+    /// both, while the other order would show it at work for ever.
+    async fn live(&self) -> Live {
+        let active = self.active.lock().await;
+        active.iter().map(|(id, active)| (id.clone(), active.progress.clone())).collect()
     }
 
     async fn spawn(&self, run: &Run) -> Result<(), JobError> {
@@ -277,6 +274,11 @@ fn check(survey: &Survey, voices: &[Voice]) -> Result<(), JobError> {
 
 fn key(voice: usize, question: &str) -> UnitKey {
     format!("{voice}/{question}")
+}
+
+/// What the store knows of a run, or what is newer.
+fn newest(run: &Run, live: &Live) -> Result<SurveyRunInfo, JobError> {
+    live.get(&run.id).map_or_else(|| info(run), |progress| Ok(progress.borrow().clone()))
 }
 
 fn info(run: &Run) -> Result<SurveyRunInfo, JobError> {
