@@ -1,9 +1,20 @@
 //! The commands. Each has a file of its own that reads arguments and prints; the work is done
 //! elsewhere.
+//!
+//! Results go to standard output, progress and errors to standard error.
 
+mod import;
+mod method;
+mod output;
+mod progress;
+mod serve;
 pub mod starter;
 
+use std::error::Error;
+
 use clap::{Parser, Subcommand};
+
+use crate::config::ServeArgs;
 
 /// Cultures as voices, side by side.
 #[derive(Debug, Parser)]
@@ -15,19 +26,53 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Serves the pages and the API.
+    Serve(ServeArgs),
+    /// Step 1: lets the model write new questions like the survey's.
+    Generate(method::MethodArgs),
+    /// Step 2: asks every question unaware and as every culture.
+    Elicit(method::MethodArgs),
+    /// Step 3: keeps the pairs whose answers differ.
+    Collect(method::MethodArgs),
+    /// Step 4: tunes a joint adapter, and one per culture.
+    Tune(method::MethodArgs),
+    /// Compares all voices with people on the held-out questions.
+    Evaluate(method::EvaluateArgs),
+    /// All steps in order, each from where it stopped.
+    Pipeline(method::EvaluateArgs),
     /// The built-in model: its tokenizer, its training and its files.
     #[command(subcommand)]
     Starter(starter::StarterCommand),
+    /// Reads somebody else's data into the store.
+    #[command(subcommand)]
+    Import(import::ImportCommand),
+    /// Scores recorded answers in the released layout of CultureSPA by the paper's rule.
+    Score(import::ScoreArgs),
 }
 
 impl Cli {
     /// Does what was asked for.
     ///
     /// # Errors
-    /// Whatever the command refuses or fails at, as text for people.
-    pub fn run(self) -> Result<(), Box<dyn std::error::Error>> {
+    /// Whatever the command refuses or fails at: a message, and a way out on its second line.
+    pub fn run(self) -> Result<(), Box<dyn Error>> {
+        crate::telemetry::start();
         match self.command {
+            Command::Score(args) => args.run(),
             Command::Starter(command) => command.run(),
+            Command::Serve(args) => wait(serve::run(args)),
+            Command::Generate(args) => wait(method::generate(args)),
+            Command::Elicit(args) => wait(method::elicit(args)),
+            Command::Collect(args) => wait(method::collect(args)),
+            Command::Tune(args) => wait(method::tune(args)),
+            Command::Evaluate(args) => wait(method::evaluate(args)),
+            Command::Pipeline(args) => wait(method::pipeline(args)),
+            Command::Import(command) => wait(command.run()),
         }
     }
+}
+
+/// Runs a command's asynchronous work to its end.
+fn wait(work: impl Future<Output = Result<(), Box<dyn Error>>>) -> Result<(), Box<dyn Error>> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
 }

@@ -1,0 +1,66 @@
+//! `polylogue serve`: opens everything, prints the address, serves until it is stopped.
+
+use std::error::Error;
+
+use tokio::net::TcpListener;
+
+use crate::config::ServeArgs;
+use crate::engine::Engine;
+use crate::http;
+use crate::jobs::SurveyRuns;
+use crate::starter::world::world;
+use crate::state::AppState;
+use crate::store::Store;
+
+/// Serves until an interrupt or a termination.
+pub(super) async fn run(args: ServeArgs) -> Result<(), Box<dyn Error>> {
+    let store = args.store.open().await?;
+    store.put_survey(world().survey()).await?;
+    let engine = args.model.start().await?;
+    load_adapters(&engine, &store).await?;
+    let runs = SurveyRuns::new(engine.clone(), store.clone());
+    let resumed = runs.resume().await?;
+    if resumed > 0 {
+        tracing::info!(runs = resumed, "going on with unfinished survey runs");
+    }
+    let listener = TcpListener::bind(args.addr).await.map_err(|error| {
+        format!("can't listen on `{}`: {error}\nName another address with `--addr`.", args.addr)
+    })?;
+    // The port that was taken, which port 0 leaves to the system.
+    println!("listening on http://{}", listener.local_addr()?);
+    let cultures = world().survey().cultures.clone();
+    let state = AppState::new(engine, store, runs, cultures, &args.site);
+    http::serve(state, listener, stopped()).await?;
+    Ok(())
+}
+
+/// Loads what was tuned in this data folder. A broken adapter is told and left out: the server is
+/// of use without it.
+async fn load_adapters(engine: &Engine, store: &Store) -> Result<(), Box<dyn Error>> {
+    for adapter in store.adapters(engine.base_hash()).await? {
+        if let Err(error) = engine.load_adapter(&adapter.name, &adapter.folder).await {
+            tracing::warn!(adapter = adapter.name, "{error}");
+        }
+    }
+    Ok(())
+}
+
+/// Resolves at an interrupt or a termination.
+#[cfg(unix)]
+pub(super) async fn stopped() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        let _ = tokio::signal::ctrl_c().await;
+        return;
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+/// Resolves at an interrupt.
+#[cfg(not(unix))]
+pub(super) async fn stopped() {
+    let _ = tokio::signal::ctrl_c().await;
+}

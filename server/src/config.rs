@@ -1,0 +1,86 @@
+//! Arguments that several commands share, and what they mean.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::engine::{DeviceChoice, Engine, EngineConfig, EngineError, ModelSource};
+use crate::store::{Store, StoreError, default_folder};
+
+/// Where things are kept.
+#[derive(Debug, Clone, Args)]
+pub struct StoreArgs {
+    /// Folder with everything that is kept; by default the user's own data folder.
+    #[arg(long, value_name = "DIR", env = "POLYLOGUE_DATA")]
+    pub data: Option<PathBuf>,
+}
+
+impl StoreArgs {
+    /// Opens the data folder.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn open(&self) -> Result<Store, StoreError> {
+        let folder = match &self.data {
+            Some(folder) => folder.clone(),
+            None => default_folder()?,
+        };
+        Store::open(&folder).await
+    }
+}
+
+/// Which model computes, and where.
+#[derive(Debug, Clone, Args)]
+pub struct ModelArgs {
+    /// `starter`, or a folder with config.json, tokenizer files and *.safetensors.
+    #[arg(long, value_name = "starter|DIR", default_value = "starter", env = "POLYLOGUE_MODEL")]
+    pub model: String,
+    /// `auto`, `cpu` or `cuda:N`.
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    pub device: DeviceChoice,
+}
+
+impl ModelArgs {
+    /// What the engine is started with. A folder named `starter` is reached as `./starter`.
+    pub fn config(&self) -> EngineConfig {
+        let source = match self.model.as_str() {
+            "starter" => ModelSource::Starter,
+            folder => ModelSource::Folder(PathBuf::from(folder)),
+        };
+        EngineConfig { source, device: self.device }
+    }
+
+    /// Loads the model and starts the engine, away from the async threads.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub async fn start(&self) -> Result<Engine, EngineError> {
+        let config = self.config();
+        tokio::task::spawn_blocking(move || Engine::start(config))
+            .await
+            .unwrap_or(Err(EngineError::Stopped))
+    }
+}
+
+/// What `polylogue serve` is told.
+#[derive(Debug, Clone, Args)]
+pub struct ServeArgs {
+    /// Address and port to listen on; port 0 takes a free one and prints it.
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        default_value = "127.0.0.1:3000",
+        env = "POLYLOGUE_ADDR"
+    )]
+    pub addr: SocketAddr,
+    /// Folder with the built client.
+    #[arg(long, value_name = "DIR", default_value = "target/site", env = "POLYLOGUE_SITE")]
+    pub site: PathBuf,
+    /// The model.
+    #[command(flatten)]
+    pub model: ModelArgs,
+    /// The data folder.
+    #[command(flatten)]
+    pub store: StoreArgs,
+}

@@ -1,0 +1,187 @@
+//! Jobs against a tiny random model and real files.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use app::api::{JobState, SurveyRunRequest};
+use domain::score::Metric;
+use domain::voice::Voice;
+use futures::StreamExt;
+use tempfile::TempDir;
+
+use super::testing::{SURVEY, engine, run_with_questions, survey, write_tiny_model};
+use super::*;
+use crate::engine::Engine;
+use crate::store::{RunKind, Store, StoreError};
+
+struct Fixture {
+    _folder: TempDir,
+    engine: Engine,
+    store: Store,
+}
+
+async fn fixture() -> Fixture {
+    let folder = tempfile::tempdir().unwrap();
+    write_tiny_model(&folder.path().join("model"));
+    let engine = engine(&folder.path().join("model"));
+    let store = Store::open(&folder.path().join("data")).await.unwrap();
+    store.put_survey(&survey()).await.unwrap();
+    Fixture { _folder: folder, engine, store }
+}
+
+fn go_on(_: &Progress) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
+fn voices() -> Vec<Voice> {
+    vec![Voice::unaware(), Voice::aware("THA".parse().unwrap())]
+}
+
+fn request(voices: Vec<Voice>) -> SurveyRunRequest {
+    SurveyRunRequest { survey: SURVEY.to_owned(), voices }
+}
+
+#[tokio::test]
+async fn a_survey_run_is_watched_to_its_end_and_kept() {
+    let Fixture { _folder, engine, store } = fixture().await;
+    let runs = SurveyRuns::new(engine.clone(), store.clone());
+    let started = runs.start(request(voices())).await.unwrap();
+    assert_eq!((started.state, started.total), (JobState::Running, 8));
+    let last = runs.watch(&started.id).await.unwrap().fold(None, async |_, info| Some(info)).await;
+    let last = last.unwrap();
+    assert_eq!((last.state, last.answered), (JobState::Done, 8), "{:?}", last.error);
+    // Another process sees the same.
+    let runs = SurveyRuns::new(engine, store);
+    let run = runs.get(&started.id).await.unwrap();
+    assert_eq!((run.info.state, run.answers.len()), (JobState::Done, 2));
+    for answers in run.answers {
+        assert_eq!(answers.len(), 4);
+        for answer in answers {
+            let sum: f64 = answer.probabilities.iter().sum();
+            assert!((sum - 1.0).abs() < 1e-6, "{answer:?}");
+        }
+    }
+    assert_eq!(runs.list().await.unwrap().len(), 1);
+    assert_eq!(runs.cancel(&started.id).await.unwrap().state, JobState::Done);
+}
+
+#[tokio::test]
+async fn an_unfinished_survey_run_goes_on_after_a_restart() {
+    let Fixture { _folder, engine, store } = fixture().await;
+    let first = SurveyRuns::new(engine.clone(), store.clone());
+    let id = first.start(request(voices())).await.unwrap().id;
+    first.watch(&id).await.unwrap().count().await;
+    // As a crash leaves it: at work by the store, by no process.
+    store.set_state(&id, JobState::Running, None).await.unwrap();
+    let second = SurveyRuns::new(engine, store);
+    assert_eq!(second.resume().await.unwrap(), 1);
+    let last = second.watch(&id).await.unwrap().fold(None, async |_, info| Some(info)).await;
+    assert_eq!(last.unwrap().state, JobState::Done);
+    assert_eq!(second.resume().await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_survey_run_refuses_what_it_cannot_ask() {
+    let Fixture { _folder, engine, store } = fixture().await;
+    let runs = SurveyRuns::new(engine, store);
+    let unknown = Voice::aware("KEN".parse().unwrap());
+    let adapted = Voice::adapted("THA".parse().unwrap(), "nothing");
+    for (request, code) in [
+        (request(vec![]), "invalid-request"),
+        (request(vec![Voice::unaware(), Voice::unaware()]), "invalid-request"),
+        (request(vec![unknown]), "unknown-culture"),
+        (SurveyRunRequest { survey: "no".to_owned(), voices: voices() }, "unknown-survey"),
+    ] {
+        let error = runs.start(request).await.unwrap_err();
+        assert_eq!(error.code(), code);
+        assert!(error.to_api().hint.is_some(), "{error}");
+    }
+    // The adapter is the engine's to know: the run fails, and says so.
+    let id = runs.start(request(vec![adapted])).await.unwrap().id;
+    let last = runs.watch(&id).await.unwrap().fold(None, async |_, info| Some(info)).await.unwrap();
+    assert_eq!(last.state, JobState::Failed);
+    assert_eq!(last.error.unwrap().code, "unknown-adapter");
+    let stored = runs.get(&id).await.unwrap().info;
+    assert_eq!(stored.error.unwrap().code, "unknown-adapter");
+}
+
+#[tokio::test]
+async fn generation_stores_every_attempt_once() {
+    let Fixture { _folder, engine, store } = fixture().await;
+    let request = MethodRequest {
+        survey: Some(SURVEY.to_owned()),
+        per_topic: Some(1),
+        ..MethodRequest::default()
+    };
+    let method = Method::open(&store, &engine, &request, Opening::Begin).await.unwrap();
+    let counts = method.generate(&mut go_on).await.unwrap();
+    // A random model writes no JSON; what counts is that this is told and kept.
+    assert_eq!((counts.wanted, counts.kept), (2, 0));
+    assert_eq!(counts.dropped, BTreeMap::from([("unreadable".to_owned(), 2)]));
+    let mut calls = 0;
+    let again = method
+        .generate(&mut |_| {
+            calls += 1;
+            ControlFlow::Continue(())
+        })
+        .await
+        .unwrap();
+    assert_eq!((again, calls), (counts, 1), "nothing is left to do");
+    let error = method.elicit(&mut go_on).await.unwrap_err();
+    assert_eq!(error.code(), "step-missing");
+}
+
+#[tokio::test]
+async fn the_steps_follow_each_other_and_are_scored() {
+    let Fixture { _folder, engine, store } = fixture().await;
+    let method = run_with_questions(&store, &engine, "r", 6, 1).await;
+    assert_eq!(method.collect().await.unwrap_err().code(), "step-missing");
+    assert_eq!(method.elicit(&mut go_on).await.unwrap(), 12 * 3);
+    let collection = method.collect().await.unwrap();
+    assert_eq!(collection.counts.pairs, 24);
+    assert!(!collection.instances.is_empty(), "the tiny model has to differ somewhere");
+    let tuned = method.tune(&mut go_on).await.unwrap();
+    assert_eq!(tuned.len(), 3);
+    let report = method.evaluate(Metric::Alignment, &mut go_on).await.unwrap();
+    assert_eq!((report.rows.len(), report.questions, report.simulated), (2, 4, true));
+    assert!(report.adapters.contains_key("joint"));
+    let row = &report.rows[1];
+    assert!(row.scores.unaware.is_some() && row.scores.joint.is_some());
+    assert!(row.gains.joint_over_aware.unwrap().interval.is_some());
+    assert!(row.baselines.like_usa.is_some() && report.rows[0].baselines.like_usa.is_none());
+    let mean = report.rows.iter().map(|row| row.scores.aware.unwrap()).sum::<f64>() / 2.0;
+    assert!((report.mean.scores.aware.unwrap() - mean).abs() < 1e-9);
+    assert_eq!(store.adapters(engine.base_hash()).await.unwrap().len(), tuned.len());
+    // Everything is stored: the second call asks nothing and says the same.
+    let again = method.evaluate(Metric::Alignment, &mut go_on).await.unwrap();
+    assert_eq!(again, report);
+}
+
+#[tokio::test]
+async fn commands_find_the_run_they_mean() {
+    let Fixture { _folder, engine, store } = fixture().await;
+    let open = async |request: MethodRequest, opening| {
+        Method::open(&store, &engine, &request, opening).await
+    };
+    let small = || MethodRequest { survey: Some(SURVEY.to_owned()), ..MethodRequest::default() };
+    assert!(open(small(), Opening::GoOn).await.is_err(), "there is none yet");
+    let first = open(small(), Opening::Begin).await.unwrap();
+    assert_eq!(open(small(), Opening::Begin).await.unwrap().run, first.run, "unfinished");
+    first.set_state(Some(Ok(()))).await.unwrap();
+    assert_eq!(open(small(), Opening::GoOn).await.unwrap().run, first.run, "the latest");
+    let second = open(small(), Opening::Begin).await.unwrap();
+    assert_ne!(second.run, first.run);
+    let named = MethodRequest { run: Some(first.run.clone()), seed: Some(8), ..small() };
+    let error = open(named, Opening::GoOn).await.err().unwrap();
+    assert!(error.to_string().contains("`--seed` is 7, not 8"), "{error}");
+    let unknown = MethodRequest { run: Some("x".to_owned()), ..small() };
+    let error = open(unknown, Opening::GoOn).await.err().unwrap();
+    assert!(matches!(error, JobError::Store(StoreError::UnknownRun { .. })));
+    for bad in ["", "../x", "a b"] {
+        let request = MethodRequest { run: Some(bad.to_owned()), ..small() };
+        assert_eq!(open(request, Opening::Begin).await.err().unwrap().code(), "invalid-request");
+    }
+    let culture = MethodRequest { cultures: Some(vec!["KEN".parse().unwrap()]), ..small() };
+    assert_eq!(open(culture, Opening::Begin).await.err().unwrap().code(), "unknown-culture");
+    assert_eq!(store.runs(RunKind::Method).await.unwrap().len(), 2);
+}

@@ -1,0 +1,237 @@
+//! Step 4 of the method: one adapter on all cultures' instances, and one per culture.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use domain::culture::CultureCode;
+use domain::instance::Instance;
+use domain::question::{Question, QuestionId};
+use domain::voice::Voice;
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+
+use super::evaluate::specific_name;
+use super::work::{Progress, Watcher};
+use super::{JobError, Method, ask};
+use crate::engine::LoadedModel;
+use crate::store::{AdapterRow, StoreError, Unit};
+use crate::tuning::{Example, TuneConfig, TuneProgress, TuningError, peft, tune};
+
+const STEP: &str = "tune";
+
+/// An adapter that a run has tuned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TunedAdapter {
+    /// Its name: `joint`, `specific-THA`.
+    pub name: String,
+    /// The culture it was tuned for; `None` for the joint one.
+    pub culture: Option<CultureCode>,
+    /// Instances it was tuned on.
+    pub instances: usize,
+    /// SHA-256 of its weights' file; `None` where there was no instance to learn from.
+    pub hash: Option<String>,
+}
+
+impl Method {
+    /// Tunes the run's adapters that aren't tuned yet, the joint one first.
+    ///
+    /// # Errors
+    /// [`JobError::StepMissing`] before instances were collected; see [`JobError`] for the rest.
+    /// What was learnt up to the last checkpoint is kept.
+    pub async fn tune(&self, watcher: &mut Watcher<'_>) -> Result<Vec<TunedAdapter>, JobError> {
+        let instances = self.collection().await?.instances;
+        let questions = self.questions().await?;
+        let specific = self.settings.cultures.iter().map(|code| Some(*code));
+        let all: Vec<Option<CultureCode>> = std::iter::once(None).chain(specific).collect();
+        let mut done: BTreeMap<String, TunedAdapter> = self.store.units(&self.run, STEP).await?;
+        for (place, culture) in all.iter().enumerate() {
+            let name = culture.map_or_else(|| "joint".to_owned(), specific_name);
+            if done.contains_key(&name) {
+                continue;
+            }
+            let of_culture = |i: &&Instance| culture.is_none_or(|code| i.culture == code);
+            let chosen: Vec<&Instance> = instances.iter().filter(of_culture).collect();
+            let examples = self.examples(&questions, &chosen)?;
+            let mut told = |progress: &TuneProgress| watcher(&as_progress(&name, progress));
+            let hash = match examples.is_empty() {
+                true => None,
+                false => Some(self.tune_one(&name, *culture, examples, place, &mut told).await?),
+            };
+            let tuned = TunedAdapter {
+                name: name.clone(),
+                culture: *culture,
+                instances: chosen.len(),
+                hash,
+            };
+            let unit = Unit { key: name.clone(), result: tuned.clone() };
+            self.store.record_units(&self.run, STEP, &[unit]).await?;
+            // Only what a killed run needs; from here on the adapter itself is kept.
+            let _ = fs::remove_dir_all(self.checkpoints(&name));
+            done.insert(name, tuned);
+        }
+        self.load_adapters().await?;
+        Ok(done.into_values().collect())
+    }
+
+    /// Puts the run's adapters into the engine. A run without any leaves those that are loaded.
+    ///
+    /// # Errors
+    /// Files that are missing, broken or belong to another base model.
+    pub(super) async fn load_adapters(&self) -> Result<(), JobError> {
+        let done: BTreeMap<String, TunedAdapter> = self.store.units(&self.run, STEP).await?;
+        for adapter in done.values().filter(|adapter| adapter.hash.is_some()) {
+            self.engine.load_adapter(&adapter.name, &self.folder(&adapter.name)).await?;
+        }
+        Ok(())
+    }
+
+    /// Where an adapter's files go.
+    fn folder(&self, name: &str) -> PathBuf {
+        self.store.adapters_folder().join(&self.run).join(name)
+    }
+
+    fn checkpoints(&self, name: &str) -> PathBuf {
+        self.store.run_folder(&self.run).join("tune").join(name)
+    }
+
+    /// The aware prompt of every instance, answered with the aware answer (method, step 4).
+    fn examples(
+        &self,
+        questions: &[Question],
+        instances: &[&Instance],
+    ) -> Result<Vec<Example>, JobError> {
+        let questions: BTreeMap<&QuestionId, &Question> =
+            questions.iter().map(|question| (&question.id, question)).collect();
+        instances
+            .iter()
+            .filter_map(|instance| Some((instance, *questions.get(&instance.question)?)))
+            .map(|(instance, question)| {
+                let voice = Voice::aware(instance.culture);
+                let messages = ask::messages(&self.survey, &voice, question)?;
+                Ok(Example { messages, answer: instance.aware.to_string() })
+            })
+            .collect()
+    }
+
+    /// Tunes, saves and registers one adapter. Returns the SHA-256 of its weights' file.
+    async fn tune_one(
+        &self,
+        name: &str,
+        culture: Option<CultureCode>,
+        examples: Vec<Example>,
+        place: usize,
+        watcher: &mut (dyn FnMut(&TuneProgress) -> ControlFlow<()> + Send),
+    ) -> Result<String, JobError> {
+        let task = TuneTask {
+            model: self.engine.model(),
+            examples,
+            config: TuneConfig {
+                learning_rate: self.settings.learning_rate,
+                epochs: self.settings.epochs as u64,
+                accumulation: self.settings.accumulation,
+                seed: self.settings.seed.wrapping_add(place as u64),
+                checkpoint_every: CHECKPOINT_EVERY,
+                ..TuneConfig::default()
+            },
+            checkpoints: self.checkpoints(name),
+            folder: self.folder(name),
+            base_name: self.engine.info().name.clone(),
+            base_hash: self.engine.base_hash().to_owned(),
+        };
+        let hash = task.watched(watcher).await?;
+        let row = AdapterRow {
+            base_hash: self.engine.base_hash().to_owned(),
+            name: name.to_owned(),
+            hash: hash.clone(),
+            culture,
+            run: Some(self.run.clone()),
+            folder: self.folder(name),
+        };
+        self.store.put_adapter(&row).await?;
+        Ok(hash)
+    }
+}
+
+/// Updates between checkpoints: an update of the starter takes seconds, a checkpoint far less.
+const CHECKPOINT_EVERY: u64 = 2;
+
+fn as_progress(name: &str, progress: &TuneProgress) -> Progress {
+    Progress {
+        step: format!("tune {name}"),
+        done: progress.step as usize,
+        total: progress.total as usize,
+        remaining_seconds: Some(progress.remaining_seconds),
+    }
+}
+
+/// Everything that tuning needs on a thread of its own: the engine's thread goes on serving.
+struct TuneTask {
+    model: Arc<LoadedModel>,
+    examples: Vec<Example>,
+    config: TuneConfig,
+    checkpoints: PathBuf,
+    folder: PathBuf,
+    base_name: String,
+    base_hash: String,
+}
+
+impl TuneTask {
+    async fn watched(
+        self,
+        watcher: &mut (dyn FnMut(&TuneProgress) -> ControlFlow<()> + Send),
+    ) -> Result<String, JobError> {
+        let (sender, mut receiver) = mpsc::unbounded_channel();
+        let stop = Arc::new(AtomicBool::new(false));
+        let asked = Arc::clone(&stop);
+        let thread = tokio::task::spawn_blocking(move || self.run(&sender, &asked));
+        while let Some(progress) = receiver.recv().await {
+            if watcher(&progress).is_break() {
+                stop.store(true, Ordering::Relaxed);
+            }
+        }
+        match thread.await {
+            Ok(result) => result,
+            Err(panic) => {
+                let rule = format!("tuning ended without a result: {panic}");
+                Err(JobError::refused(rule, "Start it again; it goes on from its checkpoint."))
+            }
+        }
+    }
+
+    fn run(
+        self,
+        sender: &mpsc::UnboundedSender<TuneProgress>,
+        stop: &AtomicBool,
+    ) -> Result<String, JobError> {
+        let made = |folder: &PathBuf| {
+            fs::create_dir_all(folder).map_err(|error| StoreError::io(folder, &error))
+        };
+        made(&self.checkpoints)?;
+        let mut progress = |progress: TuneProgress| {
+            // Nobody listening any more means that the job was dropped.
+            let gone = sender.send(progress).is_err();
+            match gone || stop.load(Ordering::Relaxed) {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            }
+        };
+        let adapter = tune(
+            &self.model.decoder,
+            &self.model.tokenizer,
+            &self.examples,
+            &self.config,
+            &self.checkpoints,
+            &mut progress,
+        )
+        .map_err(|error| match error {
+            TuningError::Cancelled { .. } => JobError::Cancelled,
+            other => other.into(),
+        })?;
+        made(&self.folder)?;
+        Ok(peft::save(&self.folder, &adapter, &self.base_name, &self.base_hash)?)
+    }
+}

@@ -1,0 +1,130 @@
+//! The binary: what it says of bad input, and that a killed `tune` goes on to the same adapter.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use server::jobs::testing::{engine, run_with_questions, write_tiny_model};
+use server::store::Store;
+
+fn polylogue(data: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_polylogue"));
+    command.env("POLYLOGUE_DATA", data).env_remove("POLYLOGUE_MODEL");
+    command
+}
+
+#[track_caller]
+fn refusal(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(output.stdout.is_empty(), "{output:?}");
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[tokio::test]
+async fn errors_name_the_thing_and_a_way_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, model) = (folder.path().join("data"), folder.path().join("model"));
+    write_tiny_model(&model);
+    let model = model.to_str().unwrap();
+    let nothing = folder.path().join("nothing");
+    let nothing = nothing.to_str().unwrap();
+    for (arguments, expect) in [
+        (vec!["score", nothing], "data/wvs_questions.json"),
+        (vec!["import", "culturespa", nothing], "data/wvs_questions.json"),
+        (vec!["serve", "--model", nothing], nothing),
+        (vec!["evaluate", "--model", model, "--survey", "x"], "there is no survey `x`"),
+        (vec!["pipeline", "--model", model, "--cultures", "XXX"], "`XXX` is not a culture"),
+        (vec!["tune", "--model", model], "there is no run of the method"),
+        (vec!["tune", "--model", model, "--run", "x"], "there is no run `x`"),
+    ] {
+        let output = polylogue(&data).args(&arguments).output().unwrap();
+        let text = refusal(&output);
+        assert!(text.contains("error: ") && text.contains("\nhint: "), "{text}");
+        assert!(text.contains(expect), "{arguments:?}: {text}");
+    }
+    let output = polylogue(&data).args(["serve", "--device", "gpu"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "wrong usage");
+}
+
+#[tokio::test]
+async fn a_second_process_on_the_data_folder_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let _held = Store::open(folder.path()).await.unwrap();
+    let text = refusal(&polylogue(folder.path()).arg("serve").output().unwrap());
+    let name = folder.path().to_str().unwrap();
+    assert!(text.contains(name) && text.contains("in use") && text.contains("--data"), "{text}");
+}
+
+/// A data folder whose run `r` has everything that `tune` needs.
+async fn ready_to_tune(folder: &Path, model: &Path) {
+    let engine = engine(model);
+    let store = Store::open(folder).await.unwrap();
+    let method = run_with_questions(&store, &engine, "r", 12, 20).await;
+    let mut go_on = |_: &_| std::ops::ControlFlow::Continue(());
+    method.elicit(&mut go_on).await.unwrap();
+    let collection = method.collect().await.unwrap();
+    assert!(collection.instances.len() >= 16, "{:?}", collection.counts);
+}
+
+/// Updates done and wanted, from a progress line of the joint adapter.
+fn updates(line: &str) -> Option<(usize, usize)> {
+    let (done, rest) = line.strip_prefix("tune joint: ")?.split_once(" of ")?;
+    let total = rest.split(',').next()?;
+    Some((done.parse().ok()?, total.parse().ok()?))
+}
+
+/// Every file of every adapter of run `r`.
+fn adapters(data: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    for adapter in fs::read_dir(data.join("adapters/r")).unwrap() {
+        for file in fs::read_dir(adapter.unwrap().path()).unwrap() {
+            let path = file.unwrap().path();
+            let name = path.strip_prefix(data).unwrap().to_str().unwrap().to_owned();
+            files.insert(name, fs::read(&path).unwrap());
+        }
+    }
+    files
+}
+
+#[tokio::test]
+async fn a_killed_tune_goes_on_to_the_same_adapter() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("model");
+    write_tiny_model(&model);
+    let (calm, killed) = (folder.path().join("calm"), folder.path().join("killed"));
+    ready_to_tune(&calm, &model).await;
+    ready_to_tune(&killed, &model).await;
+    let tune = |data: &Path| {
+        let mut command = polylogue(data);
+        command.args(["tune", "--run", "r", "--model", model.to_str().unwrap()]);
+        command
+    };
+    let output = tune(&calm).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+
+    let mut child = tune(&killed).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    // Told every twentieth of the way: by the second time there are checkpoints, and most of the
+    // work is still to do when the signal arrives.
+    let told = lines.filter_map(|line| updates(&line)).find(|(done, _)| *done > 2);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let (done, total) = told.unwrap();
+    assert!(done * 4 < total, "killed after {done} of {total} updates");
+    assert!(!killed.join("adapters/r/joint/adapter_model.safetensors").exists(), "killed too late");
+    assert!(killed.join("runs/r/tune/joint").read_dir().unwrap().next().is_some());
+
+    let output = tune(&killed).output().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{text}");
+    let (resumed, _) = text.lines().find_map(updates).unwrap();
+    assert!(resumed + 2 >= done, "it began anew: {text}");
+    let (calm, killed) = (adapters(&calm), adapters(&killed));
+    assert!(calm.contains_key("adapters/r/joint/adapter_model.safetensors"), "{:?}", calm.keys());
+    assert_eq!(calm.keys().collect::<Vec<_>>(), killed.keys().collect::<Vec<_>>());
+    for (name, bytes) in &calm {
+        assert!(bytes == &killed[name], "`{name}` differs");
+    }
+}
