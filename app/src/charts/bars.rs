@@ -15,6 +15,8 @@ pub struct BarSeries {
     pub culture: Option<CultureCode>,
     /// Whether these are people; drawn in ink.
     pub people: bool,
+    /// Whether a model answered without an adapter; drawn lighter.
+    pub plain: bool,
     /// A share per option, in 0..=1.
     pub shares: Vec<f64>,
 }
@@ -45,7 +47,11 @@ pub fn Bars(
 
 fn bar_view(series: &BarSeries, index: usize) -> impl IntoView + use<> {
     let share = series.shares.get(index).copied().unwrap_or_default();
-    let class = if series.people { "bar-row people" } else { "bar-row" };
+    let class = match (series.people, series.plain) {
+        (true, _) => "bar-row people",
+        (false, true) => "bar-row plain",
+        (false, false) => "bar-row",
+    };
     view! {
         <li class=class style=color::style(series.culture)>
             <span class="label">{series.label.clone()}</span>

@@ -6,10 +6,17 @@ use leptos::prelude::*;
 
 use crate::color;
 
-/// Size of a cell, of the row heads and of the column heads, in SVG units.
+/// Width and height of a cell and width of the row heads, in SVG units.
 const CELL: (usize, usize) = (52, 28);
 const HEAD_WIDTH: usize = 64;
-const HEAD_HEIGHT: usize = 132;
+
+/// How far the longest column name reaches up, and the last one to the right: names are tilted, and
+/// a letter is about 6.5 units wide.
+fn reach(columns: &[String]) -> (usize, usize) {
+    let longest = columns.iter().map(|name| name.chars().count()).max().unwrap_or_default();
+    let last = columns.last().map_or(0, |name| name.chars().count());
+    (longest * 9 / 2 + 24, last * 5)
+}
 
 /// One culture's row.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,8 +44,9 @@ pub fn HeatMap(
     on_pick: Callback<(usize, usize)>,
 ) -> impl IntoView {
     let active = RwSignal::new((0usize, 0usize));
-    let width = move || HEAD_WIDTH + columns.with(Vec::len) * CELL.0 + 56;
-    let height = move || HEAD_HEIGHT + rows.with(Vec::len) * CELL.1;
+    let reach = Memo::new(move |_| columns.with(|columns| reach(columns)));
+    let width = move || HEAD_WIDTH + columns.with(Vec::len) * CELL.0 + reach.get().1;
+    let height = move || reach.get().0 + rows.with(Vec::len) * CELL.1;
     let size = move || (rows.with(Vec::len), columns.with(Vec::len));
     let keys = move |event: KeyboardEvent| {
         if event.key() == "Enter" {
@@ -54,11 +62,13 @@ pub fn HeatMap(
                 aria-roledescription="heat map, move with the arrow keys"
                 viewBox=move || format!("0 0 {} {}", width(), height())
                 style=move || format!("width:{}px", width()) on:keydown=keys>
-                {move || columns.with(|columns| column_heads(columns))}
+                {move || columns.with(|columns| column_heads(columns, reach.get().0))}
                 {move || rows.with(|rows| {
                     let (low, high) = range(rows);
+                    let top = reach.get().0;
                     rows.iter().enumerate().map(|(index, row)| {
-                        row_view(index, row, (low, high), active, on_pick)
+                        let at = (index, top + index * CELL.1);
+                        row_view(at, row, (low, high), active, on_pick)
                     }).collect_view()
                 })}
             </svg>
@@ -103,23 +113,22 @@ fn reading(rows: &[HeatRow], columns: &[String], (row, column): (usize, usize)) 
     }
 }
 
-fn column_heads(columns: &[String]) -> impl IntoView + use<> {
+fn column_heads(columns: &[String], height: usize) -> impl IntoView + use<> {
     let head = |(index, name): (usize, &String)| {
         let x = HEAD_WIDTH + index * CELL.0 + CELL.0 / 2;
-        let turn = format!("translate({x} {}) rotate(-40)", HEAD_HEIGHT - 8);
+        let turn = format!("translate({x} {}) rotate(-40)", height - 8);
         view! { <text class="head" transform=turn>{name.clone()}</text> }
     };
     columns.iter().enumerate().map(head).collect_view()
 }
 
 fn row_view(
-    index: usize,
+    (index, y): (usize, usize),
     row: &HeatRow,
     (low, high): (f64, f64),
     active: RwSignal<(usize, usize)>,
     on_pick: Callback<(usize, usize)>,
 ) -> impl IntoView + use<> {
-    let y = HEAD_HEIGHT + index * CELL.1;
     let cells: Vec<_> = row
         .values
         .iter()

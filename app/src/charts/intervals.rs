@@ -33,8 +33,10 @@ pub struct IntervalRow {
     pub interval: Option<Interval>,
     /// References of this row.
     pub ticks: Vec<Tick>,
-    /// The dot and more in words.
+    /// The dot and its interval in words.
     pub text: String,
+    /// More to say about the row.
+    pub note: Option<String>,
 }
 
 /// Rows in the order given, on a scale that fits them all. Values are shares; shown x 100.
@@ -101,14 +103,17 @@ fn row_view(row: &IntervalRow, low: f64, high: f64, testid: &'static str) -> imp
         .collect();
     view! {
         <li class="interval" data-testid=testid data-row=row.key.clone() style=color::style(row.culture)>
-            <span class="label"><span class="swatch" aria-hidden="true"></span>{row.label.clone()}</span>
+            <span class="label">
+                {row.culture.map(|_| view! { <span class="swatch" aria-hidden="true"></span> })}
+                {row.label.clone()}
+            </span>
             <svg class="track" height="24" width="100%" aria-hidden="true">
                 <line class="rail" x1="0%" x2="100%" y1="12" y2="12"/>
                 {ticks}
                 {interval}
                 <circle class="mark" cx=at(row.value) cy="12" r="5"/>
             </svg>
-            <span class="value">{row.text.clone()}</span>
+            <span class="value">{row.text.clone()}" "<span>{row.note.clone()}</span></span>
         </li>
     }
 }
@@ -126,6 +131,7 @@ mod tests {
             interval: Some(Interval { low, high }),
             ticks: vec![Tick { label: String::new(), value: 0.46, style: 0 }],
             text: String::new(),
+            note: None,
         }
     }
 

@@ -79,7 +79,10 @@ fn Survey(world: World) -> impl IntoView {
     };
     view! {
         <div class="start-or-reopen">
-            <NewRun world=StoredValue::new(world) on_start=open/>
+            <details open=move || shown.with(Option::is_none)>
+                <summary><h2>"New run"</h2></summary>
+                <NewRun world=StoredValue::new(world) on_start=open/>
+            </details>
             <RunList runs shown/>
         </div>
         <Show when=move || shown.with(Option::is_some)><ShownRun followed/></Show>

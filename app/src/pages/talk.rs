@@ -78,7 +78,12 @@ fn Talk(world: World) -> impl IntoView {
 fn keep_address(conversation: Conversation) {
     Effect::new(move |before: Option<String>| {
         let query = conversation.link().encode();
-        if before.is_some_and(|before| before != query) && query.len() <= LONGEST_QUERY {
+        let changed = match before {
+            Some(before) => before != query,
+            // Coming back from another page: what was said is still here.
+            None => !conversation.turns.with_untracked(Vec::is_empty),
+        };
+        if changed && query.len() <= LONGEST_QUERY {
             browser::replace_query(&query);
         }
         query

@@ -54,7 +54,7 @@ pub fn NewRun(
         });
     };
     view! {
-        <form class="new-run" aria-label="New run" on:submit=start data-testid="new-run">
+        <form class="new-run" aria-label="New run" autocomplete="off" on:submit=start data-testid="new-run">
             <SurveyChoice world survey/>
             <CultureChoice world cultures/>
             <KindChoice world chosen/>
@@ -105,6 +105,7 @@ fn CultureChoice(
             view! {
                 <label class="chip" style=color::style(Some(code))>
                     <input type="checkbox" value=code.to_string() data-testid="culture"
+                        checked=cultures.with_untracked(|chosen| chosen.contains(&code))
                         prop:checked=move || cultures.with(|chosen| chosen.contains(&code))
                         on:change=move |_| toggle(cultures, code)/>
                     <span class="swatch" aria-hidden="true"></span>
@@ -140,6 +141,7 @@ fn KindChoice(world: StoredValue<World>, chosen: RwSignal<BTreeSet<Kind>>) -> im
         view! {
             <label>
                 <input type="checkbox" value=kind.to_string() data-testid="kind"
+                    checked=chosen.with_untracked(|chosen| chosen.contains(&kind))
                     prop:checked=move || chosen.with(|chosen| chosen.contains(&here))
                     on:change=move |_| toggle(chosen, shown.get_value())/>
                 {kind.explanation()}

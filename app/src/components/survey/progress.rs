@@ -28,6 +28,8 @@ pub fn RunProgress(
     };
     let state = Memo::new(move |_| followed.info.with(|i| i.as_ref().map(|info| info.state)));
     let running = move || state.get() == Some(JobState::Running);
+    // Numbers change many times a second; a screen reader hears every tenth.
+    let spoken = Memo::new(move |_| followed.info.with(|info| info.as_ref().map(tenth)));
     let count = move |of: fn(&SurveyRunInfo) -> usize| {
         followed.info.with(|info| info.as_ref().map_or(0, of).to_string())
     };
@@ -40,7 +42,8 @@ pub fn RunProgress(
                     "Cancel"
                 </button>
             </Show>
-            <p class="meta" role="status">{move || followed.info.with(|i| i.as_ref().map(sentence))}</p>
+            <p class="meta">{move || followed.info.with(|i| i.as_ref().map(sentence))}</p>
+            <p class="visually-hidden" role="status">{spoken}</p>
             {move || followed.info.with(|info| info.as_ref()?.error.clone())
                 .map(|error| view! { <ErrorNote error/> })}
             {move || refusal.get().map(|error| view! { <ErrorNote error/> })}
@@ -71,6 +74,15 @@ fn sentence(info: &SurveyRunInfo) -> String {
         JobState::Done => format!("All {} answers are in.", info.total),
         JobState::Cancelled => format!("Cancelled: {counted} are kept and shown."),
         JobState::Failed => format!("Failed after {counted}; these are kept and shown."),
+    }
+}
+
+/// The state as it is spoken: `30 % answered`.
+fn tenth(info: &SurveyRunInfo) -> String {
+    if info.state == JobState::Running {
+        format!("{} % answered", info.answered * 10 / info.total.max(1) * 10)
+    } else {
+        sentence(info)
     }
 }
 

@@ -58,7 +58,7 @@ fn all_series(view: View, question: &Question, culture: CultureCode) -> Vec<BarS
     let people = view.survey.with_value(|survey| {
         let shares = normalised(&survey.people(culture, &question.id)?.shares);
         let label = format!("{culture} people");
-        Some(BarSeries { label, culture: Some(culture), people: true, shares })
+        Some(BarSeries { label, culture: Some(culture), people: true, plain: false, shares })
     });
     let voices = view.run.with_value(|run| {
         let voices = run.info.voices.iter().zip(&run.answers);
@@ -70,6 +70,7 @@ fn all_series(view: View, question: &Question, culture: CultureCode) -> Vec<BarS
                     label: Kind::of(voice).to_string(),
                     culture: voice.culture,
                     people: false,
+                    plain: voice.adapter.is_none(),
                     shares: answer.probabilities.clone(),
                 })
             })

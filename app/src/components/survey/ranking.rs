@@ -78,6 +78,7 @@ fn plain_row(label: String, value: f64, text: String) -> IntervalRow {
         interval: None,
         ticks: Vec::new(),
         text,
+        note: None,
     }
 }
 
@@ -129,6 +130,9 @@ fn voice_row(entry: &Entry, baselines: &Baselines) -> IntervalRow {
         interval: entry.evaluation.interval,
         ticks: ticks.collect(),
         text: in_words(entry),
+        note: entry.gain.map(|(gain, interval)| {
+            format!("gain {:+.1} ({})", gain * 100.0, range(interval, true))
+        }),
     }
 }
 
@@ -136,9 +140,6 @@ fn in_words(entry: &Entry) -> String {
     let mut text = format!("{:.1}", entry.evaluation.score * 100.0);
     if let Some(interval) = entry.evaluation.interval {
         text.push_str(&format!(" ({})", range(interval, false)));
-    }
-    if let Some((gain, interval)) = entry.gain {
-        text.push_str(&format!(" · gain {:+.1} ({})", gain * 100.0, range(interval, true)));
     }
     text
 }

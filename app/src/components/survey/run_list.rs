@@ -16,8 +16,8 @@ pub fn RunList(
     shown: Memo<Option<String>>,
 ) -> impl IntoView {
     view! {
-        <section class="runs" aria-labelledby="runs">
-            <h2 id="runs">"Earlier runs"</h2>
+        <details class="runs" open=move || shown.with(Option::is_none)>
+            <summary><h2>"Earlier runs"</h2></summary>
             <Transition fallback=|| view! { <p class="meta">"Loading"</p> }>
                 {move || Suspend::new(async move {
                     match runs.await {
@@ -33,7 +33,7 @@ pub fn RunList(
                     }
                 })}
             </Transition>
-        </section>
+        </details>
     }
 }
 

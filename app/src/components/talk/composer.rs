@@ -14,7 +14,8 @@ pub fn Composer() -> impl IntoView {
     let conversation = expect_context::<Conversation>();
     let running = Memo::new(move |_| conversation.streams.get() > 0);
     view! {
-        <form class="composer" aria-label="Message" on:submit=move |event| {
+        // Before the page is alive, the form itself opens the link that asks the message.
+        <form class="composer" aria-label="Message" action="/" method="get" autocomplete="off" on:submit=move |event| {
             event.prevent_default();
             spawn_local(conversation.send());
         }>
@@ -39,19 +40,29 @@ pub fn Composer() -> impl IntoView {
 #[component]
 fn MessageBox() -> impl IntoView {
     let conversation = expect_context::<Conversation>();
+    let area = NodeRef::<leptos::html::Textarea>::new();
+    Effect::new(move |alive: Option<()>| {
+        let Some(area) = area.get() else { return };
+        let (draft, written) = (conversation.draft.get(), area.value());
+        if alive.is_none() && draft.is_empty() {
+            // What was typed before the page came alive counts.
+            conversation.draft.set(written);
+        } else if draft != written {
+            area.set_value(&draft);
+        }
+    });
+    let keys = move |event: leptos::ev::KeyboardEvent| {
+        // While an input method composes, Enter belongs to it.
+        if event.key() == "Enter" && !event.shift_key() && !event.is_composing() {
+            event.prevent_default();
+            spawn_local(conversation.send());
+        }
+    };
     view! {
         <label class="visually-hidden" for="message">"Message to all voices"</label>
-        <textarea id="message" data-testid="message" rows="1" autocomplete="off"
-            placeholder="Message to all voices"
-            prop:value=move || conversation.draft.get()
+        <textarea id="message" name="q" data-testid="message" rows="1" node_ref=area
+            placeholder="Message to all voices" on:keydown=keys
             on:input=move |event| conversation.draft.set(event_target_value(&event))
-            on:keydown=move |event| {
-                // While an input method composes, Enter belongs to it.
-                if event.key() == "Enter" && !event.shift_key() && !event.is_composing() {
-                    event.prevent_default();
-                    spawn_local(conversation.send());
-                }
-            }
         ></textarea>
     }
 }
@@ -75,11 +86,13 @@ fn Settings() -> impl IntoView {
             <label>
                 "Seed "
                 <input type="number" min="0" step="1" data-testid="seed" class="seed"
+                    value=conversation.seed.get_untracked().to_string()
                     prop:value=move || conversation.seed.get().to_string() on:change=seed/>
             </label>
             <label>
                 "Temperature "
                 <input type="number" min="0" max="2" step="0.1" data-testid="temperature"
+                    value=conversation.temperature.get_untracked().to_string()
                     prop:value=move || conversation.temperature.get().to_string()
                     on:change=temperature/>
             </label>

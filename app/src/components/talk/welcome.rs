@@ -5,12 +5,12 @@ use leptos::task::spawn_local;
 
 use super::conversation::Conversation;
 
-/// Messages that most voices answer differently.
+/// Messages on which cultures differ most in the starter world.
 const EXAMPLES: [&str; 5] = [
-    "What matters most in your life?",
-    "Should children obey their parents?",
-    "How important is religion to you?",
-    "Tell me about your family.",
+    "What do you think about parents?",
+    "Is faith important to you?",
+    "What does freedom mean to you?",
+    "Tell me about work.",
     "Can most people be trusted?",
 ];
 
