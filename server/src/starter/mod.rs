@@ -5,3 +5,5 @@ pub mod world;
 
 pub mod tokenizer;
 pub mod train;
+
+pub mod report;

@@ -1,0 +1,330 @@
+//! What the starter model has learned: readable survey answers, valid questions, perplexity on
+//! held-out text, and conversations to read. `polylogue starter report`.
+//!
+//! How close its answers are to people is another matter: [`domain::score`] and the evaluation job.
+
+mod conversations;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use app::api::{ModelInfo, Sampling};
+use domain::answer::{LARGEST_SCORED, first_integer};
+use domain::culture::Culture;
+use domain::generation;
+use domain::prompt::{Message, Role, aware_persona, survey_prompt, unaware_persona};
+use domain::question::Question;
+use domain::random::SplitMix64;
+use serde::Serialize;
+
+use self::conversations::SCRIPTS;
+use super::corpus::{self, Mix, Part};
+use super::train::feed::{self, FeedOptions};
+use super::world::world;
+use crate::engine::error::EngineError;
+use crate::engine::handle::Engine;
+use crate::engine::request::GenerateRow;
+use crate::tuning::TuningError;
+use crate::tuning::gradient::{Learner, Workers};
+
+/// Rows in one request to the engine.
+const ROWS: usize = 64;
+/// Longest survey reply that is waited for, in tokens.
+const ANSWER_TOKENS: usize = 8;
+/// Sampling of survey answers (method, step 2).
+const ELICIT: (f64, f64) = (0.6, 0.9);
+/// Sampling of generated questions (method, step 1).
+const GENERATE: (f64, f64) = (0.9, 0.95);
+const GENERATE_TOKENS: usize = 256;
+
+/// How much to measure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReportOptions {
+    /// Seed of sampling and of the drawn prompts.
+    pub seed: u64,
+    /// Held-out survey questions asked of every voice; more than there are asks all.
+    pub questions: usize,
+    /// Questions to generate.
+    pub generations: usize,
+    /// Held-out text, in tokens.
+    pub held_out_tokens: usize,
+}
+
+impl Default for ReportOptions {
+    fn default() -> Self {
+        Self { seed: 7, questions: 60, generations: 200, held_out_tokens: 60_000 }
+    }
+}
+
+/// So many of so many.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Share {
+    /// Those that hold.
+    pub good: usize,
+    /// All.
+    pub of: usize,
+}
+
+impl Share {
+    fn add(&mut self, good: bool) {
+        self.good += usize::from(good);
+        self.of += 1;
+    }
+}
+
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let percent = 100.0 * self.good as f64 / self.of.max(1) as f64;
+        write!(f, "{percent:.1} % ({} of {})", self.good, self.of)
+    }
+}
+
+/// What was measured.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// The model.
+    pub model: ModelInfo,
+    /// Survey answers that name an option, at temperature 0.
+    pub readable_greedy: Share,
+    /// Survey answers that name an option, sampled as in step 2 of the method.
+    pub readable_sampled: Share,
+    /// Generated questions that are valid.
+    pub valid_questions: Share,
+    /// Why the others are not, by the code of [`generation::BadGeneration`].
+    pub invalid_questions: BTreeMap<String, usize>,
+    /// Perplexity per token of held-out text by kind; personas are given, not predicted.
+    pub perplexity: BTreeMap<String, f64>,
+    /// Conversations, sampled as in the chat.
+    pub conversations: Vec<Conversation>,
+}
+
+/// One conversation to read.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Conversation {
+    /// `unaware`, or the culture's code.
+    pub voice: String,
+    /// Without the persona.
+    pub messages: Vec<Message>,
+}
+
+/// The report could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// The engine refused or failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// Held-out text could not be measured.
+    #[error(transparent)]
+    HeldOut(#[from] TuningError),
+}
+
+/// Measures the model that `engine` runs. `progress` hears the name of each part as it begins.
+///
+/// # Errors
+/// Whatever the engine refuses or fails at.
+pub async fn report(
+    engine: &Engine,
+    options: &ReportOptions,
+    mut progress: impl FnMut(&str),
+) -> Result<Report, ReportError> {
+    progress("survey answers, greedy");
+    let greedy = Sampling { temperature: 0.0, top_p: 1.0, ..sampling(options, ELICIT, ANSWER_TOKENS) };
+    let readable_greedy = readable(engine, options, greedy).await?;
+    progress("survey answers, sampled");
+    let sampled = sampling(options, ELICIT, ANSWER_TOKENS);
+    let readable_sampled = readable(engine, options, sampled).await?;
+    progress("generated questions");
+    let (valid_questions, invalid_questions) = generated(engine, options).await?;
+    progress("held-out text");
+    let perplexity = perplexity(engine, options)?;
+    progress("conversations");
+    let conversations = converse(engine, options).await?;
+    Ok(Report {
+        model: engine.info().clone(),
+        readable_greedy,
+        readable_sampled,
+        valid_questions,
+        invalid_questions,
+        perplexity,
+        conversations,
+    })
+}
+
+fn sampling(options: &ReportOptions, (temperature, top_p): (f64, f64), max_tokens: usize) -> Sampling {
+    Sampling { temperature, top_p, seed: options.seed, max_tokens }
+}
+
+/// Replies to all `rows`, some at a time; each row gets a seed of its own.
+async fn replies(
+    engine: &Engine,
+    prompts: Vec<Vec<Message>>,
+    sampling: Sampling,
+) -> Result<Vec<String>, EngineError> {
+    let row = |(index, messages)| GenerateRow {
+        messages,
+        adapter: None,
+        sampling: Sampling { seed: sampling.seed.wrapping_add(index as u64), ..sampling },
+    };
+    let rows: Vec<GenerateRow> = prompts.into_iter().enumerate().map(row).collect();
+    let mut replies = Vec::with_capacity(rows.len());
+    for rows in rows.chunks(ROWS) {
+        replies.extend(engine.generate(rows.to_vec())?.texts(rows.len()).await?);
+    }
+    Ok(replies)
+}
+
+/// Asks held-out questions of the neutral voice and of every culture.
+async fn readable(
+    engine: &Engine,
+    options: &ReportOptions,
+    sampling: Sampling,
+) -> Result<Share, EngineError> {
+    let survey = world().survey();
+    let questions: Vec<&Question> = survey.evaluated().into_iter().take(options.questions).collect();
+    let voices = std::iter::once(None).chain(survey.cultures.iter().map(Some));
+    let asked: Vec<(Option<&Culture>, &Question)> =
+        voices.flat_map(|voice| questions.iter().map(move |question| (voice, *question))).collect();
+    let prompt = |(voice, question): &(Option<&Culture>, &Question)| {
+        let persona = voice.map_or_else(unaware_persona, aware_persona);
+        let ask = Message::new(Role::User, survey_prompt(question));
+        vec![Message::new(Role::System, persona), ask]
+    };
+    let replies = replies(engine, asked.iter().map(prompt).collect(), sampling).await?;
+    let mut share = Share::default();
+    for ((_, question), reply) in asked.iter().zip(replies) {
+        let answer = first_integer(&reply, LARGEST_SCORED);
+        share.add(answer.is_some_and(|number| question.index_of(number).is_some()));
+    }
+    Ok(share)
+}
+
+/// Asks for new questions as step 1 of the method does, with the corpus's prompts for a seed that
+/// training does not use.
+async fn generated(
+    engine: &Engine,
+    options: &ReportOptions,
+) -> Result<(Share, BTreeMap<String, usize>), EngineError> {
+    let mut random = SplitMix64::new(!options.seed);
+    let prompt = |_| {
+        let mut messages = corpus::generation::document(&mut random, world()).messages;
+        messages.pop();
+        messages
+    };
+    let prompts = (0..options.generations).map(prompt).collect();
+    let sampling = sampling(options, GENERATE, GENERATE_TOKENS);
+    let (mut share, mut invalid) = (Share::default(), BTreeMap::new());
+    for reply in replies(engine, prompts, sampling).await? {
+        let parsed = generation::parse(&reply);
+        share.add(parsed.is_ok());
+        if let Err(error) = parsed {
+            *invalid.entry(error.code().to_owned()).or_default() += 1;
+        }
+    }
+    Ok((share, invalid))
+}
+
+/// Perplexity on the corpus's held-out part, of what users and assistants say.
+fn perplexity(
+    engine: &Engine,
+    options: &ReportOptions,
+) -> Result<BTreeMap<String, f64>, TuningError> {
+    let model = engine.model();
+    let documents = corpus::documents(!options.seed, Part::HeldOut, Mix::default());
+    let feed_options = FeedOptions {
+        step_tokens: 0,
+        micro_tokens: 1024,
+        context: model.decoder.config().max_position_embeddings,
+        skip: 0,
+    };
+    let tokenizer = model.tokenizer.inner();
+    let held_out =
+        feed::held_out(Box::new(documents), tokenizer, options.held_out_tokens, feed_options)?;
+    let learner = Learner { decoder: &model.decoder, adapters: &[] };
+    let workers = Workers::new(0, &model.device)?;
+    let measure = |(kind, batches): (corpus::Kind, Vec<_>)| {
+        Ok((kind.as_str().to_owned(), learner.evaluate(&batches, &workers)?.exp()))
+    };
+    held_out.into_iter().map(measure).collect()
+}
+
+/// Speaks the fixed conversations, turn by turn, all at once.
+async fn converse(
+    engine: &Engine,
+    options: &ReportOptions,
+) -> Result<Vec<Conversation>, EngineError> {
+    let cultures = &world().survey().cultures;
+    let persona = |code: Option<&str>| {
+        let culture = cultures.iter().find(|culture| Some(culture.code.as_str()) == code);
+        Message::new(Role::System, culture.map_or_else(unaware_persona, aware_persona))
+    };
+    let mut spoken: Vec<Vec<Message>> =
+        SCRIPTS.iter().map(|script| vec![persona(script.culture)]).collect();
+    let longest = SCRIPTS.iter().map(|script| script.says.len()).max().unwrap_or(0);
+    let sampling = Sampling { seed: options.seed, ..Sampling::default() };
+    for turn in 0..longest {
+        let speaking: Vec<usize> =
+            (0..SCRIPTS.len()).filter(|index| turn < SCRIPTS[*index].says.len()).collect();
+        for index in &speaking {
+            spoken[*index].push(Message::new(Role::User, SCRIPTS[*index].says[turn]));
+        }
+        let prompts = speaking.iter().map(|index| spoken[*index].clone()).collect();
+        for (index, reply) in speaking.into_iter().zip(replies(engine, prompts, sampling).await?) {
+            spoken[index].push(Message::new(Role::Assistant, reply));
+        }
+    }
+    let conversation = |(script, mut messages): (&conversations::Script, Vec<Message>)| {
+        messages.remove(0);
+        Conversation { voice: script.culture.unwrap_or("unaware").to_owned(), messages }
+    };
+    Ok(SCRIPTS.iter().zip(spoken).map(conversation).collect())
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ModelInfo { name, hash, parameters, .. } = &self.model;
+        writeln!(f, "{name} {hash}, {parameters} parameters\n")?;
+        writeln!(f, "readable survey answers, greedy   {}", self.readable_greedy)?;
+        writeln!(f, "readable survey answers, sampled  {}", self.readable_sampled)?;
+        writeln!(f, "valid generated questions         {}", self.valid_questions)?;
+        for (code, count) in &self.invalid_questions {
+            writeln!(f, "  {code}: {count}")?;
+        }
+        writeln!(f, "\nperplexity on held-out text")?;
+        for (kind, perplexity) in &self.perplexity {
+            writeln!(f, "  {kind:<11} {perplexity:.2}")?;
+        }
+        for (index, conversation) in self.conversations.iter().enumerate() {
+            writeln!(f, "\n{}. {}", index + 1, conversation.voice)?;
+            for message in &conversation.messages {
+                let mark = if message.role == Role::User { ">" } else { " " };
+                writeln!(f, "{mark} {}", message.content)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scripts_cover_both_personas_and_known_cultures() {
+        let survey = world().survey();
+        for script in SCRIPTS {
+            assert!(!script.says.is_empty());
+            if let Some(code) = script.culture {
+                assert!(survey.culture(code.parse().unwrap()).is_some(), "{code}");
+            }
+        }
+        assert!(SCRIPTS.iter().any(|script| script.culture.is_none()));
+    }
+
+    #[test]
+    fn shares_read_as_percent() {
+        let mut share = Share::default();
+        assert_eq!(share.to_string(), "0.0 % (0 of 0)");
+        (0..8).for_each(|index| share.add(index != 0));
+        assert_eq!(share.to_string(), "87.5 % (7 of 8)");
+    }
+}
