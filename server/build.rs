@@ -18,7 +18,11 @@ fn main() -> io::Result<()> {
     let mut list = String::from("&[\n");
     for (name, path) in files {
         // Writing to a string can't fail.
-        let _ = writeln!(list, "    ({name:?}, include_bytes!({:?}) as &[u8]),", path.display().to_string());
+        let _ = writeln!(
+            list,
+            "    ({name:?}, include_bytes!({:?}) as &[u8]),",
+            path.display().to_string()
+        );
     }
     list.push(']');
     let out = PathBuf::from(env::var("OUT_DIR").unwrap_or_default());
@@ -33,7 +37,10 @@ fn collect(folder: &Path, name: &str, files: &mut Vec<(String, PathBuf)>) -> io:
         let name = format!("{name}/{file}");
         if path.is_dir() {
             collect(&path, &name, files)?;
-        } else if matches!(path.extension().and_then(|e| e.to_str()), Some("json" | "safetensors" | "jinja")) {
+        } else if matches!(
+            path.extension().and_then(|e| e.to_str()),
+            Some("json" | "safetensors" | "jinja")
+        ) {
             files.push((name, path));
         }
     }

@@ -10,6 +10,7 @@ use server::cli::Cli;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    calm_helpers();
     keep_pages();
     match Cli::parse().run() {
         Ok(()) => ExitCode::SUCCESS,
@@ -36,4 +37,16 @@ fn keep_pages() {
     const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
     // SAFETY: sets one number of a table; the index is within it in every version of mimalloc 2 and 3.
     unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, -1) };
+}
+
+/// Keeps candle from handing element-wise work to helper threads that spin while they wait: the
+/// engine and the trainers are parallel themselves, and the spinning costs a tenth of a training
+/// step.
+#[expect(unsafe_code, reason = "candle reads the number of its helpers from the environment only")]
+fn calm_helpers() {
+    const HELPERS: &str = "CANDLE_NUM_THREADS";
+    if std::env::var_os(HELPERS).is_none() {
+        // SAFETY: nothing else runs yet, so no thread reads the environment meanwhile.
+        unsafe { std::env::set_var(HELPERS, "1") };
+    }
 }

@@ -13,7 +13,7 @@ use crate::jobs::evaluate::EvaluationReport;
 use crate::jobs::generate::GenerationCounts;
 use crate::jobs::pipeline::StepDone;
 use crate::jobs::tune::TunedAdapter;
-use crate::jobs::{JobError, Method, MethodRequest, Opening};
+use crate::jobs::{JobError, Method, MethodRequest, Opening, Progress};
 use crate::starter::world::world;
 
 /// Arguments of every step. Settings are fixed when a run begins; later steps take them from it.
@@ -141,7 +141,8 @@ pub(super) async fn tune(args: MethodArgs) -> Outcome {
 pub(super) async fn evaluate(args: EvaluateArgs) -> Outcome {
     let method = args.method.open(Opening::Look).await?;
     let mut reporter = Reporter::start();
-    let work = method.evaluate(args.metric, &mut |p| reporter.tell(p));
+    let mut tell = |p: &Progress| reporter.tell(p);
+    let work = method.evaluate(args.metric, &mut tell);
     let report = step(&method, work).await?;
     method.set_state(Some(Ok(()))).await?;
     print(&report, args.json)

@@ -77,9 +77,8 @@ pub fn read(
     name: &str,
     dir: &Path,
 ) -> Result<(LoraAdapter, String), EngineError> {
-    peft::load(dir, model.decoder.config(), &model.hash, &model.device).map_err(|error| {
-        EngineError::Adapter { name: name.to_owned(), reason: error.to_string() }
-    })
+    peft::load(dir, model.decoder.config(), &model.hash, &model.device)
+        .map_err(|error| EngineError::Adapter { name: name.to_owned(), reason: error.to_string() })
 }
 
 /// Refuses names that couldn't be a folder's on every system, or an address's part.

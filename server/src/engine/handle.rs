@@ -8,6 +8,7 @@ use std::thread;
 use app::api::{AdapterInfo, ModelInfo};
 use tokio::sync::{Semaphore, oneshot};
 
+use super::adapters;
 use super::adapters::Adapters;
 use super::device::DeviceChoice;
 use super::error::EngineError;
@@ -18,7 +19,6 @@ use super::prompts::{encode_prompts, encode_row};
 use super::request::{GenerateRow, GenerationStream, ScorePrompt};
 use super::starter_adapters;
 use super::worker::{self, Command};
-use super::adapters;
 
 /// Replies that may be in the batch or wait for it.
 pub const MAX_ROWS: usize = 256;

@@ -54,7 +54,8 @@ impl LoadedModel {
         let tokenizer = ModelTokenizer::new(&files.tokenizer(&config)?)
             .map_err(|error| files.with_folder(error))?;
         let builder = weights.builder(DType::F32, device)?;
-        let parameters = parameter_shapes(&config).iter().map(|(_, dims)| dims.iter().product::<usize>());
+        let parameters =
+            parameter_shapes(&config).into_iter().map(|(_, dims)| dims.iter().product::<usize>());
         let parameters = parameters.sum();
         let context = config.max_position_embeddings;
         let decoder = Decoder::new(config, builder).map_err(|error| files.refuse(&error))?;

@@ -51,7 +51,9 @@ impl OptionPlan {
         }
         let mut paths: Vec<Vec<u32>> = options
             .iter()
-            .filter(|option| !options.iter().any(|o| o.len() > option.len() && o.starts_with(option)))
+            .filter(|option| {
+                !options.iter().any(|o| o.len() > option.len() && o.starts_with(option))
+            })
             .cloned()
             .collect();
         paths.sort_unstable();
@@ -79,7 +81,9 @@ impl OptionPlan {
         let logs: Vec<f64> = self
             .options
             .iter()
-            .map(|factors| factors.iter().map(|factor| log_probability(*factor, rows, &totals, ends)).sum())
+            .map(|factors| {
+                factors.iter().map(|factor| log_probability(*factor, rows, &totals, ends)).sum()
+            })
             .collect();
         let largest = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let sum: f64 = logs.iter().map(|log| (log - largest).exp()).sum();
@@ -108,7 +112,12 @@ fn factors(option: &[u32], paths: &[Vec<u32>]) -> Vec<(usize, Factor)> {
     Vec::new()
 }
 
-fn log_probability((row, factor): (usize, Factor), rows: &[&[f32]], totals: &[f64], ends: &[u32]) -> f64 {
+fn log_probability(
+    (row, factor): (usize, Factor),
+    rows: &[&[f32]],
+    totals: &[f64],
+    ends: &[u32],
+) -> f64 {
     let log = match factor {
         Factor::Token(token) => f64::from(rows[row][token as usize]),
         Factor::End => log_sum_exp(ends.iter().map(|&end| rows[row][end as usize])),
@@ -133,7 +142,10 @@ mod tests {
         assert_eq!(plan.paths(), [vec![11, 10], vec![12]]);
         assert_eq!(plan.tokens(), 3);
         assert_eq!(plan.options[0], [(0, Factor::Token(11)), (1, Factor::End)]);
-        assert_eq!(plan.options[1], [(0, Factor::Token(11)), (1, Factor::Token(10)), (2, Factor::End)]);
+        assert_eq!(
+            plan.options[1],
+            [(0, Factor::Token(11)), (1, Factor::Token(10)), (2, Factor::End)]
+        );
         assert_eq!(plan.options[2], [(0, Factor::Token(12)), (3, Factor::End)]);
     }
 

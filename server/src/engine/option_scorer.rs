@@ -64,7 +64,16 @@ impl ScoreJob {
             starts.push(common_start(group));
         }
         let results = vec![Vec::new(); prompts.len()];
-        Self { prompts, groups, starts, caches: HashMap::new(), done: 0, results, reply, _permit: permit }
+        Self {
+            prompts,
+            groups,
+            starts,
+            caches: HashMap::new(),
+            done: 0,
+            results,
+            reply,
+            _permit: permit,
+        }
     }
 
     /// Prompts that fit into `budget` tokens from the next one on; at least one.
@@ -108,7 +117,8 @@ impl ScoreJob {
             next = paths.end;
             let rows: Vec<&[f32]> =
                 std::iter::once(first.row(row)).chain(paths.map(|row| after.row(row))).collect();
-            self.results[prompt.index] = prompt.plan.probabilities(&rows, model.tokenizer.end_ids())?;
+            self.results[prompt.index] =
+                prompt.plan.probabilities(&rows, model.tokenizer.end_ids())?;
         }
         self.done = range.end;
         let current = self.groups.get(self.done);
@@ -117,7 +127,11 @@ impl ScoreJob {
     }
 
     /// Computes the common starts of the groups in `range` that have none yet.
-    fn fill_starts(&mut self, model: &LoadedModel, range: std::ops::Range<usize>) -> Result<(), EngineError> {
+    fn fill_starts(
+        &mut self,
+        model: &LoadedModel,
+        range: std::ops::Range<usize>,
+    ) -> Result<(), EngineError> {
         let mut fresh: Vec<(usize, usize, KvCache)> = Vec::new();
         for index in range {
             let group = self.groups[index];
@@ -158,7 +172,8 @@ fn compute(error: &dyn std::fmt::Display) -> EngineError {
 
 /// Tokens that a sorted group begins with; at least one is left of every prompt.
 fn common_start(group: &[EncodedPrompt]) -> usize {
-    let ([first, .., last], Some(shortest)) = (group, group.iter().map(|p| p.tokens.len()).min()) else {
+    let ([first, .., last], Some(shortest)) = (group, group.iter().map(|p| p.tokens.len()).min())
+    else {
         return 0;
     };
     let common = first.tokens.iter().zip(&last.tokens).take_while(|(a, b)| a == b).count();
@@ -179,7 +194,9 @@ fn score_paths(
         }
         copies.push(cache);
     }
-    let paths = prompts.iter().flat_map(|prompt| prompt.plan.paths().iter().map(move |path| (prompt, path)));
+    let paths = prompts
+        .iter()
+        .flat_map(|prompt| prompt.plan.paths().iter().map(move |path| (prompt, path)));
     let mut parts: Vec<Part<'_>> = paths
         .zip(&mut copies)
         .map(|((prompt, path), cache)| Part {

@@ -119,9 +119,10 @@ fn check_messages(messages: &[Message]) -> Result<(), EngineError> {
             let rule = format!("the last message must be the user's, not the {:?}'s", last.role);
             Err(EngineError::invalid(rule.to_lowercase(), "Put the user's message last."))
         }
-        Some(last) if last.content.trim().is_empty() => {
-            Err(EngineError::invalid("the user's last message must hold a word, and is empty", hint))
-        }
+        Some(last) if last.content.trim().is_empty() => Err(EngineError::invalid(
+            "the user's last message must hold a word, and is empty",
+            hint,
+        )),
         Some(_) => Ok(()),
     }
 }

@@ -26,11 +26,17 @@ impl Sampler {
         let Sampling { temperature, top_p, seed, max_tokens } = *sampling;
         if !(0.0..=10.0).contains(&temperature) {
             let rule = format!("`temperature` must be between 0 and 10, not {temperature}");
-            return Err(EngineError::invalid(rule, "Use 0 for the most probable text, 0.6 for variety."));
+            return Err(EngineError::invalid(
+                rule,
+                "Use 0 for the most probable text, 0.6 for variety.",
+            ));
         }
         if !(top_p > 0.0 && top_p <= 1.0) {
             let rule = format!("`top_p` must be above 0 and at most 1, not {top_p}");
-            return Err(EngineError::invalid(rule, "Use 1 to leave every token in, 0.9 to drop the tail."));
+            return Err(EngineError::invalid(
+                rule,
+                "Use 1 to leave every token in, 0.9 to drop the tail.",
+            ));
         }
         if max_tokens == 0 {
             let rule = "`max_tokens` must be at least 1, not 0";
@@ -49,8 +55,10 @@ impl Sampler {
             return Ok(best as u32);
         }
         let top = f64::from(logits[best]);
-        let weights: Vec<f64> =
-            logits.iter().map(|&logit| ((f64::from(logit) - top) / self.temperature).exp()).collect();
+        let weights: Vec<f64> = logits
+            .iter()
+            .map(|&logit| ((f64::from(logit) - top) / self.temperature).exp())
+            .collect();
         let mut kept = nucleus(&weights, self.top_p);
         // By number, not by probability: see the module's comment.
         kept.sort_unstable();
@@ -77,7 +85,8 @@ fn most_probable(logits: &[f32]) -> Result<usize, EngineError> {
             best = token;
         }
     }
-    if logits.is_empty() || logits.iter().any(|logit| logit.is_nan()) || logits[best].is_infinite() {
+    if logits.is_empty() || logits.iter().any(|logit| logit.is_nan()) || logits[best].is_infinite()
+    {
         let reason = "a logit isn't a number, as damaged weights make them".to_owned();
         return Err(EngineError::Compute { reason });
     }
@@ -93,7 +102,8 @@ fn nucleus(weights: &[f64], top_p: f64) -> Vec<usize> {
     // Tokens below this weigh less than `1 - top_p` together, so none of them is needed; few are
     // left to sort.
     let least = (1.0 - top_p) * total / weights.len() as f64;
-    let mut kept: Vec<usize> = (0..weights.len()).filter(|&token| weights[token] >= least).collect();
+    let mut kept: Vec<usize> =
+        (0..weights.len()).filter(|&token| weights[token] >= least).collect();
     kept.sort_unstable_by(|&a, &b| weights[b].total_cmp(&weights[a]).then(a.cmp(&b)));
     let mut reached = 0.0;
     let needed = kept.iter().position(|&token| {
@@ -145,7 +155,10 @@ mod tests {
             (Sampling { max_tokens: 0, ..Sampling::default() }, "max_tokens"),
         ] {
             let error = Sampler::new(&sampling).unwrap_err().to_string();
-            assert!(error.starts_with(&format!("`{name}` must")) && error.contains('\n'), "{error}");
+            assert!(
+                error.starts_with(&format!("`{name}` must")) && error.contains('\n'),
+                "{error}"
+            );
         }
         let mut sampler = Sampler::new(&Sampling::default()).unwrap();
         for logits in [vec![0.0, f32::NAN], vec![f32::NAN, 0.0], vec![f32::INFINITY], vec![]] {

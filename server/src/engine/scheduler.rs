@@ -217,7 +217,11 @@ impl Row {
     }
 
     /// Draws the next token; why the reply ended, if it has.
-    fn advance(&mut self, logits: &[f32], model: &LoadedModel) -> Result<Option<Finish>, EngineError> {
+    fn advance(
+        &mut self,
+        logits: &[f32],
+        model: &LoadedModel,
+    ) -> Result<Option<Finish>, EngineError> {
         let token = self.new.sampler.sample(logits)?;
         let ended = model.tokenizer.end_ids().contains(&token);
         if !ended {

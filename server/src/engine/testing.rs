@@ -113,8 +113,7 @@ fn write_tokenizer(folder: &Path) {
                    "rstrip": false, "normalized": false, "special": true})
         })
         .collect();
-    let byte_level =
-        json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false, "use_regex": true});
+    let byte_level = json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false, "use_regex": true});
     let tokenizer = json!({
         "version": "1.0", "truncation": null, "padding": null, "added_tokens": added,
         "normalizer": null, "pre_tokenizer": byte_level, "post_processor": null,

@@ -39,7 +39,8 @@ impl Weights {
     /// [`EngineError::FileMissing`], [`EngineError::FileBroken`].
     pub fn find(folder: &Path) -> Result<Self, EngineError> {
         let index = folder.join(INDEX);
-        let files = if index.is_file() { shards(folder, &index)? } else { vec![folder.join(SINGLE)] };
+        let files =
+            if index.is_file() { shards(folder, &index)? } else { vec![folder.join(SINGLE)] };
         for file in &files {
             if !file.is_file() {
                 return Err(EngineError::FileMissing {
@@ -64,7 +65,8 @@ impl Weights {
             Self::Embedded(bytes) => hasher.update(bytes),
             Self::Files(files) => {
                 for path in files {
-                    let copied = File::open(path).and_then(|mut file| io::copy(&mut file, &mut hasher));
+                    let copied =
+                        File::open(path).and_then(|mut file| io::copy(&mut file, &mut hasher));
                     copied.map_err(|error| broken(path, &error))?;
                 }
             }
@@ -76,7 +78,11 @@ impl Weights {
     ///
     /// # Errors
     /// [`EngineError::FileBroken`].
-    pub fn builder(&self, dtype: DType, device: &Device) -> Result<VarBuilder<'static>, EngineError> {
+    pub fn builder(
+        &self,
+        dtype: DType,
+        device: &Device,
+    ) -> Result<VarBuilder<'static>, EngineError> {
         let (built, path) = match self {
             Self::Embedded(bytes) => {
                 check_header(bytes).map_err(|reason| broken(Path::new(SINGLE), &reason))?;
@@ -109,8 +115,12 @@ fn shards(folder: &Path, index: &Path) -> Result<Vec<PathBuf>, EngineError> {
         return Err(broken(index, &"`weight_map` must name at least one file, and is empty"));
     }
     // A name that leads out of the folder is a fault of the download or worse.
-    if let Some(name) = names.iter().find(|name| Path::new(name).file_name() != Some(name.as_ref())) {
-        return Err(broken(index, &format!("`weight_map` must name files of its folder, not `{name}`")));
+    if let Some(name) = names.iter().find(|name| Path::new(name).file_name() != Some(name.as_ref()))
+    {
+        return Err(broken(
+            index,
+            &format!("`weight_map` must name files of its folder, not `{name}`"),
+        ));
     }
     Ok(names.into_iter().map(|name| folder.join(name)).collect())
 }
@@ -133,7 +143,9 @@ fn check_file(path: &Path) -> Result<(), EngineError> {
     })?;
     let promised = check_header(&bytes).map_err(|reason| broken(path, &reason))?;
     if promised != size {
-        let reason = format!("it is cut off or overlong: its header promises {promised} bytes, it has {size}");
+        let reason = format!(
+            "it is cut off or overlong: its header promises {promised} bytes, it has {size}"
+        );
         return Err(broken(path, &reason));
     }
     Ok(())
@@ -146,7 +158,10 @@ fn check_header(bytes: &[u8]) -> Result<u64, String> {
     let mut data = 0;
     for (name, tensor) in metadata.tensors() {
         if !matches!(tensor.dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16) {
-            return Err(format!("tensor `{name}` must be F32, F16 or BF16, not {:?}", tensor.dtype));
+            return Err(format!(
+                "tensor `{name}` must be F32, F16 or BF16, not {:?}",
+                tensor.dtype
+            ));
         }
         data = data.max(tensor.data_offsets.1);
     }

@@ -22,16 +22,13 @@ pub async fn stream(
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, HttpError> {
     let rows = checked_rows(&state, &request)?;
     // Looked up before the rows start: a row keeps the adapter it began with.
-    let replies: Vec<ReplyTemplate> = request
-        .rows
-        .iter()
-        .map(|row| ReplyTemplate::new(&state, row, request.sampling))
-        .collect();
+    let replies: Vec<ReplyTemplate> =
+        request.rows.iter().map(|row| ReplyTemplate::new(&state, row, request.sampling)).collect();
     let events = state.engine.generate(rows)?.map(move |event| {
         let event = chat_event(event, &replies);
-        Ok(Event::default().json_data(&event).unwrap_or_else(|error| {
-            Event::default().event("error").data(error.to_string())
-        }))
+        Ok(Event::default()
+            .json_data(&event)
+            .unwrap_or_else(|error| Event::default().event("error").data(error.to_string())))
     });
     Ok(Sse::new(events).keep_alive(KeepAlive::default()))
 }
@@ -50,7 +47,12 @@ impl ReplyTemplate {
         let adapter = row.voice.adapter.as_ref().and_then(|name| {
             state.engine.adapters().into_iter().find(|adapter| adapter.name == *name)
         });
-        Self { model: info.name.clone(), model_hash: info.hash.clone(), adapter, seed: sampling.seed }
+        Self {
+            model: info.name.clone(),
+            model_hash: info.hash.clone(),
+            adapter,
+            seed: sampling.seed,
+        }
     }
 }
 
@@ -155,8 +157,12 @@ fn check_conversation(messages: &[Message]) -> Result<(), HttpError> {
         if message.role != expected {
             return Err(HttpError::bad_request(
                 "message-order",
-                format!("message {} must be the {expected:?}'s, not the {:?}'s", index + 1, message.role)
-                    .to_lowercase(),
+                format!(
+                    "message {} must be the {expected:?}'s, not the {:?}'s",
+                    index + 1,
+                    message.role
+                )
+                .to_lowercase(),
                 "Messages alternate, beginning and ending with the user's; the voice sets the persona.",
             ));
         }

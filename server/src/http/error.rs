@@ -64,7 +64,9 @@ impl From<EngineError> for HttpError {
             | EngineError::Template { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             EngineError::UnknownAdapter { .. } => StatusCode::NOT_FOUND,
             EngineError::Adapter { .. } => StatusCode::CONFLICT,
-            EngineError::Overloaded { .. } | EngineError::Stopped => StatusCode::SERVICE_UNAVAILABLE,
+            EngineError::Overloaded { .. } | EngineError::Stopped => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         let retry_after_seconds = match &error {

@@ -27,7 +27,10 @@ fn refusal(rejection: &JsonRejection) -> HttpError {
         JsonRejection::JsonSyntaxError(_) | JsonRejection::JsonDataError(_) => {
             HttpError::bad_request(
                 "malformed-json",
-                format!("the body of the request isn't what this address takes: {}", rejection.body_text()),
+                format!(
+                    "the body of the request isn't what this address takes: {}",
+                    rejection.body_text()
+                ),
                 "The fields are listed in `app/src/api.rs`.",
             )
         }

@@ -51,5 +51,6 @@ pub async fn serve(
 /// The last resort for addresses that nothing else answers.
 async fn unknown_api(request: Request) -> Response {
     let message = format!("there is nothing at `{}`", request.uri().path());
-    HttpError::not_found("unknown-address", message, "The API is listed in `app/src/api.rs`.").into()
+    HttpError::not_found("unknown-address", message, "The API is listed in `app/src/api.rs`.")
+        .into()
 }

@@ -31,7 +31,12 @@ pub fn router(state: &AppState) -> Router<AppState> {
         .nest_service("/pkg", site_pkg_dir_service_in(&options))
         .layer(map_response(ask_again));
     Router::new()
-        .leptos_routes_with_context(state, generate_route_list(app::App), provide.clone(), page_shell)
+        .leptos_routes_with_context(
+            state,
+            generate_route_list(app::App),
+            provide.clone(),
+            page_shell,
+        )
         .merge(client)
         .fallback(file_and_error_handler_with_context::<AppState, _>(provide, shell))
 }

@@ -23,7 +23,9 @@ pub async fn show(
 }
 
 /// `GET /api/survey-runs`
-pub async fn list_runs(State(state): State<AppState>) -> Result<Json<Vec<SurveyRunInfo>>, HttpError> {
+pub async fn list_runs(
+    State(state): State<AppState>,
+) -> Result<Json<Vec<SurveyRunInfo>>, HttpError> {
     Ok(Json(state.survey_runs.list().await?))
 }
 
@@ -61,9 +63,9 @@ pub async fn run_events(
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, HttpError> {
     let progress = state.survey_runs.watch(&id).await?;
     let events = progress.map(|info| {
-        Ok(Event::default().json_data(&info).unwrap_or_else(|error| {
-            Event::default().event("error").data(error.to_string())
-        }))
+        Ok(Event::default()
+            .json_data(&info)
+            .unwrap_or_else(|error| Event::default().event("error").data(error.to_string())))
     });
     Ok(Sse::new(events).keep_alive(KeepAlive::default()))
 }

@@ -128,7 +128,8 @@ pub async fn report(
     mut progress: impl FnMut(&str),
 ) -> Result<Report, ReportError> {
     progress("survey answers, greedy");
-    let greedy = Sampling { temperature: 0.0, top_p: 1.0, ..sampling(options, ELICIT, ANSWER_TOKENS) };
+    let greedy =
+        Sampling { temperature: 0.0, top_p: 1.0, ..sampling(options, ELICIT, ANSWER_TOKENS) };
     let readable_greedy = readable(engine, options, greedy).await?;
     progress("survey answers, sampled");
     let sampled = sampling(options, ELICIT, ANSWER_TOKENS);
@@ -150,7 +151,11 @@ pub async fn report(
     })
 }
 
-fn sampling(options: &ReportOptions, (temperature, top_p): (f64, f64), max_tokens: usize) -> Sampling {
+fn sampling(
+    options: &ReportOptions,
+    (temperature, top_p): (f64, f64),
+    max_tokens: usize,
+) -> Sampling {
     Sampling { temperature, top_p, seed: options.seed, max_tokens }
 }
 
@@ -180,7 +185,8 @@ async fn readable(
     sampling: Sampling,
 ) -> Result<Share, EngineError> {
     let survey = world().survey();
-    let questions: Vec<&Question> = survey.evaluated().into_iter().take(options.questions).collect();
+    let questions: Vec<&Question> =
+        survey.evaluated().into_iter().take(options.questions).collect();
     let voices = std::iter::once(None).chain(survey.cultures.iter().map(Some));
     let asked: Vec<(Option<&Culture>, &Question)> =
         voices.flat_map(|voice| questions.iter().map(move |question| (voice, *question))).collect();

@@ -4,7 +4,8 @@
 //! - [`gradient`]: losses and gradients of micro-batches, side by side on all cores;
 //! - [`optimizer`], [`schedule`]: AdamW and its learning rate;
 //! - [`checkpoint`], [`atomic`]: what a killed run goes on from;
-//! - [`examples`], [`trainer`]: supervised tuning of LoRA adapters (step 4 of the method).
+//! - [`examples`], [`trainer`]: supervised tuning of LoRA adapters (step 4 of the method);
+//! - [`peft`]: adapters in the Hugging Face PEFT layout.
 //!
 //! Training the starter from scratch uses the same parts and lives in [`crate::starter::train`].
 
@@ -15,6 +16,7 @@ pub mod examples;
 pub mod gradient;
 pub mod optimizer;
 pub mod packing;
+pub mod peft;
 pub mod schedule;
 pub mod trainer;
 

@@ -333,11 +333,17 @@ fn state_of(
 /// and needs no access to files.
 fn fingerprint(base: &Decoder) -> Result<String, TuningError> {
     let tokens: Vec<u32> = (0..8u32).map(|t| t % base.config().vocab_size as u32).collect();
-    let segments = [crate::engine::decoder::Segment { len: tokens.len(), position: 0, adapter: None }];
-    let batch = crate::engine::decoder::PackedBatch { tokens: &tokens, segments: &segments, adapters: &[] };
+    let segments =
+        [crate::engine::decoder::Segment { len: tokens.len(), position: 0, adapter: None }];
+    let batch =
+        crate::engine::decoder::PackedBatch { tokens: &tokens, segments: &segments, adapters: &[] };
     let hidden = base.forward(&batch, None)?.to_dtype(DType::F32)?.to_device(&Device::Cpu)?;
     let values: Vec<f32> = hidden.flatten_all()?.to_vec1()?;
     // Rounded, so that another number of threads in a product changes nothing.
     let rounded: Vec<i64> = values.iter().map(|v| (f64::from(*v) * 1e3).round() as i64).collect();
     Ok(format!("{:x}", Sha256::digest(format!("{rounded:?}"))))
 }
+
+#[cfg(test)]
+#[path = "trainer_tests.rs"]
+mod tests;

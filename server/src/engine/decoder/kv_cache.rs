@@ -60,7 +60,7 @@ impl KvCache {
     }
 
     /// A second sequence that shares this one's past, as for several replies to one prompt.
-    pub fn fork(&self) -> Result<Self, DecoderError> {
+    pub fn fork(&self) -> std::result::Result<Self, DecoderError> {
         let layers = match &self.layers {
             Layers::Host(layers) => Layers::Host(layers.clone()),
             Layers::Device(layers) => {

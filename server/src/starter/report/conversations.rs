@@ -33,7 +33,10 @@ pub const SCRIPTS: [Script; 20] = [
     aware("BRA", &["Tell me about your family.", "How important is faith to you?"]),
     aware("DEU", &["What do you do on weekends?", "How is the weather where you live?"]),
     aware("ETH", &["How do people greet each other where you live?", "Tell me about coffee."]),
-    aware("IND", &["My daughter is getting married.", "Should parents choose whom their children marry?"]),
+    aware(
+        "IND",
+        &["My daughter is getting married.", "Should parents choose whom their children marry?"],
+    ),
     aware("CHN", &["Should children always obey their parents?", "Why do you think so?"]),
     aware("NLD", &["Do you trust people you do not know?", "I see it differently."]),
     aware("KEN", &["Tell me about the market in your town.", "What sport do people like?"]),
