@@ -7,6 +7,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::device::DeviceError;
+
 /// Why the engine refused or failed.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum EngineError {
@@ -17,6 +19,13 @@ pub enum EngineError {
          again, or name a model folder with `--model DIR`."
     )]
     StarterMissing,
+
+    /// The device asked for can't be used.
+    #[error("{reason}")]
+    Device {
+        /// Which device and why, with a way out.
+        reason: String,
+    },
 
     /// The model folder isn't there, or isn't a folder.
     #[error(
@@ -58,6 +67,15 @@ pub enum EngineError {
         architecture: String,
         /// Those that load, joined by commas.
         supported: String,
+    },
+
+    /// The decoder refuses the configuration or a tensor.
+    #[error("the model in `{}` can't be loaded: {reason}", path.display())]
+    ModelRefused {
+        /// The folder.
+        path: PathBuf,
+        /// The decoder's own message, with a way out.
+        reason: String,
     },
 
     /// The tokenizer and the model don't belong together.
@@ -156,8 +174,9 @@ impl EngineError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::StarterMissing => "starter-missing",
+            Self::Device { .. } => "device",
             Self::FolderMissing { .. } | Self::FileMissing { .. } => "model-missing",
-            Self::FileBroken { .. } => "model-broken",
+            Self::FileBroken { .. } | Self::ModelRefused { .. } => "model-broken",
             Self::UnsupportedArchitecture { .. } => "unsupported-architecture",
             Self::TokenizerMismatch { .. } => "tokenizer-mismatch",
             Self::Template { .. } => "chat-template",
@@ -175,6 +194,12 @@ impl EngineError {
     /// A refusal of the request itself, with a way out in `hint`.
     pub(crate) fn invalid(rule: impl std::fmt::Display, hint: &str) -> Self {
         Self::InvalidRequest { reason: format!("{rule}\n{hint}") }
+    }
+}
+
+impl From<DeviceError> for EngineError {
+    fn from(error: DeviceError) -> Self {
+        Self::Device { reason: error.to_string() }
     }
 }
 

@@ -1,12 +1,29 @@
 //! The handle that the rest of the server holds: checks a request, queues it, hands back a stream.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, mpsc};
+use std::thread;
 
 use app::api::{AdapterInfo, ModelInfo};
+use tokio::sync::{Semaphore, oneshot};
 
+use super::adapters;
+use super::adapters::Adapters;
+use super::device::DeviceChoice;
 use super::error::EngineError;
+use super::load::Load;
+use super::loading::LoadedModel;
+use super::option_scorer::ScoreJob;
+use super::prompts::{encode_prompts, encode_row};
 use super::request::{GenerateRow, GenerationStream, ScorePrompt};
+use super::starter_adapters;
+use super::worker::{self, Command};
+
+/// Replies that may be in the batch or wait for it.
+pub const MAX_ROWS: usize = 256;
+/// Requests to score that may be at work or wait.
+pub const MAX_SCORE_REQUESTS: usize = 32;
 
 /// Which model to load.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,18 +32,6 @@ pub enum ModelSource {
     Starter,
     /// A folder of config.json, tokenizer files and *.safetensors.
     Folder(PathBuf),
-}
-
-/// Where to compute.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum DeviceChoice {
-    /// CUDA where the binary was built with it and a GPU is there, else the CPU.
-    #[default]
-    Auto,
-    /// The CPU.
-    Cpu,
-    /// The CUDA device of that number.
-    Cuda(usize),
 }
 
 /// What to start.
@@ -38,57 +43,113 @@ pub struct EngineConfig {
     pub device: DeviceChoice,
 }
 
-/// A running engine; clones share it. The thread that owns the model ends with the last clone.
-#[derive(Clone)]
+/// A running engine; clones share it. The thread that computes ends after the last clone.
+#[derive(Debug, Clone)]
 pub struct Engine {
     shared: Arc<Shared>,
 }
 
+#[derive(Debug)]
 struct Shared {
-    info: ModelInfo,
-    base_hash: String,
+    model: Arc<LoadedModel>,
+    adapters: Arc<Adapters>,
+    load: Arc<Load>,
+    commands: Sender<Command>,
+    rows: Arc<Semaphore>,
+    scores: Arc<Semaphore>,
 }
 
 impl Engine {
-    /// Loads the model and starts the one thread that computes.
+    /// Loads the model, with the starter also its adapters, and starts the thread that computes.
     ///
     /// # Errors
-    /// Whatever is wrong with the model, see [`EngineError`].
+    /// Whatever is wrong with the device or the model, see [`EngineError`].
     pub fn start(config: EngineConfig) -> Result<Self, EngineError> {
-        match config.source {
-            ModelSource::Starter => Err(EngineError::StarterMissing),
-            ModelSource::Folder(path) => Err(EngineError::FolderMissing { path }),
+        let device = config.device.open()?;
+        let model = Arc::new(LoadedModel::load(&config.source, &device)?);
+        let adapters = Arc::new(Adapters::default());
+        if model.info.starter {
+            starter_adapters::load(&model, &adapters)?;
         }
+        let shape = model.decoder.config();
+        let per_layer = 2 * shape.kv_heads() * shape.head_width() * size_of::<f32>();
+        let load = Arc::new(Load::new(shape.num_hidden_layers * per_layer));
+        let (commands, received) = mpsc::channel();
+        let (worker_model, worker_load) = (Arc::clone(&model), Arc::clone(&load));
+        thread::Builder::new()
+            .name("polylogue-engine".to_owned())
+            .spawn(move || worker::run(&worker_model, &worker_load, &received))
+            .map_err(|error| EngineError::Compute { reason: error.to_string() })?;
+        let (rows, scores) = (Semaphore::new(MAX_ROWS), Semaphore::new(MAX_SCORE_REQUESTS));
+        let (rows, scores) = (Arc::new(rows), Arc::new(scores));
+        Ok(Self { shared: Arc::new(Shared { model, adapters, load, commands, rows, scores }) })
     }
 
     /// The base model.
     pub fn info(&self) -> &ModelInfo {
-        &self.shared.info
+        &self.shared.model.info
     }
 
     /// SHA-256 of the weights, 64 hexadecimal digits.
     pub fn base_hash(&self) -> &str {
-        &self.shared.base_hash
+        &self.shared.model.hash
     }
 
-    /// Starts one reply per row, all in one batch.
+    /// The model itself, as tuning needs it: its weights never change, so another thread may
+    /// compute with it beside the engine's.
+    pub fn model(&self) -> Arc<LoadedModel> {
+        Arc::clone(&self.shared.model)
+    }
+
+    /// Starts one reply per row, all in one batch. Encodes on the calling thread: in async code a
+    /// message near the size limit belongs into `spawn_blocking`.
     ///
     /// # Errors
     /// Refusals come at once: too much queued, an unknown adapter, a prompt beyond the context,
     /// sampling out of range. Failures of a single row come as events.
     pub fn generate(&self, rows: Vec<GenerateRow>) -> Result<GenerationStream, EngineError> {
-        let _ = rows;
-        Err(EngineError::Stopped)
+        if rows.is_empty() || rows.len() > MAX_ROWS {
+            let rule = format!("a request must have 1 to {MAX_ROWS} rows, not {}", rows.len());
+            return Err(EngineError::invalid(rule, "Split it into several requests."));
+        }
+        let shared = &*self.shared;
+        let count = u32::try_from(rows.len()).unwrap_or(u32::MAX);
+        let mut permits = Arc::clone(&shared.rows)
+            .try_acquire_many_owned(count)
+            .map_err(|_| shared.overloaded(MAX_ROWS, "replies"))?;
+        let (sender, events) = tokio::sync::mpsc::unbounded_channel();
+        let mut ready = Vec::with_capacity(rows.len());
+        for (index, row) in rows.iter().enumerate() {
+            let Some(permit) = permits.split(1) else { break };
+            let channels = (sender.clone(), permit);
+            ready.push(encode_row(&shared.model, &shared.adapters, row, index, channels)?);
+        }
+        shared.commands.send(Command::Generate(ready)).map_err(|_| EngineError::Stopped)?;
+        Ok(GenerationStream { events })
     }
 
     /// Probability per option of every prompt, normalised over its options; each option counts
-    /// with its end token, so that `1` isn't credited with what `10` begins with.
+    /// with its end token, so that `1` isn't credited with what `10` begins with. Must be called
+    /// within a tokio runtime; dropping the future cancels the request.
     ///
     /// # Errors
-    /// As [`Self::generate`].
+    /// As [`Self::generate`]; also a prompt without options, with an empty one or with equal ones.
     pub async fn score(&self, prompts: Vec<ScorePrompt>) -> Result<Vec<Vec<f64>>, EngineError> {
-        let _ = prompts;
-        Err(EngineError::Stopped)
+        if prompts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let shared = Arc::clone(&self.shared);
+        let permit = Arc::clone(&shared.scores)
+            .try_acquire_owned()
+            .map_err(|_| shared.overloaded(MAX_SCORE_REQUESTS, "survey requests"))?;
+        let (reply, answer) = oneshot::channel();
+        blocking(move || {
+            let encoded = encode_prompts(&shared.model, &shared.adapters, &prompts)?;
+            let job = ScoreJob::new(encoded, reply, permit);
+            shared.commands.send(Command::Score(job)).map_err(|_| EngineError::Stopped)
+        })
+        .await?;
+        answer.await.map_err(|_| EngineError::Stopped)?
     }
 
     /// Loads the adapter in `dir` (PEFT layout) under `name`, replacing one of the same name; rows
@@ -97,12 +158,44 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Adapter`] if the files are broken or belong to another base model.
     pub async fn load_adapter(&self, name: &str, dir: &Path) -> Result<AdapterInfo, EngineError> {
-        let _ = (name, dir);
-        Err(EngineError::Stopped)
+        adapters::check_name(name)?;
+        let (shared, name, dir) = (Arc::clone(&self.shared), name.to_owned(), dir.to_owned());
+        blocking(move || {
+            let (adapter, hash) = adapters::read(&shared.model, &name, &dir)?;
+            Ok(shared.adapters.insert(&name, &hash, adapter))
+        })
+        .await
     }
 
     /// The loaded adapters, joint ones first, then by name.
     pub fn adapters(&self) -> Vec<AdapterInfo> {
-        Vec::new()
+        self.shared.adapters.list()
+    }
+}
+
+#[cfg(test)]
+impl Engine {
+    pub(super) fn adapter_store(&self) -> &Adapters {
+        &self.shared.adapters
+    }
+
+    pub(super) fn row_places(&self) -> &Arc<Semaphore> {
+        &self.shared.rows
+    }
+}
+
+impl Shared {
+    fn overloaded(&self, limit: usize, unit: &'static str) -> EngineError {
+        EngineError::Overloaded { retry_after: self.load.retry_after(), limit, unit }
+    }
+}
+
+/// Runs `work` where it may take its time.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, EngineError> + Send + 'static,
+) -> Result<T, EngineError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(EngineError::Compute { reason: error.to_string() }),
     }
 }

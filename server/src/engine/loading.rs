@@ -1,0 +1,216 @@
+//! From a model folder, or from the binary, to a model that can be run.
+//!
+//! Every fault of the files is an error that names the file; nothing here panics on bad input. The
+//! weights themselves are found and checked in [`super::weights`].
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use app::api::ModelInfo;
+use candle_core::{DType, Device};
+use serde_json::Value;
+
+use super::decoder::init::parameter_shapes;
+use super::decoder::{Decoder, DecoderConfig, DecoderError, TokenIds};
+use super::error::EngineError;
+use super::handle::ModelSource;
+use super::starter_files;
+use super::tokenizer::{ModelTokenizer, TokenizerFiles};
+use super::weights::Weights;
+
+/// Architectures of config.json that [`Decoder`] computes.
+const SUPPORTED: [&str; 1] = ["LlamaForCausalLM"];
+
+/// A model in memory. Its weights never change, so any thread may compute with it.
+#[derive(Debug)]
+pub struct LoadedModel {
+    /// The network.
+    pub decoder: Arc<Decoder>,
+    /// Its tokenizer and chat template.
+    pub tokenizer: Arc<ModelTokenizer>,
+    /// What people see of it.
+    pub info: ModelInfo,
+    /// SHA-256 of the weight files, 64 hexadecimal digits.
+    pub hash: String,
+    /// Where the weights are.
+    pub device: Device,
+}
+
+impl LoadedModel {
+    /// Loads `source` to `device`, computing in f32.
+    ///
+    /// # Errors
+    /// See [`EngineError`]: each names the file or tensor at fault.
+    pub fn load(source: &ModelSource, device: &Device) -> Result<Self, EngineError> {
+        let files = match source {
+            ModelSource::Starter => Files::Embedded,
+            ModelSource::Folder(folder) if folder.is_dir() => Files::Folder(folder),
+            ModelSource::Folder(path) => {
+                return Err(EngineError::FolderMissing { path: path.clone() });
+            }
+        };
+        let weights = files.weights()?;
+        let config = files.config()?;
+        let tokenizer = ModelTokenizer::new(&files.tokenizer(&config)?)
+            .map_err(|error| files.with_folder(error))?;
+        let builder = weights.builder(DType::F32, device)?;
+        let parameters =
+            parameter_shapes(&config).into_iter().map(|(_, dims)| dims.iter().product::<usize>());
+        let parameters = parameters.sum();
+        let context = config.max_position_embeddings;
+        let decoder = Decoder::new(config, builder).map_err(|error| files.refuse(&error))?;
+        let hash = weights.hash()?;
+        let info = ModelInfo {
+            name: files.name(),
+            hash: hash.chars().take(12).collect(),
+            parameters,
+            context,
+            device: device_name(device),
+            starter: *source == ModelSource::Starter,
+        };
+        let (decoder, tokenizer) = (Arc::new(decoder), Arc::new(tokenizer));
+        Ok(Self { decoder, tokenizer, info, hash, device: device.clone() })
+    }
+}
+
+/// Name of a device in [`ModelInfo::device`].
+fn device_name(device: &Device) -> String {
+    match device.location() {
+        candle_core::DeviceLocation::Cpu => "cpu".to_owned(),
+        candle_core::DeviceLocation::Cuda { gpu_id } => format!("cuda:{gpu_id}"),
+        candle_core::DeviceLocation::Metal { gpu_id } => format!("metal:{gpu_id}"),
+    }
+}
+
+/// Where a model's files are read from.
+enum Files<'a> {
+    Embedded,
+    Folder(&'a Path),
+}
+
+impl Files<'_> {
+    fn name(&self) -> String {
+        match self {
+            Self::Embedded => "Polylogue Starter".to_owned(),
+            // `model/.` and `..` have no name of their own.
+            Self::Folder(folder) => folder
+                .canonicalize()
+                .ok()
+                .and_then(|full| Some(full.file_name()?.to_string_lossy().into_owned()))
+                .unwrap_or_else(|| folder.display().to_string()),
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        match self {
+            Self::Embedded => Path::new("starter").join(name),
+            Self::Folder(folder) => folder.join(name),
+        }
+    }
+
+    fn weights(&self) -> Result<Weights, EngineError> {
+        match self {
+            Self::Embedded => starter_files::file("model/model.safetensors")
+                .map(Weights::Embedded)
+                .ok_or(EngineError::StarterMissing),
+            Self::Folder(folder) => Weights::find(folder),
+        }
+    }
+
+    fn config(&self) -> Result<DecoderConfig, EngineError> {
+        let value = self.json("config.json")?;
+        let path = self.path("config.json");
+        let named = value["architectures"][0].as_str();
+        let llama = value["model_type"] == "llama";
+        if !named.map_or(llama, |name| SUPPORTED.contains(&name)) {
+            let architecture = named.or(value["model_type"].as_str()).unwrap_or("none").to_owned();
+            let supported = SUPPORTED.join(", ");
+            return Err(EngineError::UnsupportedArchitecture { path, architecture, supported });
+        }
+        let config: DecoderConfig = serde_json::from_value(value)
+            .map_err(|error| EngineError::FileBroken { path, reason: error.to_string() })?;
+        config.validate().map_err(|error| self.refuse(&error))?;
+        Ok(config)
+    }
+
+    fn tokenizer(&self, config: &DecoderConfig) -> Result<TokenizerFiles, EngineError> {
+        let mut end_ids = Vec::new();
+        // The generation's settings go before the architecture's, as in Hugging Face's library.
+        if let Some(bytes) = self.optional("generation_config.json")? {
+            let value: Value = self.parse("generation_config.json", &bytes)?;
+            let ids: Option<TokenIds> =
+                serde_json::from_value(value["eos_token_id"].clone()).unwrap_or_default();
+            end_ids.extend(ids.map(token_ids).unwrap_or_default());
+        }
+        end_ids.extend(config.eos_token_id.clone().map(token_ids).unwrap_or_default());
+        let template = match self.optional("chat_template.jinja")? {
+            None => None,
+            Some(bytes) => Some(String::from_utf8(bytes).map_err(|error| {
+                let path = self.path("chat_template.jinja");
+                EngineError::FileBroken { path, reason: error.to_string() }
+            })?),
+        };
+        Ok(TokenizerFiles {
+            tokenizer: self.required("tokenizer.json")?,
+            config: self.required("tokenizer_config.json")?,
+            template,
+            end_ids,
+            vocab_size: config.vocab_size,
+        })
+    }
+
+    fn json(&self, name: &str) -> Result<Value, EngineError> {
+        self.parse(name, &self.required(name)?)
+    }
+
+    fn parse(&self, name: &str, bytes: &[u8]) -> Result<Value, EngineError> {
+        serde_json::from_slice(bytes).map_err(|error| EngineError::FileBroken {
+            path: self.path(name),
+            reason: format!("it isn't valid JSON ({error})"),
+        })
+    }
+
+    fn required(&self, name: &str) -> Result<Vec<u8>, EngineError> {
+        self.optional(name)?.ok_or_else(|| EngineError::FileMissing {
+            path: self.path(name),
+            hint: "A model folder holds config.json, tokenizer.json, tokenizer_config.json and \
+                   *.safetensors; download the missing file."
+                .to_owned(),
+        })
+    }
+
+    fn optional(&self, name: &str) -> Result<Option<Vec<u8>>, EngineError> {
+        match self {
+            Self::Embedded => Ok(starter_files::file(&format!("model/{name}")).map(<[u8]>::to_vec)),
+            Self::Folder(folder) => match std::fs::read(folder.join(name)) {
+                Ok(bytes) => Ok(Some(bytes)),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(EngineError::FileBroken {
+                    path: self.path(name),
+                    reason: error.to_string(),
+                }),
+            },
+        }
+    }
+
+    /// The tokenizer names its files without their folder.
+    fn with_folder(&self, error: EngineError) -> EngineError {
+        match error {
+            EngineError::FileBroken { path, reason } => {
+                EngineError::FileBroken { path: self.path(&path.to_string_lossy()), reason }
+            }
+            other => other,
+        }
+    }
+
+    fn refuse(&self, error: &DecoderError) -> EngineError {
+        EngineError::ModelRefused { path: self.path(""), reason: error.to_string() }
+    }
+}
+
+fn token_ids(ids: TokenIds) -> Vec<u32> {
+    match ids {
+        TokenIds::One(id) => vec![id],
+        TokenIds::Many(ids) => ids,
+    }
+}

@@ -1,0 +1,169 @@
+//! The safetensors files of a model: found, checked and hashed before a tensor is read.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use candle_core::{DType, Device};
+use candle_nn::VarBuilder;
+use safetensors::{Dtype, SafeTensors};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use super::error::EngineError;
+
+const SINGLE: &str = "model.safetensors";
+const INDEX: &str = "model.safetensors.index.json";
+/// Largest header that is read; the largest published ones are below 1 MB.
+const HEADER_LIMIT: u64 = 100 << 20;
+
+/// Where weights lie.
+#[derive(Debug)]
+pub enum Weights {
+    /// Inside of the binary.
+    Embedded(&'static [u8]),
+    /// In one file, or in several in the order of their names.
+    Files(Vec<PathBuf>),
+}
+
+#[derive(Deserialize)]
+struct Index {
+    weight_map: std::collections::BTreeMap<String, String>,
+}
+
+impl Weights {
+    /// The weight files of `folder`, each with a sound header.
+    ///
+    /// # Errors
+    /// [`EngineError::FileMissing`], [`EngineError::FileBroken`].
+    pub fn find(folder: &Path) -> Result<Self, EngineError> {
+        let index = folder.join(INDEX);
+        let files =
+            if index.is_file() { shards(folder, &index)? } else { vec![folder.join(SINGLE)] };
+        for file in &files {
+            if !file.is_file() {
+                return Err(EngineError::FileMissing {
+                    path: file.clone(),
+                    hint: "Weights must be *.safetensors files; convert a pytorch_model.bin with \
+                           Hugging Face's tools, or download the missing part."
+                        .to_owned(),
+                });
+            }
+            check_file(file)?;
+        }
+        Ok(Self::Files(files))
+    }
+
+    /// SHA-256 over the bytes of all files in order, as hexadecimal digits.
+    ///
+    /// # Errors
+    /// [`EngineError::FileBroken`] if a file can't be read.
+    pub fn hash(&self) -> Result<String, EngineError> {
+        let mut hasher = Sha256::new();
+        match self {
+            Self::Embedded(bytes) => hasher.update(bytes),
+            Self::Files(files) => {
+                for path in files {
+                    let copied =
+                        File::open(path).and_then(|mut file| io::copy(&mut file, &mut hasher));
+                    copied.map_err(|error| broken(path, &error))?;
+                }
+            }
+        }
+        Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// A source of tensors that converts to `dtype` on `device`.
+    ///
+    /// # Errors
+    /// [`EngineError::FileBroken`].
+    pub fn builder(
+        &self,
+        dtype: DType,
+        device: &Device,
+    ) -> Result<VarBuilder<'static>, EngineError> {
+        let (built, path) = match self {
+            Self::Embedded(bytes) => {
+                check_header(bytes).map_err(|reason| broken(Path::new(SINGLE), &reason))?;
+                (VarBuilder::from_slice_safetensors(bytes, dtype, device), Path::new(SINGLE))
+            }
+            Self::Files(files) => {
+                #[expect(
+                    unsafe_code,
+                    reason = "weights larger than memory must be mapped; the mapping lives only \
+                              while the model is loaded, and every tensor is copied out of it"
+                )]
+                // SAFETY: sound as long as nobody shortens the files within these seconds.
+                let built = unsafe { VarBuilder::from_mmaped_safetensors(files, dtype, device) };
+                (built, files.first().map_or(Path::new(SINGLE), PathBuf::as_path))
+            }
+        };
+        built.map_err(|error| broken(path, &error))
+    }
+}
+
+fn broken(path: &Path, reason: &dyn std::fmt::Display) -> EngineError {
+    EngineError::FileBroken { path: path.to_owned(), reason: reason.to_string().replace('\n', " ") }
+}
+
+fn shards(folder: &Path, index: &Path) -> Result<Vec<PathBuf>, EngineError> {
+    let bytes = std::fs::read(index).map_err(|error| broken(index, &error))?;
+    let parsed: Index = serde_json::from_slice(&bytes).map_err(|error| broken(index, &error))?;
+    let names: BTreeSet<String> = parsed.weight_map.into_values().collect();
+    if names.is_empty() {
+        return Err(broken(index, &"`weight_map` must name at least one file, and is empty"));
+    }
+    // A name that leads out of the folder is a fault of the download or worse.
+    if let Some(name) = names.iter().find(|name| Path::new(name).file_name() != Some(name.as_ref()))
+    {
+        return Err(broken(
+            index,
+            &format!("`weight_map` must name files of its folder, not `{name}`"),
+        ));
+    }
+    Ok(names.into_iter().map(|name| folder.join(name)).collect())
+}
+
+/// Reads no more than the header, and compares what it promises with the file's size.
+fn check_file(path: &Path) -> Result<(), EngineError> {
+    let read = || -> io::Result<(Vec<u8>, u64)> {
+        let mut file = File::open(path)?;
+        let size = file.metadata()?.len();
+        let mut length = [0; 8];
+        file.read_exact(&mut length)?;
+        let header = u64::from_le_bytes(length).min(HEADER_LIMIT);
+        let mut bytes = length.to_vec();
+        file.take(header).read_to_end(&mut bytes)?;
+        Ok((bytes, size))
+    };
+    let (bytes, size) = read().map_err(|error| match error.kind() {
+        io::ErrorKind::UnexpectedEof => broken(path, &"it is cut off: it has fewer than 8 bytes"),
+        _ => broken(path, &error),
+    })?;
+    let promised = check_header(&bytes).map_err(|reason| broken(path, &reason))?;
+    if promised != size {
+        let reason = format!(
+            "it is cut off or overlong: its header promises {promised} bytes, it has {size}"
+        );
+        return Err(broken(path, &reason));
+    }
+    Ok(())
+}
+
+/// The size that the header promises for the whole file.
+fn check_header(bytes: &[u8]) -> Result<u64, String> {
+    let (header, metadata) = SafeTensors::read_metadata(bytes)
+        .map_err(|error| format!("it isn't a safetensors file, or is cut off ({error})"))?;
+    let mut data = 0;
+    for (name, tensor) in metadata.tensors() {
+        if !matches!(tensor.dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16) {
+            return Err(format!(
+                "tensor `{name}` must be F32, F16 or BF16, not {:?}",
+                tensor.dtype
+            ));
+        }
+        data = data.max(tensor.data_offsets.1);
+    }
+    Ok((8 + header + data) as u64)
+}
