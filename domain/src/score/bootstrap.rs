@@ -51,12 +51,17 @@ fn resample(questions: usize, statistic: impl Fn(&[usize]) -> Option<f64>) -> Op
     }
     let mut random = SplitMix64::new(SEED);
     let mut picks = vec![0; questions];
-    let mut draws: Vec<f64> = (0..RESAMPLES)
+    let draws = (0..RESAMPLES)
         .filter_map(|_| {
             picks.fill_with(|| random.below(questions));
             statistic(&picks)
         })
         .collect();
+    percentile_interval(draws)
+}
+
+/// The middle 95 % of `draws`; `None` where there are none.
+pub(super) fn percentile_interval(mut draws: Vec<f64>) -> Option<Interval> {
     draws.sort_by(f64::total_cmp);
     Some(Interval { low: percentile(&draws, 0.025)?, high: percentile(&draws, 0.975)? })
 }

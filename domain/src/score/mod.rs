@@ -8,6 +8,7 @@
 //! - [`distance`]: Jensen-Shannon and earth mover's distance between distributions;
 //! - [`metric`]: the four metrics as parts;
 //! - [`bootstrap`]: percentile intervals, paired where two voices are compared;
+//! - [`mean`]: the same for the mean over cultures;
 //! - [`baseline`]: what answering without any knowledge of people reaches;
 //! - [`evaluation`]: one voice against one culture, over chosen topics.
 
@@ -16,10 +17,12 @@ pub mod baseline;
 pub mod bootstrap;
 pub mod distance;
 pub mod evaluation;
+pub mod mean;
 pub mod metric;
 
 pub use alignment::{Scored, alignment};
 pub use baseline::{Baseline, baseline_parts, baseline_score};
 pub use bootstrap::{Interval, RESAMPLES, SEED, interval, paired_interval};
 pub use evaluation::{Evaluation, Parts, evaluate, evaluate_by_topic, parts};
+pub use mean::mean_paired_interval;
 pub use metric::{Metric, Part};

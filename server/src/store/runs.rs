@@ -1,0 +1,240 @@
+//! Runs: long work with its settings and where it stands.
+
+use std::fmt;
+
+use app::api::JobState;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::surveys::{decode, encode};
+use super::{Store, StoreError, now};
+
+/// What a run does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RunKind {
+    /// A survey asked from the survey page.
+    Survey,
+    /// The method: generate, elicit, collect, tune, evaluate.
+    Method,
+}
+
+impl RunKind {
+    /// Name in the store and in identifiers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Survey => "survey",
+            Self::Method => "method",
+        }
+    }
+}
+
+impl fmt::Display for RunKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A run to be made.
+#[derive(Debug, Clone)]
+pub struct NewRun<'a, S> {
+    /// Its name; `None` lets the store give one: `survey-7`.
+    pub id: Option<&'a str>,
+    /// What it does.
+    pub kind: RunKind,
+    /// Everything it needs to be resumed.
+    pub settings: &'a S,
+    /// Units it will store.
+    pub total: usize,
+}
+
+/// A run as it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Run {
+    /// Its name.
+    pub id: String,
+    /// What it does.
+    pub kind: RunKind,
+    /// Its settings as JSON; [`Run::settings`] reads them.
+    pub settings: Value,
+    /// Where it stands.
+    pub state: JobState,
+    /// Units stored.
+    pub answered: usize,
+    /// Units it will store.
+    pub total: usize,
+    /// Why it failed.
+    pub error: Option<String>,
+    /// When it was asked for, RFC 3339 in UTC.
+    pub created: String,
+}
+
+impl Run {
+    /// The settings it was made with.
+    ///
+    /// # Errors
+    /// [`StoreError::Broken`] if they don't have that shape.
+    pub fn settings<S: DeserializeOwned>(&self) -> Result<S, StoreError> {
+        serde_json::from_value(self.settings.clone())
+            .map_err(|error| StoreError::broken(format!("settings of run `{}`", self.id), error))
+    }
+}
+
+type Row = (String, String, String, String, i64, i64, Option<String>, String);
+
+const COLUMNS_BY_ID: &str = "SELECT id, kind, settings, state, answered, total, error, created \
+                             FROM runs WHERE id = $1";
+const COLUMNS_BY_KIND: &str = "SELECT id, kind, settings, state, answered, total, error, created \
+                               FROM runs WHERE kind = $1 ORDER BY number DESC";
+
+impl Store {
+    /// Makes a run in state [`JobState::Running`]. A run of that name with the same settings is
+    /// returned as it stands, so that the same command resumes it.
+    ///
+    /// # Errors
+    /// [`StoreError::RunExists`] if the name is taken by a run with other settings.
+    pub async fn create_run<S: Serialize>(&self, new: NewRun<'_, S>) -> Result<Run, StoreError> {
+        let settings = encode("settings", new.settings)?;
+        // One statement numbers and inserts, so that two requests never get the same number.
+        let id: Option<String> = sqlx::query_scalar(
+            "INSERT INTO runs (id, number, kind, settings, state, answered, total, error, created) \
+             SELECT COALESCE($1, $2 || '-' || CAST(COALESCE(MAX(number), 0) + 1 AS TEXT)), \
+             COALESCE(MAX(number), 0) + 1, $2, $3, 'running', 0, $4, NULL, $5 FROM runs WHERE 1 = 1 \
+             ON CONFLICT (id) DO NOTHING RETURNING id",
+        )
+        .bind(new.id)
+        .bind(new.kind.as_str())
+        .bind(&settings)
+        .bind(new.total as i64)
+        .bind(now())
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(|e| self.failed(e))?;
+        if let Some(id) = id {
+            return self.run(&id).await;
+        }
+        let existing = self.run(new.id.unwrap_or_default()).await?;
+        let wanted: Value = decode("settings", &settings)?;
+        match difference(&existing.settings, &wanted) {
+            None if existing.kind == new.kind => Ok(existing),
+            found => Err(StoreError::RunExists {
+                id: existing.id,
+                difference: found.unwrap_or_else(|| format!("it is a {} run", existing.kind)),
+            }),
+        }
+    }
+
+    /// The run of this name.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownRun`] where there is none.
+    pub async fn run(&self, id: &str) -> Result<Run, StoreError> {
+        let row: Option<Row> = sqlx::query_as(COLUMNS_BY_ID)
+            .bind(id)
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(|e| self.failed(e))?;
+        if let Some(row) = row {
+            return from_row(row);
+        }
+        let known: Vec<String> = sqlx::query_scalar("SELECT id FROM runs ORDER BY number DESC")
+            .fetch_all(&self.pool)
+            .await
+            .map_err(|e| self.failed(e))?;
+        Err(StoreError::UnknownRun { id: id.to_owned(), known })
+    }
+
+    /// All runs of a kind, newest first.
+    ///
+    /// # Errors
+    /// A failure of the database.
+    pub async fn runs(&self, kind: RunKind) -> Result<Vec<Run>, StoreError> {
+        let rows: Vec<Row> = sqlx::query_as(COLUMNS_BY_KIND)
+            .bind(kind.as_str())
+            .fetch_all(&self.pool)
+            .await
+            .map_err(|e| self.failed(e))?;
+        rows.into_iter().map(from_row).collect()
+    }
+
+    /// Sets where a run stands; `error` says why it failed.
+    ///
+    /// # Errors
+    /// A failure of the database.
+    pub async fn set_state(
+        &self,
+        run: &str,
+        state: JobState,
+        error: Option<&str>,
+    ) -> Result<(), StoreError> {
+        sqlx::query("UPDATE runs SET state = $2, error = $3 WHERE id = $1")
+            .bind(run)
+            .bind(state_name(state))
+            .bind(error)
+            .execute(&self.pool)
+            .await
+            .map_err(|e| self.failed(e))?;
+        Ok(())
+    }
+
+    /// Sets how many units a run will store, where that shows only on the way.
+    ///
+    /// # Errors
+    /// A failure of the database.
+    pub async fn set_total(&self, run: &str, total: usize) -> Result<(), StoreError> {
+        sqlx::query("UPDATE runs SET total = $2 WHERE id = $1")
+            .bind(run)
+            .bind(total as i64)
+            .execute(&self.pool)
+            .await
+            .map_err(|e| self.failed(e))?;
+        Ok(())
+    }
+}
+
+/// The first setting that differs, with both values.
+fn difference(stored: &Value, wanted: &Value) -> Option<String> {
+    if stored == wanted {
+        return None;
+    }
+    let fields = wanted.as_object().into_iter().flatten();
+    let found = fields
+        .map(|(name, value)| (name, stored.get(name).unwrap_or(&Value::Null), value))
+        .find(|(_, stored, value)| stored != value)
+        .map(|(name, stored, value)| format!("`{name}` is {stored}, not {value}"));
+    Some(found.unwrap_or_else(|| format!("{stored}, not {wanted}")))
+}
+
+fn state_name(state: JobState) -> &'static str {
+    match state {
+        JobState::Running => "running",
+        JobState::Done => "done",
+        JobState::Cancelled => "cancelled",
+        JobState::Failed => "failed",
+    }
+}
+
+fn from_row(row: Row) -> Result<Run, StoreError> {
+    let (id, kind, settings, state, answered, total, error, created) = row;
+    let what = format!("run `{id}`");
+    let kind = match kind.as_str() {
+        "survey" => RunKind::Survey,
+        "method" => RunKind::Method,
+        other => return Err(StoreError::broken(what, format!("unknown kind `{other}`"))),
+    };
+    let states = [JobState::Running, JobState::Done, JobState::Cancelled, JobState::Failed];
+    let state = states
+        .into_iter()
+        .find(|known| state_name(*known) == state)
+        .ok_or_else(|| StoreError::broken(&what, format!("unknown state `{state}`")))?;
+    Ok(Run {
+        settings: decode(&what, &settings)?,
+        kind,
+        state,
+        answered: answered.max(0) as usize,
+        total: total.max(0) as usize,
+        error,
+        created,
+        id,
+    })
+}

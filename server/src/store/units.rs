@@ -1,0 +1,85 @@
+//! Units: the smallest pieces of a run, each stored once.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::surveys::{decode, encode};
+use super::{Store, StoreError};
+
+/// Names a unit within a step of its run.
+pub type UnitKey = String;
+
+/// One result to keep.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Unit<T> {
+    /// Its name within the step.
+    pub key: UnitKey,
+    /// What came out.
+    pub result: T,
+}
+
+impl Store {
+    /// Stores results of one step and the run's progress in one transaction. A unit that is there
+    /// already stays as it is, so that repeating work changes nothing. Returns the units the run
+    /// holds now, over all steps.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] or another failure of the database; then none of them is stored.
+    pub async fn record_units<T: Serialize>(
+        &self,
+        run: &str,
+        step: &str,
+        units: &[Unit<T>],
+    ) -> Result<usize, StoreError> {
+        let mut transaction = self.pool.begin().await.map_err(|e| self.failed(e))?;
+        for unit in units {
+            sqlx::query(
+                "INSERT INTO units (run, step, unit, result) VALUES ($1, $2, $3, $4) \
+                 ON CONFLICT (run, step, unit) DO NOTHING",
+            )
+            .bind(run)
+            .bind(step)
+            .bind(&unit.key)
+            .bind(encode("result", &unit.result)?)
+            .execute(&mut *transaction)
+            .await
+            .map_err(|e| self.failed(e))?;
+        }
+        let answered: i64 = sqlx::query_scalar(
+            "UPDATE runs SET answered = (SELECT COUNT(*) FROM units WHERE run = $1) \
+             WHERE id = $1 RETURNING answered",
+        )
+        .bind(run)
+        .fetch_one(&mut *transaction)
+        .await
+        .map_err(|e| self.failed(e))?;
+        transaction.commit().await.map_err(|e| self.failed(e))?;
+        Ok(answered.max(0) as usize)
+    }
+
+    /// All results of one step, by key.
+    ///
+    /// # Errors
+    /// [`StoreError::Broken`] if a result doesn't have that shape.
+    pub async fn units<T: DeserializeOwned>(
+        &self,
+        run: &str,
+        step: &str,
+    ) -> Result<BTreeMap<UnitKey, T>, StoreError> {
+        let rows: Vec<(String, String)> =
+            sqlx::query_as("SELECT unit, result FROM units WHERE run = $1 AND step = $2")
+                .bind(run)
+                .bind(step)
+                .fetch_all(&self.pool)
+                .await
+                .map_err(|e| self.failed(e))?;
+        rows.into_iter()
+            .map(|(key, result)| {
+                let result = decode(&format!("unit `{step}/{key}` of run `{run}`"), &result)?;
+                Ok((key, result))
+            })
+            .collect()
+    }
+}
