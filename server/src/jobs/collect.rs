@@ -1,0 +1,44 @@
+//! Step 3 of the method: the pairs whose aware answer differs from the unaware one are kept.
+
+use domain::instance::{self, CollectionCounts, Instance};
+use serde::{Deserialize, Serialize};
+
+use super::{JobError, Method};
+use crate::store::Unit;
+
+const STEP: &str = "collect";
+const KEY: &str = "instances";
+
+/// What was collected.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Collection {
+    /// The training instances.
+    pub instances: Vec<Instance>,
+    /// What became of all pairs.
+    pub counts: CollectionCounts,
+}
+
+impl Method {
+    /// Collects the instances from the stored answers, and keeps them.
+    ///
+    /// # Errors
+    /// [`JobError::StepMissing`] before all answers are there.
+    pub async fn collect(&self) -> Result<Collection, JobError> {
+        let (instances, counts) = instance::collect(&self.answer_pairs().await?);
+        let unit = Unit { key: KEY.to_owned(), result: Collection { instances, counts } };
+        self.store.record_units(&self.run, STEP, std::slice::from_ref(&unit)).await?;
+        Ok(unit.result)
+    }
+
+    /// The collected instances.
+    ///
+    /// # Errors
+    /// [`JobError::StepMissing`] before they were collected.
+    pub async fn collection(&self) -> Result<Collection, JobError> {
+        self.store.units(&self.run, STEP).await?.remove(KEY).ok_or(JobError::StepMissing {
+            run: self.run.clone(),
+            what: "instances",
+            step: "collect",
+        })
+    }
+}

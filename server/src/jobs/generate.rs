@@ -1,0 +1,214 @@
+//! Step 1 of the method: the model writes new questions like the survey's own.
+
+use std::collections::BTreeMap;
+
+use app::api::Sampling;
+use domain::generation::{Filter, GeneratedQuestion, generation_prompt, parse};
+use domain::prompt::{Message, Role};
+use domain::question::{Question, QuestionId, Topic};
+use domain::random::SplitMix64;
+use serde::{Deserialize, Serialize};
+
+use super::work::{Estimate, Progress, Watcher, Work};
+use super::{JobError, Method};
+use crate::engine::{Engine, EngineError, GenerateRow};
+use crate::store::UnitKey;
+
+const STEP: &str = "generate";
+
+/// In-context examples of a prompt: three seeds and two questions generated earlier (method,
+/// step 1), seeds alone while none are there.
+const SEEDS: usize = 3;
+const EARLIER: usize = 2;
+
+/// Questions per topic that are written from the same earlier ones: prompts depend on whole rounds
+/// only, so that a resumed run writes the same questions.
+const ROUND: usize = 5;
+
+/// Replies asked for until one holds a question.
+const ATTEMPTS: u64 = 4;
+
+/// Rows that are generated and stored together.
+const BATCH: usize = 32;
+
+/// What came of one question to generate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Written {
+    /// The question, if a reply held one.
+    pub question: Option<GeneratedQuestion>,
+    /// Replies asked for.
+    pub attempts: u64,
+    /// Why the last unreadable reply was unreadable.
+    pub fault: Option<String>,
+}
+
+/// What became of the generated questions.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GenerationCounts {
+    /// Questions asked for.
+    pub wanted: usize,
+    /// Questions kept.
+    pub kept: usize,
+    /// Questions dropped, by reason; `unreadable` where no reply held one.
+    pub dropped: BTreeMap<String, usize>,
+}
+
+/// One question to write.
+#[derive(Debug, Clone)]
+struct Task {
+    topic: Topic,
+    seeds: Vec<GeneratedQuestion>,
+    earlier: Vec<GeneratedQuestion>,
+    seed: u64,
+}
+
+impl Method {
+    /// Writes the questions of this run that aren't written yet.
+    ///
+    /// # Errors
+    /// See [`JobError`]; what was written before is kept.
+    pub async fn generate(&self, watcher: &mut Watcher<'_>) -> Result<GenerationCounts, JobError> {
+        let topics = self.survey.topics.len();
+        let before = self.store.units::<Written>(&self.run, STEP).await?.len();
+        let estimate = Estimate::start(STEP, before, topics * self.settings.per_topic);
+        for start in (0..self.settings.per_topic).step_by(ROUND) {
+            let indices = start..(start + ROUND).min(self.settings.per_topic);
+            let written = self.store.units(&self.run, STEP).await?;
+            let earlier = self.admitted(&written, start).0;
+            let work = Work { store: &self.store, run: &self.run, step: STEP, batch: BATCH };
+            // The work knows of this round only; the watcher hears of all.
+            let mut told = |progress: &Progress| {
+                watcher(&estimate.at((start * topics + progress.done).max(before)))
+            };
+            let wanted = self.tasks(indices, &earlier);
+            work.complete(wanted, &mut told, |tasks| write(&self.engine, tasks)).await?;
+        }
+        Ok(self.generated().await?.1)
+    }
+
+    /// The questions this run has written, filtered, in a fixed order with fixed identifiers.
+    ///
+    /// # Errors
+    /// A failure of the store.
+    pub async fn generated(&self) -> Result<(Vec<Question>, GenerationCounts), JobError> {
+        let written = self.store.units(&self.run, STEP).await?;
+        Ok(self.admitted(&written, self.settings.per_topic))
+    }
+
+    /// Filters the first `per_topic` questions of every topic, index by index over the topics.
+    fn admitted(
+        &self,
+        written: &BTreeMap<UnitKey, Written>,
+        per_topic: usize,
+    ) -> (Vec<Question>, GenerationCounts) {
+        let mut filter = Filter::new(&self.survey.questions);
+        let mut questions = Vec::new();
+        let mut counts = GenerationCounts::default();
+        for index in 0..per_topic {
+            for topic in &self.survey.topics {
+                let key = key(topic, index);
+                let Some(written) = written.get(&key) else { continue };
+                counts.wanted += 1;
+                let verdict = match &written.question {
+                    None => Err("unreadable"),
+                    Some(question) => {
+                        filter.admit(question).map(|()| question).map_err(|reason| reason.code())
+                    }
+                };
+                match verdict {
+                    Ok(question) => {
+                        counts.kept += 1;
+                        let id = QuestionId(format!("G/{key}"));
+                        questions.push(question.clone().into_question(id, topic.id.clone()));
+                    }
+                    Err(reason) => *counts.dropped.entry(reason.to_owned()).or_default() += 1,
+                }
+            }
+        }
+        (questions, counts)
+    }
+
+    fn tasks(&self, indices: std::ops::Range<usize>, earlier: &[Question]) -> Vec<(UnitKey, Task)> {
+        let seeds = self.survey.seeds();
+        let mut tasks = Vec::new();
+        for index in indices {
+            for (place, topic) in self.survey.topics.iter().enumerate() {
+                let of_topic = |question: &&Question| question.topic == topic.id;
+                // Every question has a stream of its own, whatever is written beside it.
+                let stream = ((place as u64) << 32) + index as u64;
+                let seed = SplitMix64::new(self.settings.seed).next_u64().wrapping_add(stream);
+                tasks.push((
+                    key(topic, index),
+                    Task {
+                        topic: topic.clone(),
+                        seeds: seeds.iter().copied().filter(of_topic).map(Into::into).collect(),
+                        earlier: earlier.iter().filter(of_topic).map(Into::into).collect(),
+                        seed: SplitMix64::new(seed).next_u64(),
+                    },
+                ));
+            }
+        }
+        tasks
+    }
+}
+
+fn key(topic: &Topic, index: usize) -> UnitKey {
+    format!("{}/{index:04}", topic.id)
+}
+
+/// Asks for every task's question, and again where a reply holds none.
+async fn write(engine: &Engine, tasks: Vec<Task>) -> Result<Vec<Written>, JobError> {
+    let mut written = vec![Written { question: None, attempts: 0, fault: None }; tasks.len()];
+    for attempt in 0..ATTEMPTS {
+        let open: Vec<usize> =
+            (0..tasks.len()).filter(|&index| written[index].question.is_none()).collect();
+        if open.is_empty() {
+            break;
+        }
+        let rows = open.iter().map(|&index| row(&tasks[index], attempt)).collect();
+        for (index, reply) in open.into_iter().zip(replies(engine, rows).await?) {
+            written[index].attempts = attempt + 1;
+            match parse(&reply) {
+                Ok(question) => written[index].question = Some(question),
+                Err(fault) => written[index].fault = Some(fault.code().to_owned()),
+            }
+        }
+    }
+    Ok(written)
+}
+
+/// Generates, waiting while the engine is busy.
+async fn replies(engine: &Engine, rows: Vec<GenerateRow>) -> Result<Vec<String>, JobError> {
+    loop {
+        match engine.generate(rows.clone()) {
+            Err(EngineError::Overloaded { retry_after, .. }) => {
+                tokio::time::sleep(retry_after).await;
+            }
+            stream => return Ok(stream?.texts(rows.len()).await?),
+        }
+    }
+}
+
+/// The prompt and the sampling of one attempt (method, step 1).
+fn row(task: &Task, attempt: u64) -> GenerateRow {
+    let mut random = SplitMix64::new(task.seed.wrapping_add(attempt));
+    let mut earlier = task.earlier.clone();
+    random.shuffle(&mut earlier);
+    earlier.truncate(EARLIER);
+    let mut examples = task.seeds.clone();
+    random.shuffle(&mut examples);
+    examples.truncate(SEEDS + EARLIER - earlier.len());
+    examples.extend(earlier);
+    random.shuffle(&mut examples);
+    let prompt = generation_prompt(&task.topic.name, &examples);
+    GenerateRow {
+        messages: vec![Message::new(Role::User, prompt)],
+        adapter: None,
+        sampling: Sampling {
+            temperature: 0.9,
+            top_p: 0.95,
+            seed: random.next_u64(),
+            max_tokens: 256,
+        },
+    }
+}
