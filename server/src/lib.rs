@@ -6,12 +6,14 @@
 //! - [`store`]: everything that is kept;
 //! - [`http`]: the API and the pages;
 //! - [`starter`]: the built-in world, corpus and model;
-//! - [`cli`]: the commands.
+//! - [`cli`]: the commands; [`config`]: the arguments they share; [`telemetry`]: the log.
 
 pub mod cli;
+pub mod config;
 pub mod engine;
 pub mod http;
 pub mod jobs;
 pub mod starter;
 pub mod store;
+pub mod telemetry;
 pub mod tuning;

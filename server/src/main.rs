@@ -14,7 +14,12 @@ fn main() -> ExitCode {
     match Cli::parse().run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            let text = error.to_string();
+            let (message, hint) = text.split_once('\n').unwrap_or((&text, ""));
+            eprintln!("error: {message}");
+            if !hint.is_empty() {
+                eprintln!("hint: {hint}");
+            }
             ExitCode::FAILURE
         }
     }
