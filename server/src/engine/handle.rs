@@ -173,6 +173,17 @@ impl Engine {
     }
 }
 
+#[cfg(test)]
+impl Engine {
+    pub(super) fn adapter_store(&self) -> &Adapters {
+        &self.shared.adapters
+    }
+
+    pub(super) fn row_places(&self) -> &Arc<Semaphore> {
+        &self.shared.rows
+    }
+}
+
 impl Shared {
     fn overloaded(&self, limit: usize, unit: &'static str) -> EngineError {
         EngineError::Overloaded { retry_after: self.load.retry_after(), limit, unit }

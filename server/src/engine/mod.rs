@@ -45,6 +45,9 @@ pub mod ops;
 
 pub mod testing;
 
+#[cfg(test)]
+mod tests;
+
 pub use device::DeviceChoice;
 pub use error::EngineError;
 pub use handle::{Engine, EngineConfig, ModelSource};

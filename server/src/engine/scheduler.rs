@@ -93,6 +93,11 @@ impl Scheduler {
         self.live.is_empty() && self.small.is_empty() && self.large.is_empty()
     }
 
+    /// Rows in the batch.
+    pub fn live(&self) -> usize {
+        self.live.len()
+    }
+
     /// One forward pass over the live rows, then one new token for each whose prompt is read.
     pub fn step(&mut self) {
         self.live.retain(|row| !row.new.events.is_closed());

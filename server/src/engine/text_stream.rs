@@ -62,3 +62,52 @@ impl TextStream {
         Ok((before, self.tokenizer.decode(&self.tokens[self.start..])?))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::LoadedModel;
+    use crate::engine::handle::ModelSource;
+    use crate::engine::testing::tiny_model_dir;
+
+    fn tokenizer() -> Arc<ModelTokenizer> {
+        let folder = tiny_model_dir();
+        let source = ModelSource::Folder(folder.path().to_owned());
+        LoadedModel::load(&source, &candle_core::Device::Cpu).unwrap().tokenizer
+    }
+
+    /// Pieces that a stream hands out for `tokens`, the last one by `finish`.
+    fn pieces(tokenizer: &Arc<ModelTokenizer>, tokens: &[u32]) -> Vec<String> {
+        let mut stream = TextStream::new(Arc::clone(tokenizer));
+        let mut pieces: Vec<String> =
+            tokens.iter().map(|&token| stream.push(token).unwrap()).collect();
+        pieces.push(stream.finish().unwrap());
+        pieces
+    }
+
+    #[test]
+    fn characters_come_whole() {
+        let tokenizer = tokenizer();
+        for text in ["plain text", "สวัสดี, привет", "a 👩🏽‍🌾 farmer", "ends with é", " leading"]
+        {
+            // One token per byte: every character beyond ASCII is spread over several.
+            let tokens = tokenizer.encode(text).unwrap();
+            let pieces = pieces(&tokenizer, &tokens);
+            assert_eq!(pieces.concat(), text);
+            assert!(pieces.iter().all(|piece| !piece.contains('\u{fffd}')), "{pieces:?}");
+            assert_eq!(pieces.iter().filter(|p| !p.is_empty()).count(), text.chars().count());
+        }
+    }
+
+    #[test]
+    fn broken_bytes_neither_block_nor_get_lost() {
+        let tokenizer = tokenizer();
+        let half = tokenizer.encode("é").unwrap()[0];
+        let letter = tokenizer.encode("x").unwrap()[0];
+        let pieces = pieces(&tokenizer, &[half, half, half, half, half, half, letter, half]);
+        let text = pieces.concat();
+        assert!(pieces[3].contains('\u{fffd}'), "held back too long: {pieces:?}");
+        assert_eq!(text.chars().filter(|c| *c == '\u{fffd}').count(), 7, "{pieces:?}");
+        assert!(text.contains('x'));
+    }
+}
