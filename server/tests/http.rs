@@ -1,0 +1,242 @@
+//! The HTTP surface from outside: what is answered, what is refused and how, what streams.
+
+use std::net::SocketAddr;
+
+use app::api::{
+    ApiError, ChatEvent, ChatRequest, ChatRow, Finish, JobState, Sampling, SurveyRun,
+    SurveyRunInfo, SurveyRunRequest, World,
+};
+use domain::prompt::{Message, Role};
+use domain::voice::Voice;
+use reqwest::{Client, Response, StatusCode};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use server::http::{self, MAX_MESSAGE_BYTES, MAX_VOICES};
+use server::jobs::SurveyRuns;
+use server::jobs::testing::{SURVEY, engine, survey, write_tiny_model};
+use server::state::AppState;
+use server::store::Store;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+/// A running server on a port of its own, with a tiny random model and a small survey.
+struct TestApp {
+    address: SocketAddr,
+    client: Client,
+    _folder: TempDir,
+    _shutdown: oneshot::Sender<()>,
+}
+
+impl TestApp {
+    async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        write_tiny_model(&folder.path().join("model"));
+        let engine = engine(&folder.path().join("model"));
+        let store = Store::open(&folder.path().join("data")).await.unwrap();
+        store.put_survey(&survey()).await.unwrap();
+        let runs = SurveyRuns::new(engine.clone(), store.clone());
+        let state = AppState::new(engine, store, runs, survey().cultures, folder.path());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (shutdown, stopped) = oneshot::channel::<()>();
+        tokio::spawn(http::serve(state, listener, async {
+            let _ = stopped.await;
+        }));
+        Self { address, client: Client::new(), _folder: folder, _shutdown: shutdown }
+    }
+
+    fn address(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    async fn get(&self, path: &str) -> Response {
+        self.client.get(self.address(path)).send().await.unwrap()
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> Response {
+        self.client.post(self.address(path)).json(body).send().await.unwrap()
+    }
+
+    async fn chat(&self, request: &ChatRequest) -> Vec<ChatEvent> {
+        let response = self.post("/api/chat", &json!(request)).await;
+        assert_eq!(response.status(), StatusCode::OK, "{:?}", response.text().await);
+        events(response).await
+    }
+}
+
+/// Every event of a stream that ends.
+async fn events<T: DeserializeOwned>(response: Response) -> Vec<T> {
+    let text = response.text().await.unwrap();
+    let data = text.lines().filter_map(|line| line.strip_prefix("data:"));
+    data.map(|json| serde_json::from_str(json).unwrap()).collect()
+}
+
+fn thai() -> Voice {
+    Voice::aware("THA".parse().unwrap())
+}
+
+fn request(voices: &[Voice], text: &str) -> ChatRequest {
+    let row = |voice: &Voice| ChatRow {
+        voice: voice.clone(),
+        messages: vec![Message::new(Role::User, text)],
+    };
+    let sampling = Sampling { max_tokens: 24, temperature: 0.9, ..Sampling::default() };
+    ChatRequest { rows: voices.iter().map(row).collect(), sampling }
+}
+
+fn text_of(events: &[ChatEvent], wanted: usize) -> String {
+    let texts = events.iter().filter_map(|event| match event {
+        ChatEvent::Text { row, text } if *row == wanted => Some(text.as_str()),
+        _ => None,
+    });
+    texts.collect()
+}
+
+#[tokio::test]
+async fn the_world_names_model_cultures_and_surveys() {
+    let app = TestApp::start().await;
+    let world: World = app.get("/api/world").await.json().await.unwrap();
+    assert_eq!(world.model.hash.len(), 12);
+    assert!(!world.model.starter);
+    assert_eq!(world.cultures.len(), 2);
+    assert_eq!(world.surveys[0].id, SURVEY);
+    assert_eq!(world.surveys[0].evaluated, 4);
+    assert!(world.surveys[0].provenance.is_simulated());
+}
+
+#[tokio::test]
+async fn voices_stream_together_and_say_how_they_came_to_be() {
+    let app = TestApp::start().await;
+    let voices = [Voice::unaware(), thai(), Voice::aware("USA".parse().unwrap())];
+    let events = app.chat(&request(&voices, "What do you like to eat?")).await;
+    for row in 0..voices.len() {
+        let reply = events.iter().find_map(|event| match event {
+            ChatEvent::Done { row: done, reply } if *done == row => Some(reply),
+            _ => None,
+        });
+        let reply = reply.unwrap_or_else(|| panic!("row {row} never ended: {events:?}"));
+        assert_eq!((reply.seed, &reply.adapter), (7, &None));
+        assert!(reply.tokens > 0 && reply.tokens <= 24, "{reply:?}");
+        assert_eq!(reply.finish == Finish::Length, reply.tokens == 24, "{reply:?}");
+    }
+    assert_ne!(text_of(&events, 0), text_of(&events, 1), "the persona has no effect");
+}
+
+#[tokio::test]
+async fn a_voice_says_the_same_alone_and_beside_others() {
+    let app = TestApp::start().await;
+    let voices = [Voice::unaware(), thai(), Voice::aware("USA".parse().unwrap())];
+    let together = app.chat(&request(&voices, "Tell me about your home.")).await;
+    for (row, voice) in voices.into_iter().enumerate() {
+        let alone = app.chat(&request(&[voice], "Tell me about your home.")).await;
+        assert_eq!(text_of(&alone, 0), text_of(&together, row), "row {row}");
+    }
+}
+
+#[tokio::test]
+async fn bad_requests_are_refused_and_the_server_goes_on() {
+    let app = TestApp::start().await;
+    let good = json!(request(&[thai()], "Hello"));
+    let change = |pointer: &str, value: Value| {
+        let mut body = good.clone();
+        *body.pointer_mut(pointer).unwrap() = value;
+        body
+    };
+    let message = |text: String| change("/rows/0/messages/0/content", json!(text));
+    let many: Vec<Value> = vec![good["rows"][0].clone(); MAX_VOICES + 1];
+    let cases = [
+        (change("/rows/0/voice/culture", json!("XXX")), 404, "unknown-culture", "`XXX`"),
+        (change("/rows/0/voice/adapter", json!("joint")), 404, "unknown-adapter", "`joint`"),
+        (change("/rows/0/voice/style", json!("unaware")), 400, "voice-style", "`unaware`"),
+        (change("/rows/0/voice/culture", json!("tha")), 400, "malformed-json", "`tha`"),
+        (change("/rows", json!([])), 400, "voice-count", "not to 0"),
+        (change("/rows", json!(many)), 400, "voice-count", "not to 7"),
+        (change("/rows/0/messages", json!([])), 400, "message-order", "user's message"),
+        (change("/rows/0/messages/0/role", json!("system")), 400, "message-order", "system"),
+        (message(String::new()), 400, "empty-message", "empty"),
+        (message("  \n".to_owned()), 400, "empty-message", "empty"),
+        (message("a".repeat(MAX_MESSAGE_BYTES + 1)), 413, "message-too-long", "8193 bytes"),
+        (message("a".repeat(1 << 20)), 413, "too-large", "larger than"),
+        (message("a".repeat(6000)), 422, "context-exceeded", "tokens"),
+        (change("/sampling/temperature", json!(-1.0)), 400, "sampling", "`temperature`"),
+        (change("/sampling/top_p", json!(0.0)), 400, "sampling", "`top_p`"),
+        (change("/sampling/max_tokens", json!(0)), 400, "sampling", "`max_tokens`"),
+    ];
+    for (body, status, code, names) in cases {
+        let response = app.post("/api/chat", &body).await;
+        assert_eq!(response.status().as_u16(), status, "{code}");
+        let error: ApiError = response.json().await.unwrap();
+        assert_eq!(error.code, code);
+        assert!(error.message.contains(names), "{code}: {}", error.message);
+        assert!(error.hint.is_some_and(|hint| !hint.is_empty()), "{code} has no way out");
+    }
+    let malformed = app.client.post(app.address("/api/chat")).body("{\"rows\": [");
+    let malformed = malformed.header("content-type", "application/json").send().await.unwrap();
+    assert_eq!(malformed.status(), StatusCode::BAD_REQUEST);
+    assert_eq!(malformed.json::<ApiError>().await.unwrap().code, "malformed-json");
+    assert!(!app.chat(&request(&[thai()], "Hello")).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_survey_run_tells_its_progress_and_keeps_raw_answers() {
+    let app = TestApp::start().await;
+    let wanted =
+        SurveyRunRequest { survey: SURVEY.to_owned(), voices: vec![Voice::unaware(), thai()] };
+    let response = app.post("/api/survey-runs", &json!(wanted)).await;
+    assert_eq!(response.status(), StatusCode::CREATED);
+    let started: SurveyRunInfo = response.json().await.unwrap();
+    assert_eq!(started.total, 8);
+    let path = format!("/api/survey-runs/{}", started.id);
+    let progress: Vec<SurveyRunInfo> = events(app.get(&format!("{path}/events")).await).await;
+    let last = progress.last().unwrap();
+    assert_eq!((last.state, last.answered), (JobState::Done, 8));
+
+    let run: SurveyRun = app.get(&path).await.json().await.unwrap();
+    let survey = survey();
+    for answers in &run.answers {
+        assert_eq!(answers.len(), 4);
+        for answer in answers {
+            let options = survey.question(&answer.question).unwrap().options.len();
+            assert_eq!(answer.probabilities.len(), options);
+            assert!((answer.probabilities.iter().sum::<f64>() - 1.0).abs() < 1e-6);
+        }
+    }
+    let runs: Vec<SurveyRunInfo> = app.get("/api/survey-runs").await.json().await.unwrap();
+    assert_eq!(runs.len(), 1);
+}
+
+#[tokio::test]
+async fn unknown_things_are_named() {
+    let app = TestApp::start().await;
+    for (path, code) in [
+        ("/api/surveys/nothing", "unknown-survey"),
+        ("/api/survey-runs/nothing", "unknown-run"),
+        ("/api/nothing", "unknown-address"),
+    ] {
+        let response = app.get(path).await;
+        assert_eq!(response.status(), StatusCode::NOT_FOUND, "{path}");
+        let error: ApiError = response.json().await.unwrap();
+        assert_eq!(error.code, code);
+        assert!(error.message.contains("nothing"), "{}", error.message);
+    }
+    let unknown = json!({ "survey": "nothing", "voices": [Voice::unaware()] });
+    let response = app.post("/api/survey-runs", &unknown).await;
+    assert_eq!(response.status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn pages_are_rendered_with_what_is_loaded() {
+    let app = TestApp::start().await;
+    for (path, status) in [("/", 200), ("/survey", 200), ("/nowhere", 404)] {
+        let response = app.get(path).await;
+        assert_eq!(response.status().as_u16(), status, "{path}");
+        let page = response.text().await.unwrap();
+        assert!(page.starts_with("<!DOCTYPE html>") && page.contains("Polylogue"), "{path}");
+    }
+    let talk = app.get("/").await.text().await.unwrap();
+    assert!(
+        talk.contains("THA") && talk.contains("Thailand"),
+        "cultures are missing from the page"
+    );
+}
