@@ -71,3 +71,12 @@ pub fn focus_later(id: &str) {
     let id = id.to_owned();
     leptos::prelude::request_animation_frame(move || focus(&id));
 }
+
+/// Says in the document (`data-ready` of the root element) that the page hears what a person does.
+pub fn mark_alive() {
+    #[cfg(feature = "hydrate")]
+    if let Some(root) = leptos::prelude::document().document_element() {
+        // A browser refuses only attributes with broken names.
+        let _ = root.set_attribute("data-ready", "true");
+    }
+}

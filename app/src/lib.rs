@@ -33,4 +33,6 @@ pub fn hydrate() {
         backend::http::provide();
         leptos::view! { <App/> }
     });
+    // By the next frame, what waited for data that came with the page is alive too.
+    leptos::prelude::request_animation_frame(browser::mark_alive);
 }

@@ -1,1 +1,54 @@
-//! x
+//! What journeys need: the real server on a free port, a real browser, and a page to act on.
+//!
+//! - [`journey`]: runs one story from a fresh server and a fresh browser, and keeps a picture and the
+//!   console of a page on which it failed;
+//! - [`server`]: the `polylogue` program with a data folder of its own;
+//! - [`browser`]: Chromium and its driver; [`page`]: to act, to find and to see;
+//! - [`setting`]: where the programs lie, as `cargo xtask test` says.
+//!
+//! The stories are in `tests/journeys/`. **Invariant:** nothing here or there sleeps or uses a fixed
+//! port; waiting happens inside the page, frame by frame, up to a limit.
+#![expect(clippy::expect_used, reason = "a harness fails the test that uses it by panicking")]
+
+pub mod browser;
+pub mod page;
+pub mod server;
+pub mod setting;
+
+mod child;
+
+use std::future::Future;
+use std::panic::resume_unwind;
+
+pub use browser::Browser;
+pub use page::{Page, all};
+pub use server::Server;
+
+/// Runs a story named `name` with a server and a browser of its own.
+///
+/// The page is one of the size of a laptop; the browser is closed however the story ends. The
+/// console must stay clean: what the browser logged as an error fails the journey at its end.
+///
+/// # Panics
+/// When the story does, or when the console is not clean.
+pub async fn journey<F, R>(name: &str, story: F)
+where
+    F: FnOnce(Page) -> R,
+    R: Future<Output = ()> + Send + 'static,
+{
+    let server = Server::start(name).await;
+    let browser = Browser::start(name).await;
+    let page = Page::new(browser.client.clone(), server.address.clone());
+    let told = tokio::spawn(story(page.clone())).await;
+    let console = page.console().await;
+    let failed = told.is_err() || !console.is_empty();
+    if failed {
+        page.keep(name, &console).await;
+    }
+    browser.close().await;
+    drop(server);
+    if let Err(panic) = told.map_err(tokio::task::JoinError::into_panic) {
+        resume_unwind(panic);
+    }
+    assert!(console.is_empty(), "the console must stay clean:\n{}", console.join("\n"));
+}

@@ -28,11 +28,11 @@ const STAGES: [Stage; 11] = [
     ("clippy (native)", clippy),
     ("clippy (wasm)", clippy_wasm),
     ("tests of xtask", xtask_tests),
-    ("compile tests and server", compile),
+    ("compile for tests and journeys", compile),
     ("tests", tests),
     ("doc tests", doc_tests),
     ("scores in WebAssembly", score::run),
-    ("client for the journeys", client_site),
+    ("client for journeys", client_site),
     ("journeys in Chromium", journeys),
 ];
 

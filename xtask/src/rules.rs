@@ -122,8 +122,14 @@ fn outside_fences(text: &str) -> impl Iterator<Item = &str> {
 }
 
 fn machine_paths(name: &str, text: &str) -> Vec<String> {
-    let found = MACHINE_PATHS.iter().filter(|path| text.contains(*path));
+    let found = MACHINE_PATHS.iter().filter(|path| starts_a_path(text, path));
     found.map(|path| format!("`{name}` speaks of `{path}`, a path of one machine")).collect()
+}
+
+/// Whether `path` stands in `text` other than as the middle of a longer path.
+fn starts_a_path(text: &str, path: &str) -> bool {
+    let goes_on = |before: char| before.is_alphanumeric() || "_}.-~*".contains(before);
+    text.match_indices(path).any(|(at, _)| !text[..at].ends_with(goes_on))
 }
 
 #[cfg(test)]
@@ -152,6 +158,7 @@ mod tests {
     fn a_path_of_one_machine_is_found() {
         let text = format!("see {}you/file", MACHINE_PATHS[1]);
         assert_eq!(machine_paths("a.md", &text).len(), 1);
-        assert!(machine_paths("a.md", "see docs/a.md").is_empty());
+        let longer = format!("see $W{}you/file", MACHINE_PATHS[1]);
+        assert!(machine_paths("a.md", &longer).is_empty());
     }
 }

@@ -1,0 +1,50 @@
+//! Asking a survey and reading how close voices are to people.
+
+use tests::{Page, all};
+
+use tests::journey;
+
+/// Starts a short run (one culture) and waits for its results.
+pub async fn ask_one_culture(page: &Page, culture: &str) {
+    page.open("/survey").await;
+    page.click("no-cultures").await;
+    page.click(&format!("culture[value={culture}]")).await;
+    page.click("survey-run").await;
+    page.until_there("results").await;
+    let done = format!("{}.some(e => e.dataset.state === 'done')", all("survey-progress"));
+    page.until("the run is done", &done).await;
+    page.until_there("ranking-row").await;
+}
+
+/// Voices and their numbers, best first.
+pub async fn ranking(page: &Page) -> Vec<String> {
+    page.texts("ranking-row").await
+}
+
+#[tokio::test]
+async fn every_choice_recomputes_in_the_browser() {
+    journey("survey-choices", |page| async move {
+        ask_one_culture(&page, "NGA").await;
+        assert!(!page.texts("simulated").await.is_empty(), "a simulated reference says so");
+        page.until_quiet().await;
+        let requests = page.requests().await;
+        let mut shown = vec![ranking(&page).await];
+        for metric in ["jensen-shannon", "earth-mover", "exact-mode"] {
+            page.choose("metric", metric).await;
+            until_ranking_differs(&page, &shown[shown.len() - 1]).await;
+            shown.push(ranking(&page).await);
+        }
+        page.click("topic").await;
+        until_ranking_differs(&page, &shown[shown.len() - 1]).await;
+        page.until_quiet().await;
+        assert_eq!(page.requests().await, requests, "no choice asks the server");
+    })
+    .await;
+}
+
+/// Waits until the ranking is another one.
+pub async fn until_ranking_differs(page: &Page, before: &[String]) {
+    let now = format!("{}.map(e => e.innerText).join('|')", all("ranking-row"));
+    let before = serde_json::to_string(&before.join("|")).unwrap();
+    page.until("the ranking has changed", &format!("{now} !== {before}")).await;
+}

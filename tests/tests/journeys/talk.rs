@@ -1,0 +1,55 @@
+//! Talking with several voices at once.
+
+use tests::{all, journey};
+
+/// A conversation that is over: as many replies as voices, none of them open.
+pub fn answered(voices: usize) -> String {
+    let ends = all("reply-end");
+    format!("{ends}.length === {voices} && {ends}.every(e => e.dataset.phase === 'done')")
+}
+
+#[tokio::test]
+async fn the_same_link_gives_the_same_replies() {
+    journey("talk-link", |page| async move {
+        page.open("/?voices=unaware,THA,NGA&seed=11&q=What%20matters%20most%20to%20you%3F").await;
+        page.until("three voices have answered", &answered(3)).await;
+        let first = page.texts("reply-text").await;
+        assert!(first.iter().all(|text| !text.is_empty()), "{first:?}");
+        page.reload().await;
+        page.until("three voices have answered again", &answered(3)).await;
+        assert_eq!(page.texts("reply-text").await, first);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_reply_can_be_drawn_again() {
+    journey("talk-again", |page| async move {
+        page.open("/?voices=unaware,THA&seed=3&q=Tell%20me%20about%20your%20family.").await;
+        page.until("two voices have answered", &answered(2)).await;
+        let before = page.texts("reply-text").await;
+        let seeds = page.texts("reply-meta").await;
+        page.click("regenerate").await;
+        page.until(
+            "the seed has changed",
+            &format!("{} && {}[0].innerText !== {:?}", answered(2), all("reply-meta"), seeds[0]),
+        )
+        .await;
+        assert_eq!(page.texts("reply-text").await[1], before[1], "the other voice is left alone");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_unknown_adapter_is_an_error_and_never_the_base_model() {
+    journey("talk-unknown-adapter", |page| async move {
+        page.open("/?voices=unaware,THA%2Bnowhere&q=Hello").await;
+        page.until_there("error").await;
+        let said = page.text("error").await;
+        assert!(said.contains("nowhere"), "{said}");
+        // The browser itself notes the refused request; nothing else may be in its log.
+        let console = page.console().await;
+        assert!(console.iter().all(|line| line.contains("/api/chat")), "{console:?}");
+    })
+    .await;
+}
