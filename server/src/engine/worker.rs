@@ -2,7 +2,7 @@
 //! what goes back, and closing that one cancels it.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::mpsc::Receiver;
 
 use super::load::Load;
 use super::loading::LoadedModel;
@@ -32,24 +32,24 @@ pub fn run(model: &Arc<LoadedModel>, load: &Arc<Load>, commands: &Receiver<Comma
     let mut replies = Scheduler::new(Arc::clone(model), Arc::clone(load));
     let mut scores = ScoreQueue::default();
     loop {
-        let idle = replies.is_idle() && scores.is_empty();
-        let mut command = match idle {
-            true => match commands.recv() {
-                Ok(command) => Ok(command),
+        if replies.is_idle() && scores.is_empty() {
+            match commands.recv() {
+                Ok(command) => accept(command, &mut replies, &mut scores),
                 Err(_) => return,
-            },
-            false => commands.try_recv(),
-        };
-        while let Ok(received) = command {
-            match received {
-                Command::Generate(rows) => replies.push(rows),
-                Command::Score(job) => scores.push(job),
             }
-            command = commands.try_recv();
         }
         // Without any handle left, what was begun is still finished.
-        debug_assert!(matches!(command, Err(TryRecvError::Empty | TryRecvError::Disconnected)));
+        while let Ok(command) = commands.try_recv() {
+            accept(command, &mut replies, &mut scores);
+        }
         step(model, &mut replies, &mut scores);
+    }
+}
+
+fn accept(command: Command, replies: &mut Scheduler, scores: &mut ScoreQueue) {
+    match command {
+        Command::Generate(rows) => replies.push(rows),
+        Command::Score(job) => scores.push(job),
     }
 }
 
