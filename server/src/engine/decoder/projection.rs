@@ -5,9 +5,12 @@ use candle_core::{Result, Tensor};
 
 use super::{
     batch::AdapterRows,
-    lora::{LoraAdapter, Module},
+    lora::{LoraAdapter, LoraPair, Module},
 };
-use crate::engine::ops;
+use crate::engine::ops::{
+    self,
+    lora::{Change, add_changes},
+};
 
 /// The stacked weight of one to three linear layers with the same input.
 #[derive(Debug)]
@@ -66,12 +69,14 @@ impl Projection {
 
     /// Adds the changes of the rows' adapters.
     fn adapt(&self, base: Tensor, x: &Tensor, groups: &[AdapterRows<'_>]) -> Result<Tensor> {
-        match groups {
-            [AdapterRows { adapter: None, .. }] => return Ok(base),
-            [AdapterRows { adapter: Some(adapter), .. }] => {
-                return base + self.change(x, adapter)?;
-            }
-            _ => {}
+        if groups.iter().all(|group| group.adapter.is_none()) {
+            return Ok(base);
+        }
+        if let Some(changes) = self.frozen_changes(&base, x, groups) {
+            return add_changes(&base, x, &changes);
+        }
+        if let [AdapterRows { adapter: Some(adapter), .. }] = groups {
+            return base + self.change(x, adapter)?;
         }
         let mut changed = Vec::with_capacity(groups.len());
         for group in groups {
@@ -82,6 +87,32 @@ impl Projection {
             });
         }
         Tensor::cat(&changed, 0)
+    }
+
+    /// The changes as the kernel for serving takes them; `None` where a gradient is wanted or the
+    /// kernel doesn't fit.
+    fn frozen_changes<'a>(
+        &self,
+        base: &Tensor,
+        x: &Tensor,
+        groups: &[AdapterRows<'a>],
+    ) -> Option<Vec<Change<'a>>> {
+        let plain = |x: &Tensor| ops::is_fused(x) && !x.track_op();
+        let mut fits = plain(base) && plain(x);
+        let mut changes = Vec::new();
+        for group in groups {
+            let Some(adapter) = group.adapter else { continue };
+            let mut column = 0;
+            for (&module, &width) in self.modules.iter().zip(&self.widths) {
+                if let Some(LoraPair { a, b }) = adapter.pair(self.layer, module) {
+                    fits &= plain(a) && plain(b);
+                    let (rows, scale) = (group.rows.clone(), adapter.config.scale() as f32);
+                    changes.push(Change { rows, column, a, b, scale });
+                }
+                column += width;
+            }
+        }
+        fits.then_some(changes)
     }
 
     /// `scale * (x · Aᵀ) · Bᵀ` of every module side by side.

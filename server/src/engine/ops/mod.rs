@@ -13,6 +13,7 @@ mod head;
 mod host;
 mod lanes;
 mod linear;
+pub mod lora;
 mod product;
 mod rms_norm;
 mod swiglu;
@@ -30,6 +31,11 @@ use self::{
     rms_norm::RmsNorm,
     swiglu::Swiglu,
 };
+
+/// Whether tensors like this one take the fused kernels: f32 on the CPU.
+pub fn is_fused(x: &Tensor) -> bool {
+    fits(x)
+}
 
 /// Root-mean-square norm over the last dimension: `[n, width]` and `[width]` to `[n, width]`.
 pub fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor> {
