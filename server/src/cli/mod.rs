@@ -3,10 +3,12 @@
 //!
 //! Results go to standard output, progress and errors to standard error.
 
+mod corpus;
 mod import;
 mod method;
 mod output;
 mod progress;
+mod report;
 mod serve;
 pub mod starter;
 

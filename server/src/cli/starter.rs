@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Args, Subcommand};
 
+use super::corpus::CorpusArgs;
+use super::report::ReportArgs;
 use crate::engine::device::DeviceChoice;
 use crate::starter::corpus::{self, Part};
 use crate::starter::tokenizer;
@@ -17,12 +19,16 @@ use crate::tuning::TuningError;
 /// What to do with the starter.
 #[derive(Debug, Subcommand)]
 pub enum StarterCommand {
+    /// Writes the text that the model learns from.
+    Corpus(CorpusArgs),
     /// Trains the tokenizer on the corpus.
     Tokenizer(TokenizerArgs),
     /// Trains the model from scratch, or goes on from the run's newest checkpoint.
     Train(TrainArgs),
     /// Writes the newest checkpoint of a run as a model folder.
     Export(ExportArgs),
+    /// Measures what the model has learned and lets it speak.
+    Report(ReportArgs),
 }
 
 /// Arguments of `starter tokenizer`.
@@ -101,6 +107,8 @@ impl StarterCommand {
     /// Whatever the step refuses or fails at.
     pub fn run(self) -> Result<(), Box<dyn Error>> {
         match self {
+            Self::Corpus(args) => args.run()?,
+            Self::Report(args) => args.run()?,
             Self::Tokenizer(args) => train_tokenizer(&args)?,
             Self::Train(args) => train_model(&args)?,
             Self::Export(args) => export(&args.run, &args.tokenizer, &args.out)?,

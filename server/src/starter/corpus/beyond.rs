@@ -64,7 +64,6 @@ fn decline(talk: &mut Talk<'_>, section: &Section) {
     let its = section.list("it");
     let it = its[talk.scene.rng.below(its.len())].text;
     let mut it = talk.scene.fill(it);
-    talk.scene.set("it_cap", it.clone());
     if section.name != "unknown" {
         it[..1].make_ascii_lowercase();
     } else {

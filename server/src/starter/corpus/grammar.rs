@@ -259,7 +259,7 @@ fn slots_of(text: &str) -> impl Iterator<Item = &str> {
     text.split('{').skip(1).filter_map(|part| part.split_once('}').map(|(slot, _)| slot))
 }
 
-/// Single spaces, `a~` as the fitting article, capitals at the start of sentences.
+/// Single spaces, none before a mark, `a~` as the fitting article, capitals at the start of sentences.
 pub fn sentences(raw: &str) -> String {
     let words: Vec<&str> = raw.split_whitespace().collect();
     let mut out = String::with_capacity(raw.len());
@@ -270,7 +270,8 @@ pub fn sentences(raw: &str) -> String {
             "a~" => "a",
             other => other,
         };
-        if index > 0 {
+        // An empty choice before a mark leaves a space there.
+        if index > 0 && !word.starts_with(['.', ',', '?', '!']) {
             out.push(' ');
         }
         let mut letters = article.chars();

@@ -50,6 +50,15 @@ fn replies_are_well_written() {
 }
 
 #[test]
+fn what_people_say_is_filled() {
+    let documents = spoken(12, Part::Training, 6000);
+    for text in said(&documents, Role::User) {
+        assert!(!text.contains(['{', '}', '|', '~']) && text.trim() == text, "{text:?}");
+        assert!(!text.contains("  ") && !text.contains(" .") && !text.contains(" ?"), "{text:?}");
+    }
+}
+
+#[test]
 fn documents_alternate_and_say_something() {
     for document in documents(3, Part::Training, Mix::default()).take(3000) {
         let roles: Vec<Role> = document.messages.iter().map(|message| message.role).collect();
