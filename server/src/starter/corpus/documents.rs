@@ -105,7 +105,7 @@ pub fn write(
         let row = Row { kind: document.kind.as_str(), messages: &document.messages };
         serde_json::to_writer(&mut file, &row).map_err(|error| failed(error.into()))?;
         file.write_all(b"\n").map_err(failed)?;
-        if (index + 1) % 1000 == 0 {
+        if (index + 1).is_multiple_of(1000) {
             progress(index + 1);
         }
     }

@@ -57,7 +57,7 @@ impl Section {
     fn reserve(&mut self) {
         for (_, lines) in self.lists.iter_mut().filter(|(_, lines)| lines.len() >= RESERVABLE) {
             for line in lines {
-                line.reserved = fnv(line.text) % RESERVED_ONE_IN == 0;
+                line.reserved = fnv(line.text).is_multiple_of(RESERVED_ONE_IN);
             }
         }
     }

@@ -63,7 +63,7 @@ fn documents_alternate_and_say_something() {
     for document in documents(3, Part::Training, Mix::default()).take(3000) {
         let roles: Vec<Role> = document.messages.iter().map(|message| message.role).collect();
         let spoken = roles.iter().skip_while(|role| **role == Role::System).collect::<Vec<_>>();
-        assert!(spoken.len() >= 2 && spoken.len() % 2 == 0, "{document:?}");
+        assert!(spoken.len() >= 2 && spoken.len().is_multiple_of(2), "{document:?}");
         for pair in spoken.chunks(2) {
             assert_eq!(pair, [&Role::User, &Role::Assistant], "{document:?}");
         }
