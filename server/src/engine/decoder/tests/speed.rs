@@ -102,7 +102,7 @@ fn decoding_step() {
         let mut caches: Vec<_> = (0..rows).map(|_| model.new_cache()).collect();
         let mut step = |len: usize| {
             let tokens = vec![7; rows * len];
-            let segments: Vec<_> = caches.iter().enumerate().map(|(row, cache)| Segment {
+            let segments = caches.iter().enumerate().map(|(row, cache)| Segment {
                 len,
                 position: cache.len(),
                 adapter: adapted.then_some(row),
