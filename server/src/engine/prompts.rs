@@ -1,6 +1,7 @@
 //! Checks what is asked of the model and turns it into tokens, on the caller's thread.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use domain::prompt::{Message, Role};
@@ -52,8 +53,8 @@ pub fn encode_prompts(
     let mut encoded = Vec::with_capacity(prompts.len());
     for (index, prompt) in prompts.iter().enumerate() {
         let name = prompt.adapter.as_deref();
-        if !found.contains_key(&name) {
-            found.insert(name, adapters.find(name)?);
+        if let Entry::Vacant(vacant) = found.entry(name) {
+            vacant.insert(adapters.find(name)?);
         }
         check_messages(&prompt.messages)?;
         let text = model.tokenizer.render(&prompt.messages, true)?;

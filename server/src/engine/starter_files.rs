@@ -8,9 +8,12 @@ pub fn file(path: &str) -> Option<&'static [u8]> {
     FILES.iter().find(|(name, _)| *name == path).map(|(_, bytes)| *bytes)
 }
 
-/// Every adapter's name with its files (name within its folder, contents).
-pub fn adapters() -> Vec<(&'static str, Vec<(&'static str, &'static [u8])>)> {
-    let mut adapters: Vec<(&str, Vec<(&str, &[u8])>)> = Vec::new();
+/// A file's name within its folder, and its contents.
+pub type StarterFile = (&'static str, &'static [u8]);
+
+/// Every adapter's name with its files.
+pub fn adapters() -> Vec<(&'static str, Vec<StarterFile>)> {
+    let mut adapters: Vec<(&str, Vec<StarterFile>)> = Vec::new();
     for (path, bytes) in FILES {
         let mut parts = path.splitn(3, '/');
         let (Some("adapters"), Some(adapter), Some(file)) =

@@ -39,7 +39,12 @@ impl CustomOp1 for Swiglu {
     fn bwd(&self, x: &Tensor, _result: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
         let (rows, both) = x.dims2()?;
         let mut dx = vec![0.0; rows * both];
-        lend(x, |x| lend(grad, |g| Ok(backward(&mut dx, x, g, both))))?;
+        lend(x, |x| {
+            lend(grad, |g| {
+                backward(&mut dx, x, g, both);
+                Ok(())
+            })
+        })?;
         Tensor::from_vec(dx, (rows, both), x.device()).map(Some)
     }
 }
