@@ -6,7 +6,7 @@
 //! - [`browser`]: Chromium and its driver; [`page`]: to act, to find and to see;
 //! - [`setting`]: where the programs lie, as `cargo xtask test` says.
 //!
-//! The stories are in `tests/journeys/`. **Invariant:** nothing here or there sleeps or uses a fixed
+//! The stories are in `tests/tests/journey/`. **Invariant:** nothing here or there sleeps or uses a fixed
 //! port; waiting happens inside the page, frame by frame, up to a limit.
 #![expect(clippy::expect_used, reason = "a harness fails the test that uses it by panicking")]
 

@@ -3,14 +3,9 @@
 
 /// All stories; the name of this module keeps them apart from tests that need no browser.
 mod journey {
-    #[path = "../journeys/keyboard.rs"]
     mod keyboard;
-    #[path = "../journeys/narrow.rs"]
     mod narrow;
-    #[path = "../journeys/survey.rs"]
     mod survey;
-    #[path = "../journeys/talk.rs"]
     mod talk;
-    #[path = "../journeys/whole.rs"]
     mod whole;
 }

@@ -104,7 +104,8 @@ fn format(workspace: &Workspace, name: &str) -> Result<Count, Failure> {
 
 fn clippy(workspace: &Workspace, name: &str) -> Result<Count, Failure> {
     let mut command = tools::cargo();
-    command.args(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]);
+    command.args(["clippy", "--workspace", "--all-targets", "--keep-going"]);
+    command.args(["--", "--deny", "warnings"]);
     counted(workspace, name, &mut command)
 }
 
