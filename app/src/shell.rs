@@ -2,8 +2,8 @@
 
 use leptos::prelude::*;
 use leptos_meta::{HashedStylesheet, MetaTags, Title, provide_meta_context};
-use leptos_router::StaticSegment;
 use leptos_router::components::{A, Route, Router, Routes};
+use leptos_router::{SsrMode, StaticSegment};
 
 use crate::api::{ApiError, World};
 use crate::backend::use_backend;
@@ -62,8 +62,10 @@ pub fn App() -> impl IntoView {
             <Header/>
             <main id="content" tabindex="-1">
                 <Routes fallback=NotFound>
-                    <Route path=StaticSegment("") view=TalkPage/>
-                    <Route path=StaticSegment("survey") view=SurveyPage/>
+                    // Whole pages at once: what they wait for is in memory, and a first paint without
+                    // voices would only flicker.
+                    <Route path=StaticSegment("") view=TalkPage ssr=SsrMode::Async/>
+                    <Route path=StaticSegment("survey") view=SurveyPage ssr=SsrMode::Async/>
                 </Routes>
             </main>
         </Router>
