@@ -13,6 +13,7 @@ use domain::culture::CultureCode;
 use super::decoder::LoraAdapter;
 use super::error::EngineError;
 use super::loading::LoadedModel;
+use crate::tuning::peft;
 
 /// A loaded adapter.
 #[derive(Debug)]
@@ -76,8 +77,8 @@ pub fn read(
     name: &str,
     dir: &Path,
 ) -> Result<(LoraAdapter, String), EngineError> {
-    let reason = format!("`{}` is not readable for `{}`", dir.display(), model.info.name);
-    Err(EngineError::Adapter { name: name.to_owned(), reason })
+    peft::load(dir, model.decoder.config(), &model.hash, &model.device)
+        .map_err(|error| EngineError::Adapter { name: name.to_owned(), reason: error.to_string() })
 }
 
 /// Refuses names that couldn't be a folder's on every system, or an address's part.

@@ -69,7 +69,7 @@ impl Engine {
         let model = Arc::new(LoadedModel::load(&config.source, &device)?);
         let adapters = Arc::new(Adapters::default());
         if model.info.starter {
-            starter_adapters::load(&model, &adapters)?;
+            starter_adapters::load(&model, &adapters);
         }
         let shape = model.decoder.config();
         let per_layer = 2 * shape.kv_heads() * shape.head_width() * size_of::<f32>();

@@ -1,39 +1,31 @@
 //! Loads the adapters that come inside of the binary with the starter model.
 
-use std::fs;
-use std::io;
+use std::path::Path;
 
-use super::adapters::{self, Adapters};
-use super::error::EngineError;
+use super::adapters::Adapters;
 use super::loading::LoadedModel;
 use super::starter_files;
+use crate::tuning::peft;
 
 /// Loads every embedded adapter that was made for exactly these weights; others are left out with
 /// a warning, since the base model alone is still of use.
-///
-/// # Errors
-/// [`EngineError::Adapter`] if the temporary folder to unpack into can't be written.
-pub fn load(model: &LoadedModel, adapters: &Adapters) -> Result<(), EngineError> {
+pub fn load(model: &LoadedModel, adapters: &Adapters) {
     for (name, files) in starter_files::adapters() {
-        let folder = unpack(&files).map_err(|error| EngineError::Adapter {
-            name: name.to_owned(),
-            reason: format!("no temporary folder for it ({error})\nFree some disk space."),
-        })?;
-        match adapters::read(model, name, folder.path()) {
-            Ok((adapter, hash)) => {
-                adapters.insert(name, &hash, adapter);
-            }
+        let file = |wanted: &str| {
+            let found = files.iter().find(|(file, _)| *file == wanted);
+            found.map(|(_, bytes)| *bytes).unwrap_or_default()
+        };
+        let loaded = peft::from_bytes(
+            Path::new(name),
+            file(peft::CONFIG_FILE),
+            file(peft::MODEL_FILE),
+            model.decoder.config(),
+            &model.hash,
+            &model.device,
+        );
+        match loaded {
+            Ok((adapter, hash)) => drop(adapters.insert(name, &hash, adapter)),
             Err(error) => tracing::warn!("the built-in adapter is left out: {error}"),
         }
     }
-    Ok(())
-}
-
-/// Reading works on folders only; these few files are written out for a moment.
-fn unpack(files: &[(&str, &[u8])]) -> io::Result<tempfile::TempDir> {
-    let folder = tempfile::tempdir()?;
-    for (file, bytes) in files {
-        fs::write(folder.path().join(file), bytes)?;
-    }
-    Ok(folder)
 }

@@ -3,6 +3,7 @@
 mod generation;
 mod loading;
 mod scoring;
+mod speed;
 
 use app::api::Sampling;
 use domain::prompt::{Message, Role};
