@@ -4,6 +4,7 @@
 //! bounded, so that one that never ends is refused. Turning the text into tokens is
 //! [`super::tokenizer`]'s work.
 
+use std::error::Error;
 use std::io;
 
 use domain::prompt::{Message, Role};
@@ -100,9 +101,10 @@ impl ChatTemplate {
     }
 }
 
-fn refuse(error: &dyn std::fmt::Display) -> EngineError {
+fn refuse(error: &dyn Error) -> EngineError {
+    let source = error.source().map(|source| format!(" ({source})")).unwrap_or_default();
     // One line: the second line of a message is the hint.
-    let reason = error.to_string().lines().map(str::trim).collect::<Vec<_>>().join(" ");
+    let reason = format!("{error}{source}").lines().map(str::trim).collect::<Vec<_>>().join(" ");
     EngineError::Template { reason }
 }
 

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device};
 use candle_nn::VarBuilder;
-use safetensors::{Dtype, SafeTensors};
+use safetensors::Dtype;
+use safetensors::tensor::Metadata;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
@@ -151,10 +152,16 @@ fn check_file(path: &Path) -> Result<(), EngineError> {
     Ok(())
 }
 
-/// The size that the header promises for the whole file.
+/// The size that the header, at the start of `bytes`, promises for the whole file.
 fn check_header(bytes: &[u8]) -> Result<u64, String> {
-    let (header, metadata) = SafeTensors::read_metadata(bytes)
-        .map_err(|error| format!("it isn't a safetensors file, or is cut off ({error})"))?;
+    let cut = || "it isn't a safetensors file, or is cut off in its header".to_owned();
+    let length =
+        bytes.first_chunk::<8>().map(|length| u64::from_le_bytes(*length)).ok_or_else(cut)?;
+    let end = usize::try_from(length).ok().and_then(|length| length.checked_add(8));
+    let header = end.and_then(|end| bytes.get(8..end)).ok_or_else(cut)?;
+    // Not `SafeTensors::read_metadata`: it wants the whole file in memory.
+    let metadata: Metadata = serde_json::from_slice(header)
+        .map_err(|error| format!("it isn't a safetensors file ({error})"))?;
     let mut data = 0;
     for (name, tensor) in metadata.tensors() {
         if !matches!(tensor.dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16) {
@@ -163,7 +170,7 @@ fn check_header(bytes: &[u8]) -> Result<u64, String> {
                 tensor.dtype
             ));
         }
-        data = data.max(tensor.data_offsets.1);
+        data = data.max(tensor.data_offsets.1 as u64);
     }
-    Ok((8 + header + data) as u64)
+    Ok((8 + length).saturating_add(data))
 }
