@@ -191,7 +191,7 @@ impl SurveyRuns {
             if let Err(error) = &ended {
                 tracing::error!(run = id, %error, "the end of a survey run can't be stored");
             }
-            let told = ended.or(result).err();
+            let told = ended.and(result).err();
             sender.send_modify(|info| set_end(info, told.as_ref()));
             // Only now: until here whoever asks is told by the channel.
             runs.active.lock().await.remove(&id);
