@@ -48,19 +48,23 @@ pub fn IntervalPlot(
     /// Goes to every row's `data-testid`.
     testid: &'static str,
 ) -> impl IntoView {
-    let scale = Memo::new(move |_| rows.with(|rows| scale(rows)));
+    // The scale is worked out where it is used: an effect that reads a memo of `rows` before `rows`
+    // sleeps through a change of `rows` that leaves the memo as it was.
+    let end = move |pick: fn((f64, f64)) -> f64| {
+        move || rows.with(|rows| format!("{:.0}", pick(scale(rows)) * 100.0))
+    };
     view! {
         <ol class="intervals">
-            {move || {
-                let (low, high) = scale.get();
-                rows.with(|rows| rows.iter().map(|row| row_view(row, low, high, testid)).collect_view())
-            }}
+            {move || rows.with(|rows| {
+                let (low, high) = scale(rows);
+                rows.iter().map(|row| row_view(row, low, high, testid)).collect_view()
+            })}
         </ol>
         <p class="axis meta" aria-hidden="true">
             <span></span>
             <span class="ends">
-                <span>{move || format!("{:.0}", scale.get().0 * 100.0)}</span>
-                <span>{move || format!("{:.0}", scale.get().1 * 100.0)}</span>
+                <span>{end(|ends| ends.0)}</span>
+                <span>{end(|ends| ends.1)}</span>
             </span>
         </p>
     }
