@@ -14,9 +14,9 @@ pub fn site() -> PathBuf {
     told("POLYLOGUE_SITE").unwrap_or_else(|| target().join("site-debug"))
 }
 
-/// The browser.
+/// The browser; its driver wants a whole path.
 pub fn chromium() -> PathBuf {
-    told("POLYLOGUE_CHROMIUM").unwrap_or_else(|| "chromium".into())
+    told("POLYLOGUE_CHROMIUM").unwrap_or_else(|| "/usr/bin/chromium".into())
 }
 
 /// The program that drives it.

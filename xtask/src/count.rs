@@ -22,9 +22,17 @@ impl Count {
 }
 
 /// The tests counted in the output of `cargo nextest run`, `cargo test` or our own table runner.
+///
+/// nextest shows what a failed test printed, which is the other harness's summary of that one test:
+/// where nextest summarises, only its own words count.
 pub fn tests(lines: &[String]) -> Count {
-    lines.iter().filter_map(|line| summary(line)).fold(Count::default(), Count::plus)
+    let nextest = lines.iter().any(|line| line.trim().starts_with(NEXTEST_SUMMARY));
+    let counted = lines.iter().filter(|line| !nextest || line.trim().starts_with(NEXTEST_SUMMARY));
+    counted.filter_map(|line| summary(line)).fold(Count::default(), Count::plus)
 }
+
+/// How nextest's summary begins.
+const NEXTEST_SUMMARY: &str = "Summary [";
 
 /// The counts of a summary line: `Summary [ 1.0s] 3 tests run: 2 passed, 1 failed, 0 skipped` of
 /// nextest or `test result: ok. 2 passed; 0 failed; ...` of the standard harness.
@@ -32,7 +40,7 @@ fn summary(line: &str) -> Option<Count> {
     let line = line.trim();
     let counts = match line.strip_prefix("test result:") {
         Some(rest) => rest.split_once(". ")?.1,
-        None => line.strip_prefix("Summary [")?.split_once(" run: ")?.1,
+        None => line.strip_prefix(NEXTEST_SUMMARY)?.split_once(" run: ")?.1,
     };
     let mut count = Count::default();
     for part in counts.split([',', ';']) {
@@ -68,5 +76,14 @@ mod tests {
         for (line, passed, failed) in table {
             assert_eq!(tests(&[line.to_owned()]), Count { passed, failed }, "{line}");
         }
+    }
+
+    #[test]
+    fn a_failed_test_is_not_counted_again_from_its_own_output() {
+        let lines = [
+            "test result: FAILED. 0 passed; 1 failed;",
+            "Summary [ 1.0s] 2 tests run: 1 passed, 1 failed",
+        ];
+        assert_eq!(tests(&lines.map(str::to_owned)), Count { passed: 1, failed: 1 });
     }
 }
