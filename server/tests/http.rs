@@ -1,4 +1,5 @@
 //! The HTTP surface from outside: what is answered, what is refused and how, what streams.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::net::SocketAddr;
 

@@ -1,5 +1,5 @@
 //! Pictures of the pages for the README: `cargo xtask screenshots`.
-#![expect(clippy::expect_used, reason = "a picture that can't be kept fails the run")]
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::fs;
 use std::path::Path;

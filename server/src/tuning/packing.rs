@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn micro_batches_keep_the_order_and_are_about_equal() {
-        let sequences: Vec<_> = (1..=12u32).map(|id| sequence(&[(&vec![id; 11], true)])).collect();
+        let sequences: Vec<_> = (1..=12u32).map(|id| sequence(&[(&[id; 11], true)])).collect();
         let batches = micro_batches(&sequences, 40, None);
         let sizes: Vec<usize> = batches.iter().map(|batch| batch.tokens.len()).collect();
         assert_eq!(sizes, [30, 30, 30, 30]);

@@ -87,7 +87,7 @@ fn cached_decoding_equals_one_whole_pass() {
     let rows: Vec<Vec<u32>> = vec![tokens(11, 11), tokens(7, 12)];
     let adapted = [None, Some(0)];
     let mut caches = [model.new_cache(), model.new_cache()];
-    let mut got = vec![Vec::new(), Vec::new()];
+    let mut got = [Vec::new(), Vec::new()];
     // Prompts of 4 and 1, then the rest in steps of uneven widths in the same batches.
     for widths in [[4, 1], [1, 1], [1, 3], [5, 2]] {
         let mut packed = Vec::new();
