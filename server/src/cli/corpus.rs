@@ -21,6 +21,13 @@ pub struct CorpusArgs {
     /// Writes held-out text: another seed's documents, with the phrasings that training never sees.
     #[arg(long)]
     held_out: bool,
+    #[command(flatten)]
+    mix: MixArgs,
+}
+
+/// Share of each kind of document, by length; they need not sum to 1.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct MixArgs {
     /// Share of survey answers.
     #[arg(long, default_value_t = Mix::default().survey, value_parser = share)]
     survey: f64,
@@ -33,6 +40,16 @@ pub struct CorpusArgs {
     /// Share of requests beyond the model's ground.
     #[arg(long, default_value_t = Mix::default().beyond, value_parser = share)]
     beyond: f64,
+    /// Share of opinions in a few words.
+    #[arg(long, default_value_t = Mix::default().opinion, value_parser = share)]
+    opinion: f64,
+}
+
+impl From<MixArgs> for Mix {
+    fn from(shares: MixArgs) -> Self {
+        let MixArgs { survey, talk, generation, beyond, opinion } = shares;
+        Self { survey, talk, generation, beyond, opinion }
+    }
 }
 
 impl CorpusArgs {
@@ -41,12 +58,11 @@ impl CorpusArgs {
     /// # Errors
     /// Where the file cannot be written.
     pub fn run(self) -> Result<(), WriteError> {
-        let Self { survey, talk, generation, beyond, .. } = self;
         let options = WriteOptions {
             // Training's seed with every bit turned, as in training's own held-out measure.
             seed: if self.held_out { !self.seed } else { self.seed },
             part: if self.held_out { Part::HeldOut } else { Part::Training },
-            mix: Mix { survey, talk, generation, beyond },
+            mix: self.mix.into(),
             documents: self.documents,
         };
         let statistics = corpus::write(&self.out, options, |written| {

@@ -8,12 +8,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Args, Subcommand};
 
-use super::corpus::CorpusArgs;
+use super::corpus::{CorpusArgs, MixArgs};
 use super::report::ReportArgs;
 use crate::engine::device::DeviceChoice;
-use crate::starter::corpus::{self, Part};
+use crate::starter::corpus::{self, Mix, Part};
 use crate::starter::tokenizer;
-use crate::starter::train::{DecayFrom, Report, TrainOptions, export, feed::Documents, train};
+use crate::starter::train::{
+    DecayFrom, HeldOutLoss, Report, TrainOptions, export, feed::Documents, train,
+};
 use crate::tuning::TuningError;
 
 /// What to do with the starter.
@@ -57,6 +59,9 @@ pub struct TrainArgs {
     /// Folder with tokenizer.json and tokenizer_config.json.
     #[arg(long)]
     tokenizer: PathBuf,
+    /// Begins with the weights of this model folder instead of random ones.
+    #[arg(long, value_name = "MODEL_DIR")]
+    from: Option<PathBuf>,
     /// Seed of weights and documents.
     #[arg(long, default_value_t = 7)]
     seed: u64,
@@ -84,6 +89,8 @@ pub struct TrainArgs {
     /// `auto`, `cpu` or `cuda:N`.
     #[arg(long, default_value = "auto")]
     device: DeviceChoice,
+    #[command(flatten)]
+    mix: MixArgs,
 }
 
 /// Arguments of `starter export`.
@@ -117,12 +124,12 @@ impl StarterCommand {
     }
 }
 
-fn documents(seed: u64, part: Part) -> Documents {
-    Box::new(corpus::documents(seed, part, corpus::Mix::default()))
+fn documents(seed: u64, part: Part, mix: Mix) -> Documents {
+    Box::new(corpus::documents(seed, part, mix))
 }
 
 fn train_tokenizer(args: &TokenizerArgs) -> Result<(), TuningError> {
-    let texts = documents(args.seed, Part::Training)
+    let texts = documents(args.seed, Part::Training, Mix::default())
         .take(args.documents)
         .flat_map(|document| document.messages)
         .map(|message| message.content);
@@ -138,6 +145,7 @@ fn train_tokenizer(args: &TokenizerArgs) -> Result<(), TuningError> {
 
 fn train_model(args: &TrainArgs) -> Result<(), Box<dyn Error>> {
     let options = TrainOptions {
+        from: args.from.clone(),
         seed: args.seed,
         tokens: args.tokens,
         decay_from: args.decay_from,
@@ -150,7 +158,8 @@ fn train_model(args: &TrainArgs) -> Result<(), Box<dyn Error>> {
         ..TrainOptions::new(args.run.clone(), args.tokenizer.clone())
     };
     let stop = stop_on_signal()?;
-    train(&options, &documents, &mut |report| {
+    let mix = args.mix.into();
+    train(&options, &|seed, part| documents(seed, part, mix), &mut |report| {
         print_report(report);
         match stop.load(Ordering::Relaxed) {
             true => ControlFlow::Break(()),
@@ -179,9 +188,11 @@ fn print_report(report: &Report) {
         );
     }
     if let Some(kinds) = &report.held_out {
-        let kinds: Vec<String> =
-            kinds.iter().map(|(kind, loss)| format!("{} {loss:.4}", kind.as_str())).collect();
-        println!("  held out: {}", kinds.join("  "));
+        let kinds = kinds.iter().map(|(kind, HeldOutLoss { loss, least })| {
+            let least = if *least > 0.0 { format!(" (least {least:.4})") } else { String::new() };
+            format!("{} {loss:.4}{least}", kind.as_str())
+        });
+        println!("  held out: {}", kinds.collect::<Vec<_>>().join("  "));
     }
 }
 

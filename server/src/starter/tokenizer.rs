@@ -1,10 +1,10 @@
 //! The starter's tokenizer: byte-level BPE trained on the corpus, with the chat template's special
 //! tokens, written so that Hugging Face's libraries load it too. Using a tokenizer is the engine's.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
-use domain::prompt::{Message, Role};
+use domain::prompt::Role;
 use serde_json::json;
 use tokenizers::models::TrainerWrapper;
 use tokenizers::models::bpe::{BPE, BpeTrainerBuilder};
@@ -13,6 +13,7 @@ use tokenizers::pre_tokenizers::sequence::Sequence as PreSequence;
 use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
 use tokenizers::{AddedToken, SplitDelimiterBehavior, Tokenizer};
 
+use crate::starter::corpus::{Answer, Document, Kind};
 use crate::tuning::TuningError;
 use crate::tuning::atomic::write_atomic;
 use crate::tuning::packing::Sequence;
@@ -27,6 +28,13 @@ pub const END: u32 = 4;
 
 /// The chat template of tokenizer_config.json (Jinja).
 pub const CHAT_TEMPLATE: &str = "{% for message in messages %}{{ '<|' + message['role'] + '|>' + message['content'] | trim + '<|end|>' }}{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}";
+
+/// How much more a survey answer counts than a word of a conversation. An answer is one token after
+/// sixty of a question; at weight one it would hardly move the model.
+const ANSWER_WEIGHT: f64 = 10.0;
+
+/// Shares below this teach nothing worth their place.
+const NEGLIGIBLE: f64 = 1e-3;
 
 /// Where text is cut before pairs merge: English contractions, words with their leading space,
 /// single digits (so that every option number below ten is one token), runs of punctuation, spaces.
@@ -97,23 +105,63 @@ pub fn load(folder: &Path) -> Result<Tokenizer, TuningError> {
     })
 }
 
-/// A conversation as the chat template lays it out. All but the system message is learnt: what the
-/// user says too, since every text of the corpus teaches English.
-pub fn sequence(tokenizer: &Tokenizer, messages: &[Message]) -> Result<Sequence, TuningError> {
+/// A document as the chat template lays it out. What users say is learnt too, since every text of the
+/// corpus teaches English; questions of surveys and opinions are not, since
+/// their answers are all that those documents are for. Of an answer, every possible one is learnt with its share, see [`expect_answer`].
+pub fn sequence(tokenizer: &Tokenizer, document: &Document) -> Result<Sequence, TuningError> {
     let mut sequence = Sequence::default();
-    for message in messages {
-        let (role, counted) = match message.role {
+    for (index, message) in document.messages.iter().enumerate() {
+        let (role, learnt) = match message.role {
             Role::System => (1, false),
-            Role::User => (2, true),
+            Role::User => (2, !matches!(document.kind, Kind::Survey | Kind::Opinion)),
             Role::Assistant => (3, true),
         };
-        let content = tokenizer.encode_fast(message.content.trim(), false).map_err(fail)?;
         // Who speaks next is the template's doing, not the model's.
         sequence.extend(&[role], false);
-        sequence.extend(content.get_ids(), counted);
-        sequence.extend(&[END], counted);
+        let content = tokenizer.encode_fast(message.content.trim(), false).map_err(fail)?;
+        match document.answers.iter().find(|answer| answer.message == index) {
+            Some(answer) => {
+                expect_answer(tokenizer, &mut sequence, content.get_ids(), answer)?;
+            }
+            None => {
+                sequence.extend(content.get_ids(), learnt);
+                sequence.extend(&[END], learnt);
+            }
+        }
     }
     Ok(sequence)
+}
+
+/// Appends the drawn answer's tokens and its end. At each of them every option that begins like the
+/// drawn one is a target with its share: after "1" the end and "0", where 1 and 10 are options.
+fn expect_answer(
+    tokenizer: &Tokenizer,
+    sequence: &mut Sequence,
+    drawn: &[u32],
+    answer: &Answer,
+) -> Result<(), TuningError> {
+    let mut options = Vec::with_capacity(answer.shares.len());
+    for (text, share) in &answer.shares {
+        let content = tokenizer.encode_fast(text.as_str(), false).map_err(fail)?;
+        options.push(([content.get_ids(), &[END]].concat(), *share));
+    }
+    for (place, token) in [drawn, &[END]].concat().into_iter().enumerate() {
+        let mut next: BTreeMap<u32, f64> = BTreeMap::new();
+        for (tokens, share) in
+            options.iter().filter(|(tokens, _)| tokens.starts_with(&drawn[..place]))
+        {
+            *next.entry(tokens[place]).or_default() += share;
+        }
+        next.retain(|_, share| *share > NEGLIGIBLE);
+        let sum: f64 = next.values().sum();
+        // What is certain is learnt at once.
+        let weight = if next.len() > 1 { ANSWER_WEIGHT } else { 1.0 };
+        for (token, share) in next {
+            sequence.expect(token, (weight * share / sum) as f32);
+        }
+        sequence.extend(&[token], false);
+    }
+    Ok(())
 }
 
 fn fail(error: tokenizers::Error) -> TuningError {
@@ -122,7 +170,10 @@ fn fail(error: tokenizers::Error) -> TuningError {
 
 #[cfg(test)]
 mod tests {
+    use domain::prompt::Message;
+
     use super::*;
+    use crate::tuning::packing::Target;
 
     fn trained() -> Tokenizer {
         let texts = (0..200).map(|n| format!("I think family matters most, don't you? {n}. Yes"));
@@ -171,17 +222,19 @@ mod tests {
     #[test]
     fn a_sequence_is_what_the_chat_template_renders() {
         let tokenizer = trained();
-        let messages = [
+        let messages = vec![
             Message::new(Role::System, " Be kind. "),
             Message::new(Role::User, "Yes?"),
             Message::new(Role::Assistant, "2"),
         ];
-        let sequence = sequence(&tokenizer, &messages).unwrap();
+        let document = Document { kind: Kind::Talk, messages, answers: vec![] };
+        let sequence = sequence(&tokenizer, &document).unwrap();
         let mut environment = minijinja::Environment::new();
         environment
             .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
         let roles = ["system", "user", "assistant"];
-        let context: Vec<_> = messages
+        let context: Vec<_> = document
+            .messages
             .iter()
             .zip(roles)
             .map(|(message, role)| minijinja::context! { role, content => message.content })
@@ -191,9 +244,36 @@ mod tests {
             .unwrap();
         assert_eq!(rendered, "<|system|>Be kind.<|end|><|user|>Yes?<|end|><|assistant|>2<|end|>");
         assert_eq!(sequence.tokens, ids(&tokenizer, &rendered));
-        let answer = &sequence.counted[sequence.counted.len() - 3..];
-        assert_eq!(answer, [false, true, true], "the answer and its end count, the role does not");
+        let last: Vec<_> = sequence.targets.iter().rev().map(|t| (t.position, t.token)).collect();
+        let end = sequence.tokens.len() - 1;
+        assert_eq!(last[..2], [(end, END), (end - 1, sequence.tokens[end - 1])]);
+        assert_ne!(last[2].0, end - 2, "the role is not learnt");
         let user = sequence.tokens.iter().position(|id| *id == 2).unwrap();
-        assert!(sequence.counted[..=user].iter().all(|counted| !counted));
+        assert!(last.iter().all(|(position, _)| *position > user), "nor is the system message");
+    }
+
+    #[test]
+    fn every_possible_answer_is_a_target_with_its_share() {
+        let tokenizer = trained();
+        let messages = vec![Message::new(Role::User, "Yes?"), Message::new(Role::Assistant, "1")];
+        let shares = [("1", 0.3), ("2", 0.5), ("3", 1e-6), ("10", 0.2)];
+        let shares = shares.map(|(text, share)| (text.to_owned(), share)).into();
+        let answers = vec![Answer { message: 1, shares }];
+        let document = Document { kind: Kind::Survey, messages, answers };
+        let sequence = sequence(&tokenizer, &document).unwrap();
+        let digit = |digit: u32| ids(&tokenizer, &digit.to_string())[0];
+        let answer = sequence.tokens.len() - 2;
+        let expected = [
+            (answer, digit(1), 0.5),
+            (answer, digit(2), 0.5),
+            (answer + 1, digit(0), 0.4),
+            (answer + 1, END, 0.6),
+        ];
+        assert_eq!(sequence.targets.len(), expected.len(), "{:?}", sequence.targets);
+        for (position, token, share) in expected {
+            let found = |t: &&Target| (t.position, t.token) == (position, token);
+            let weight = sequence.targets.iter().find(found).unwrap().weight;
+            assert!((f64::from(weight) / ANSWER_WEIGHT - share).abs() < 1e-5, "{weight}");
+        }
     }
 }

@@ -8,6 +8,7 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use candle_core::Tensor;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::TuningError;
@@ -67,15 +68,13 @@ impl Workers {
     }
 }
 
-/// Mean loss over the counted tokens of all micro-batches, and its gradients.
+/// Weighted mean loss over the targets of all micro-batches, and its gradients.
 #[derive(Debug, Clone)]
 pub struct Learned {
-    /// Mean negative log-likelihood per counted token, in nats.
+    /// Mean negative log-likelihood per unit of weight, in nats.
     pub loss: f64,
     /// Gradients of that mean.
     pub gradients: Gradients,
-    /// Counted tokens.
-    pub counted: usize,
 }
 
 /// A model, frozen or not, and the adapters that the segments may name.
@@ -87,16 +86,17 @@ pub struct Learner<'a> {
 }
 
 impl Learner<'_> {
-    /// Mean loss of one micro-batch over its counted tokens, a scalar tensor.
-    pub fn loss(&self, packed: &Packed) -> Result<candle_core::Tensor, TuningError> {
+    /// Weighted mean loss of one micro-batch, a scalar tensor.
+    pub fn loss(&self, packed: &Packed) -> Result<Tensor, TuningError> {
         let batch = PackedBatch {
             tokens: &packed.tokens,
             segments: &packed.segments,
             adapters: self.adapters,
         };
         let hidden = self.decoder.forward(&batch, None)?;
-        let (rows, targets) = packed.row_tensors(hidden.device())?;
-        Ok(self.decoder.loss(&hidden.index_select(&rows, 0)?, &targets)?)
+        let rows = Tensor::from_slice(&packed.rows, packed.rows.len(), hidden.device())?;
+        let hidden = hidden.index_select(&rows, 0)?;
+        Ok(self.decoder.loss(&hidden, &packed.targets, &packed.weights)?)
     }
 
     /// Loss and gradients of micro-batches for the variables of `optimizer`.
@@ -106,7 +106,7 @@ impl Learner<'_> {
         optimizer: &AdamW,
         workers: &Workers,
     ) -> Result<Learned, TuningError> {
-        let counted: usize = batches.iter().map(|batch| batch.rows.len()).sum();
+        let weight: f64 = batches.iter().map(Packed::weight).sum();
         let parts = workers.map(batches, |batch| -> Result<(f64, Gradients), TuningError> {
             let loss = self.loss(batch)?;
             let gradients = optimizer.collect(&loss.backward()?)?;
@@ -115,21 +115,21 @@ impl Learner<'_> {
         let (mut total, mut sum): (f64, Gradients) = (0.0, Vec::new());
         for (batch, part) in batches.iter().zip(parts) {
             let (loss, gradients) = part?;
-            let share = batch.rows.len() as f64 / counted as f64;
+            let share = batch.weight() / weight;
             total += loss * share;
             add_scaled(&mut sum, gradients, share as f32);
         }
-        Ok(Learned { loss: total, gradients: sum, counted })
+        Ok(Learned { loss: total, gradients: sum })
     }
 
-    /// Mean loss over the counted tokens of all micro-batches, without gradients.
+    /// Weighted mean loss over the targets of all micro-batches, without gradients.
     pub fn evaluate(&self, batches: &[Packed], workers: &Workers) -> Result<f64, TuningError> {
-        let counted: usize = batches.iter().map(|batch| batch.rows.len()).sum();
+        let weight: f64 = batches.iter().map(Packed::weight).sum();
         let losses = workers.map(batches, |batch| -> Result<f64, TuningError> {
             let loss = self.loss(batch)?.to_scalar::<f32>()?;
-            Ok(f64::from(loss) * batch.rows.len() as f64)
+            Ok(f64::from(loss) * batch.weight())
         });
-        Ok(losses.into_iter().sum::<Result<f64, _>>()? / counted.max(1) as f64)
+        Ok(losses.into_iter().sum::<Result<f64, _>>()? / weight.max(f64::MIN_POSITIVE))
     }
 }
 

@@ -1,34 +1,55 @@
-//! Sequences laid end to end for one forward pass, and which of their tokens are learnt.
-
-use candle_core::{Device, Tensor};
+//! Sequences laid end to end for one forward pass, and what is to be learnt of them.
 
 use crate::engine::decoder::Segment;
 
-/// One sequence with the tokens that count towards the loss.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// A token to be predicted.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Target {
+    /// Place of the predicted token in the sequence.
+    pub position: usize,
+    /// The token that is right there. Where several are, each has a target of its own.
+    pub token: u32,
+    /// Its part in the loss, above zero.
+    pub weight: f32,
+}
+
+/// One sequence with what is to be learnt of it.
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Sequence {
     /// Token ids.
     pub tokens: Vec<u32>,
-    /// Whether each token is to be predicted; the first one never can be.
-    pub counted: Vec<bool>,
+    /// What to predict, in the order of positions; the first token never can be.
+    pub targets: Vec<Target>,
 }
 
 impl Sequence {
-    /// Appends tokens that all count or all don't.
-    pub fn extend(&mut self, tokens: &[u32], counted: bool) {
-        self.tokens.extend_from_slice(tokens);
-        self.counted.resize(self.tokens.len(), counted);
+    /// Appends tokens that all are to be learnt, with weight one, or none.
+    pub fn extend(&mut self, tokens: &[u32], learnt: bool) {
+        for &token in tokens {
+            if learnt {
+                self.expect(token, 1.0);
+            }
+            self.tokens.push(token);
+        }
+    }
+
+    /// Notes that `token` may come next, with its `weight` in the loss.
+    pub fn expect(&mut self, token: u32, weight: f32) {
+        let position = self.tokens.len();
+        if position > 0 {
+            self.targets.push(Target { position, token, weight });
+        }
     }
 
     /// Cuts the sequence to at most `length` tokens.
     pub fn truncate(&mut self, length: usize) {
         self.tokens.truncate(length);
-        self.counted.truncate(length);
+        self.targets.retain(|target| target.position < length);
     }
 
-    /// Tokens that enter the model: all up to the last one that is followed by a counted token.
+    /// Tokens that enter the model: all up to the last one that is followed by a target.
     pub fn inputs(&self) -> usize {
-        self.counted.iter().rposition(|counted| *counted).unwrap_or(0)
+        self.targets.last().map_or(0, |target| target.position)
     }
 }
 
@@ -39,14 +60,17 @@ pub struct Packed {
     pub tokens: Vec<u32>,
     /// One segment per sequence.
     pub segments: Vec<Segment>,
-    /// Rows (positions in `tokens`) whose next token counts.
+    /// Rows (positions in `tokens`) after which something is to be predicted, in order; one with
+    /// several targets stands here several times.
     pub rows: Vec<u32>,
-    /// The token that follows each of `rows`.
+    /// A token that is right after each of `rows`.
     pub targets: Vec<u32>,
+    /// The part of each target in the loss.
+    pub weights: Vec<f32>,
 }
 
 impl Packed {
-    /// Packs sequences; one without any counted token contributes nothing. `adapter` is the index
+    /// Packs sequences; one without any target contributes nothing. `adapter` is the index
     /// that every segment carries.
     pub fn new<'a>(
         sequences: impl IntoIterator<Item = &'a Sequence>,
@@ -67,24 +91,36 @@ impl Packed {
         let start = self.tokens.len();
         self.tokens.extend_from_slice(&sequence.tokens[..len]);
         self.segments.push(Segment { len, position: 0, adapter });
-        for row in 0..len {
-            if sequence.counted[row + 1] {
-                self.rows.push((start + row) as u32);
-                self.targets.push(sequence.tokens[row + 1]);
-            }
+        for target in &sequence.targets {
+            self.rows.push((start + target.position - 1) as u32);
+            self.targets.push(target.token);
+            self.weights.push(target.weight);
         }
+    }
+
+    /// Sum of all weights.
+    pub fn weight(&self) -> f64 {
+        self.weights.iter().copied().map(f64::from).sum()
+    }
+
+    /// The least weighted sum of losses that any model can have: the entropy of the rows with
+    /// several right tokens, in nats.
+    pub fn entropy(&self) -> f64 {
+        let mut sum = 0.0;
+        let mut start = 0;
+        for same in self.rows.chunk_by(|a, b| a == b) {
+            let weights = &self.weights[start..start + same.len()];
+            start += same.len();
+            let total: f64 = weights.iter().copied().map(f64::from).sum();
+            sum -=
+                weights.iter().map(|w| f64::from(*w) * (f64::from(*w) / total).ln()).sum::<f64>();
+        }
+        sum
     }
 
     /// Whether there is nothing to learn.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
-    }
-
-    /// `rows` and `targets` as tensors, each of shape [counted], u32.
-    pub fn row_tensors(&self, device: &Device) -> candle_core::Result<(Tensor, Tensor)> {
-        let rows = Tensor::from_slice(&self.rows, self.rows.len(), device)?;
-        let targets = Tensor::from_slice(&self.targets, self.targets.len(), device)?;
-        Ok((rows, targets))
     }
 }
 
@@ -120,20 +156,37 @@ mod tests {
     }
 
     #[test]
-    fn rows_point_at_the_token_before_a_counted_one() {
+    fn rows_point_at_the_token_before_a_target() {
         let first = sequence(&[(&[10, 11], false), (&[12, 13], true), (&[14], false)]);
         let second = sequence(&[(&[20], true), (&[21], true)]);
         let packed = Packed::new([&first, &second], Some(3));
-        assert_eq!(packed.tokens, [10, 11, 12, 20], "nothing after the last row that counts");
+        assert_eq!(packed.tokens, [10, 11, 12, 20], "nothing after the last row with a target");
         assert_eq!(packed.rows, [1, 2, 3]);
         assert_eq!(packed.targets, [12, 13, 21]);
+        assert_eq!((packed.weights.as_slice(), packed.entropy()), (&[1.0; 3][..], 0.0));
         let shape: Vec<_> =
             packed.segments.iter().map(|s| (s.len, s.position, s.adapter)).collect();
         assert_eq!(shape, [(3, 0, Some(3)), (1, 0, Some(3))]);
     }
 
     #[test]
-    fn sequences_without_counted_tokens_vanish() {
+    fn one_place_may_have_several_targets() {
+        let mut sequence = sequence(&[(&[10, 11], false)]);
+        sequence.expect(7, 3.0);
+        sequence.expect(8, 1.0);
+        sequence.extend(&[7], false);
+        let packed = Packed::new([&sequence], None);
+        assert_eq!(packed.tokens, [10, 11]);
+        assert_eq!((packed.rows.as_slice(), packed.targets.as_slice()), (&[1, 1][..], &[7, 8][..]));
+        assert_eq!(packed.weight(), 4.0);
+        let entropy = -(3.0 * 0.75f64.ln() + 0.25f64.ln());
+        assert!((packed.entropy() - entropy).abs() < 1e-12);
+        sequence.truncate(2);
+        assert!(sequence.targets.is_empty());
+    }
+
+    #[test]
+    fn sequences_without_targets_vanish() {
         let silent = sequence(&[(&[1, 2, 3], false)]);
         let lone = sequence(&[(&[1], true)]);
         assert!(Packed::new([&silent, &lone], None).is_empty());

@@ -118,7 +118,7 @@ pub fn tune(
     tune_sequences(base, &sequences, config, checkpoint_dir, progress)
 }
 
-/// [`tune`] on sequences whose answer tokens are marked as counted.
+/// [`tune`] on sequences that say what is to be learnt of them.
 pub fn tune_sequences(
     base: &Decoder,
     sequences: &[Sequence],
@@ -317,9 +317,14 @@ fn state_of(
     let mut hash = Sha256::new();
     for sequence in sequences {
         hash.update((sequence.tokens.len() as u64).to_le_bytes());
-        for (token, counted) in sequence.tokens.iter().zip(&sequence.counted) {
+        for token in &sequence.tokens {
             hash.update(token.to_le_bytes());
-            hash.update([u8::from(*counted)]);
+        }
+        hash.update((sequence.targets.len() as u64).to_le_bytes());
+        for target in &sequence.targets {
+            hash.update((target.position as u64).to_le_bytes());
+            hash.update(target.token.to_le_bytes());
+            hash.update(target.weight.to_le_bytes());
         }
     }
     Ok(TuneState {

@@ -130,10 +130,15 @@ impl Decoder {
         Ok(ops::linear(hidden, self.output_weight())?.to_dtype(DType::F32)?)
     }
 
-    /// Mean negative log-likelihood of `targets` (`[n]`, u32) after the hidden rows (`[n, hidden]`),
-    /// a scalar. Cheaper than [`ops::cross_entropy`] of [`Self::logits`].
-    pub fn loss(&self, hidden: &Tensor, targets: &Tensor) -> Result<Tensor, DecoderError> {
-        Ok(ops::linear_cross_entropy(hidden, self.output_weight(), targets)?)
+    /// Mean negative log-likelihood of one target after each of the hidden rows (`[n, hidden]`),
+    /// weighted, a scalar. Cheaper than [`ops::composite::cross_entropy`] of [`Self::logits`].
+    pub fn loss(
+        &self,
+        hidden: &Tensor,
+        targets: &[u32],
+        weights: &[f32],
+    ) -> Result<Tensor, DecoderError> {
+        Ok(ops::linear_cross_entropy(hidden, self.output_weight(), targets, weights)?)
     }
 
     fn output_weight(&self) -> &Tensor {

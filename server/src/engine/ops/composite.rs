@@ -24,14 +24,15 @@ pub fn swiglu(gate_up: &Tensor) -> Result<Tensor> {
     gate.silu()? * up
 }
 
-/// See [`super::cross_entropy`].
-pub fn cross_entropy(logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
+/// Mean negative log-likelihood of `targets` (`[n]`, u32) under `logits` (`[n, vocab]`), a scalar. The
+/// `shares` (`[n]`, f32, of sum one) say how much each row enters.
+pub fn cross_entropy(logits: &Tensor, targets: &Tensor, shares: &Tensor) -> Result<Tensor> {
     let logits = logits.to_dtype(DType::F32)?;
     let largest = logits.detach().max_keepdim(1)?;
     let shifted = logits.broadcast_sub(&largest)?;
     let total = shifted.exp()?.sum_keepdim(1)?.log()?;
     let chosen = shifted.gather(&targets.unsqueeze(1)?, 1)?;
-    (total - chosen)?.mean_all()
+    ((total - chosen)?.squeeze(1)? * shares)?.sum_all()
 }
 
 /// See [`super::attention::attention`]; `past` holds each segment's earlier keys and values as

@@ -1,12 +1,12 @@
-//! Mean negative log-likelihood, of logits or straight from hidden rows.
+//! Mean negative log-likelihood straight from hidden rows.
 
 use std::sync::{Mutex, PoisonError};
 
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
 use super::{
-    host::{floats, lend},
+    host::floats,
     lanes,
     product::{Matrix, MatrixMut, Threads, product},
 };
@@ -14,60 +14,24 @@ use super::{
 /// Logits per chunk of [`LinearCrossEntropy`]: 4 MiB, which stays in the second-level cache.
 const CHUNK: usize = 1 << 20;
 
-/// Turns each row of logits into its gradient times `scale`; gives the summed losses.
-fn row_gradients(logits: &mut [f32], targets: &[u32], scale: f32) -> f64 {
+/// Turns each row of logits into the gradient of its share of the mean; gives that mean.
+fn row_gradients(logits: &mut [f32], targets: &[u32], shares: &[f32]) -> f64 {
     let classes = logits.len() / targets.len();
     let losses: Vec<f64> = logits
         .par_chunks_mut(classes)
-        .zip(targets)
-        .map(|(row, &target)| {
+        .zip(targets.par_iter().zip(shares))
+        .map(|(row, (&target, &share))| {
             let chosen = row[target as usize];
             let normaliser = lanes::dispatch(|| {
                 let normaliser = lanes::softmax(row);
-                row.iter_mut().for_each(|share| *share *= scale);
+                row.iter_mut().for_each(|value| *value *= share);
                 normaliser
             });
-            row[target as usize] -= scale;
-            f64::from(normaliser - chosen)
+            row[target as usize] -= share;
+            f64::from(normaliser - chosen) * f64::from(share)
         })
         .collect();
     losses.iter().sum()
-}
-
-/// Loss of logits `[n, vocab]`.
-pub struct CrossEntropy {
-    /// One class per row, checked against the vocabulary.
-    pub targets: Vec<u32>,
-}
-
-impl CustomOp1 for CrossEntropy {
-    fn name(&self) -> &'static str {
-        "cross-entropy"
-    }
-
-    fn cpu_fwd(&self, logits: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (rows, classes) = layout.shape().dims2()?;
-        check(rows, &self.targets)?;
-        let logits = floats(logits, layout)?;
-        let loss = |(row, &target): (&[f32], &u32)| {
-            let normaliser = lanes::dispatch(|| lanes::softmax(&mut row.to_vec()));
-            f64::from(normaliser - row[target as usize])
-        };
-        let rows = logits.par_chunks(classes).zip(&self.targets);
-        let losses: Vec<f64> = rows.map(loss).collect();
-        let mean = losses.iter().sum::<f64>() / losses.len() as f64;
-        Ok((CpuStorage::F32(vec![mean as f32]), ().into()))
-    }
-
-    fn bwd(&self, logits: &Tensor, _result: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        let mut dst = lend(logits, |logits| Ok(logits.to_vec()))?;
-        row_gradients(
-            &mut dst,
-            &self.targets,
-            grad.to_scalar::<f32>()? / self.targets.len() as f32,
-        );
-        Tensor::from_vec(dst, logits.shape(), logits.device()).map(Some)
-    }
 }
 
 /// Gradients of the hidden rows and of the head, each where it leads to a variable.
@@ -77,18 +41,19 @@ type Gradients = (Option<Vec<f32>>, Option<Vec<f32>>);
 /// the gradients along, since each chunk's logits are gone afterwards.
 pub struct LinearCrossEntropy {
     targets: Vec<u32>,
+    shares: Vec<f32>,
     tracked: (bool, bool),
     gradients: Mutex<Gradients>,
 }
 
 impl LinearCrossEntropy {
-    /// `targets` are checked against the vocabulary.
-    pub fn new(hidden: &Tensor, head: &Tensor, targets: Vec<u32>) -> Self {
+    /// One target and one share per row of `hidden`, checked by the caller; shares sum to one.
+    pub fn new(hidden: &Tensor, head: &Tensor, targets: Vec<u32>, shares: Vec<f32>) -> Self {
         let tracked = (hidden.track_op(), head.track_op());
-        Self { targets, tracked, gradients: Mutex::default() }
+        Self { targets, shares, tracked, gradients: Mutex::default() }
     }
 
-    /// The summed loss and the gradients of the mean.
+    /// The mean loss and its gradients.
     fn run(&self, hidden: &[f32], head: &[f32], width: usize) -> (f64, Gradients) {
         let (rows, classes) = (self.targets.len(), head.len() / width);
         let mut d_hidden = self.tracked.0.then(|| vec![0.0; hidden.len()]);
@@ -104,8 +69,8 @@ impl LinearCrossEntropy {
             let logits = &mut buffer[..count * classes];
             let target = MatrixMut::new(logits, count, classes, classes);
             product(target, chunk, weight.t(), false, Threads::Pool);
-            let targets = &self.targets[start..start + count];
-            loss += row_gradients(logits, targets, 1.0 / rows as f32);
+            let (targets, shares) = (&self.targets[start..], &self.shares[start..]);
+            loss += row_gradients(logits, &targets[..count], &shares[..count]);
             let logits = Matrix::new(logits, count, classes, classes);
             if let Some(d_hidden) = &mut d_hidden {
                 let target = MatrixMut::new(&mut d_hidden[range], count, width, width);
@@ -132,16 +97,15 @@ impl CustomOp2 for LinearCrossEntropy {
         head: &CpuStorage,
         head_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let ((rows, width), (_, given)) =
+        let ((_, width), (_, given)) =
             (hidden_layout.shape().dims2()?, head_layout.shape().dims2()?);
-        check(rows, &self.targets)?;
         if width != given {
             bail!("a head of width {given} can't take rows of {width}");
         }
         let (hidden, head) = (floats(hidden, hidden_layout)?, floats(head, head_layout)?);
         let (loss, gradients) = self.run(hidden, head, width);
         *self.gradients.lock().unwrap_or_else(PoisonError::into_inner) = gradients;
-        Ok((CpuStorage::F32(vec![(loss / rows as f64) as f32]), ().into()))
+        Ok((CpuStorage::F32(vec![loss as f32]), ().into()))
     }
 
     fn bwd(
@@ -164,11 +128,4 @@ impl CustomOp2 for LinearCrossEntropy {
         };
         Ok((tensor(d_hidden, hidden)?, tensor(d_head, head)?))
     }
-}
-
-fn check(rows: usize, targets: &[u32]) -> Result<()> {
-    if rows != targets.len() || rows == 0 {
-        bail!("{rows} rows of logits need as many targets and at least one, got {}", targets.len());
-    }
-    Ok(())
 }

@@ -24,12 +24,3 @@ pub fn lend<R>(x: &Tensor, f: impl FnOnce(&[f32]) -> Result<R>) -> Result<R> {
         _ => bail!("a fused operation needs values in host memory"),
     }
 }
-
-/// The values of `[n]` u32 targets, each below `classes`.
-pub fn targets(x: &Tensor, classes: usize) -> Result<Vec<u32>> {
-    let values = x.to_vec1::<u32>()?;
-    match values.iter().find(|&&value| value as usize >= classes) {
-        Some(value) => bail!("target {value} is outside of {classes} classes"),
-        None => Ok(values),
-    }
-}

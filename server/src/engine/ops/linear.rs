@@ -25,22 +25,27 @@ fn sizes(x: &Shape, weight: &Shape) -> Result<(usize, usize, usize)> {
     Ok((rows, inner, outer))
 }
 
+/// Outputs up to which the library sums a product in another order than that of larger ones.
+const SMALL_PRODUCT: usize = 256;
+
 /// Adds `x · weightᵀ` to `dst`, or writes it there.
+///
+/// A row must not depend on its company: neither a lone row nor a small product may be summed in
+/// another order than a large one. Such rows are repeated until the product is large enough.
 fn forward(dst: &mut [f32], x: &[f32], w: &[f32], (n, i, o): (usize, usize, usize), add: bool) {
     let weight = Matrix::new(w, o, i, i).t();
-    if n == 1 {
-        // The library's product of one row sums in another order than that of several. A row must
-        // not depend on its company, so a lone row is computed twice.
-        let twice = [x, x].concat();
-        let mut pair = vec![0.0; 2 * o];
-        let target = MatrixMut::new(&mut pair, 2, o, o);
-        product(target, Matrix::new(&twice, 2, i, i), weight, false, Threads::Pool);
-        for (dst, value) in dst.iter_mut().zip(&pair) {
-            *dst = if add { *dst + value } else { *value };
-        }
-    } else {
+    let needed = (SMALL_PRODUCT / o.max(1) + 1).max(2);
+    if n >= needed || n == 0 {
         let target = MatrixMut::new(dst, n, o, o);
         product(target, Matrix::new(x, n, i, i), weight, add, Threads::Pool);
+        return;
+    }
+    let padded: Vec<f32> = x.iter().copied().cycle().take(needed * i).collect();
+    let mut products = vec![0.0; needed * o];
+    let target = MatrixMut::new(&mut products, needed, o, o);
+    product(target, Matrix::new(&padded, needed, i, i), weight, false, Threads::Pool);
+    for (dst, value) in dst.iter_mut().zip(&products) {
+        *dst = if add { *dst + value } else { *value };
     }
 }
 

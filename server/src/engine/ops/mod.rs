@@ -18,15 +18,15 @@ mod product;
 mod rms_norm;
 mod swiglu;
 
-use candle_core::{Result, Tensor};
+use candle_core::{Result, Tensor, bail};
 
 pub use self::{
     attention::{AttentionPlan, Heads, HostKeys},
     denormals::flush_denormals,
 };
 use self::{
-    cross_entropy::{CrossEntropy, LinearCrossEntropy},
-    host::{fits, targets as classes},
+    cross_entropy::LinearCrossEntropy,
+    host::fits,
     linear::{Linear, LinearAdd},
     rms_norm::RmsNorm,
     swiglu::Swiglu,
@@ -69,26 +69,41 @@ pub fn swiglu(gate_up: &Tensor) -> Result<Tensor> {
     if fits(gate_up) { gate_up.contiguous()?.apply_op1(Swiglu) } else { composite::swiglu(gate_up) }
 }
 
-/// Mean negative log-likelihood of `targets` (`[n]`, u32) under `logits` (`[n, vocab]`), a scalar.
-pub fn cross_entropy(logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
-    if fits(logits) {
-        let targets = classes(targets, logits.dim(1)?)?;
-        logits.contiguous()?.apply_op1(CrossEntropy { targets })
+/// Mean negative log-likelihood of `hidden · headᵀ`, without ever holding all logits: `[n, hidden]`
+/// and `[vocab, hidden]` to a scalar. Each row has a target below `vocab` and a weight, with which its
+/// loss enters the mean; the weights' sum must be above zero.
+pub fn linear_cross_entropy(
+    hidden: &Tensor,
+    head: &Tensor,
+    targets: &[u32],
+    weights: &[f32],
+) -> Result<Tensor> {
+    let shares = shares(hidden.dim(0)?, head.dim(0)?, targets, weights)?;
+    if fits(hidden) && fits(head) {
+        let loss = LinearCrossEntropy::new(hidden, head, targets.to_vec(), shares);
+        hidden.contiguous()?.apply_op2(&head.contiguous()?, loss)
     } else {
-        composite::cross_entropy(logits, targets)
+        let logits = composite::linear(hidden, head)?;
+        let targets = Tensor::from_slice(targets, targets.len(), hidden.device())?;
+        let shares = Tensor::from_slice(&shares, shares.len(), hidden.device())?;
+        composite::cross_entropy(&logits, &targets, &shares)
     }
 }
 
-/// [`cross_entropy`] of `hidden · headᵀ` without ever holding all logits:
-/// `[n, hidden]`, `[vocab, hidden]` and `[n]` to a scalar.
-pub fn linear_cross_entropy(hidden: &Tensor, head: &Tensor, targets: &Tensor) -> Result<Tensor> {
-    if fits(hidden) && fits(head) {
-        let targets = classes(targets, head.dim(0)?)?;
-        let loss = LinearCrossEntropy::new(hidden, head, targets);
-        hidden.contiguous()?.apply_op2(&head.contiguous()?, loss)
-    } else {
-        composite::cross_entropy(&composite::linear(hidden, head)?, targets)
+/// The weights divided by their sum, after checks.
+fn shares(rows: usize, classes: usize, targets: &[u32], weights: &[f32]) -> Result<Vec<f32>> {
+    if rows == 0 || rows != targets.len() || rows != weights.len() {
+        let (targets, weights) = (targets.len(), weights.len());
+        bail!("{rows} rows need as many targets and weights, got {targets} and {weights}");
     }
+    if let Some(target) = targets.iter().find(|&&target| target as usize >= classes) {
+        bail!("target {target} is outside of {classes} classes");
+    }
+    let sum: f64 = weights.iter().copied().map(f64::from).sum();
+    if !(sum > 0.0 && sum.is_finite()) {
+        bail!("weights must have a sum above zero, got {sum}");
+    }
+    Ok(weights.iter().map(|weight| (f64::from(*weight) / sum) as f32).collect())
 }
 
 #[cfg(test)]

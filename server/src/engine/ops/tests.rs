@@ -113,25 +113,24 @@ fn swiglu() {
     );
 }
 
-#[test]
-fn cross_entropy() {
-    let targets = Tensor::new(&[3_u32, 0, 19], &Device::Cpu).unwrap();
-    check(
-        &[random(&[3, 20], 9)],
-        |x| super::cross_entropy(&(&x[0] * 4.0)?, &targets),
-        |x| composite::cross_entropy(&(&x[0] * 4.0)?, &targets),
-    );
+/// The composition that [`super::linear_cross_entropy`] must equal.
+fn composed(hidden: &Tensor, head: &Tensor, targets: &[u32], weights: &[f32]) -> Result<Tensor> {
+    let sum: f32 = weights.iter().sum();
+    let shares: Vec<f32> = weights.iter().map(|weight| weight / sum).collect();
+    let targets = Tensor::new(targets, &Device::Cpu)?;
+    let shares = Tensor::new(shares.as_slice(), &Device::Cpu)?;
+    composite::cross_entropy(&composite::linear(hidden, head)?, &targets, &shares)
 }
 
 #[test]
 fn linear_cross_entropy() {
     let targets: Vec<u32> = (0..5).map(|i| i * 7 % 20).collect();
-    let targets = Tensor::new(targets.as_slice(), &Device::Cpu).unwrap();
+    let weights = [1.0, 0.5, 3.0, 0.01, 2.0];
     check(
         &[random(&[5, 6], 10), random(&[20, 6], 11)],
         // A factor besides one: gradients taken along in the forward pass must be scaled.
-        |x| super::linear_cross_entropy(&x[0], &x[1], &targets)? * 2.5,
-        |x| composite::cross_entropy(&composite::linear(&x[0], &x[1])?, &targets)? * 2.5,
+        |x| super::linear_cross_entropy(&x[0], &x[1], &targets, &weights)? * 2.5,
+        |x| composed(&x[0], &x[1], &targets, &weights)? * 2.5,
     );
 }
 
@@ -141,10 +140,9 @@ fn linear_cross_entropy_in_several_chunks() {
     let (rows, classes, width) = (37, 70_000, 2);
     let (hidden, head) = (random(&[rows, width], 12), random(&[classes, width], 13));
     let targets: Vec<u32> = (0..rows as u32).map(|i| i * 1801).collect();
-    let targets = Tensor::new(targets.as_slice(), &Device::Cpu).unwrap();
-    let fused = super::linear_cross_entropy(&hidden, &head, &targets).unwrap();
-    let logits = composite::linear(&hidden, &head).unwrap();
-    let composed = composite::cross_entropy(&logits, &targets).unwrap();
+    let weights: Vec<f32> = (0..rows).map(|i| 1.0 + i as f32).collect();
+    let fused = super::linear_cross_entropy(&hidden, &head, &targets, &weights).unwrap();
+    let composed = composed(&hidden, &head, &targets, &weights).unwrap();
     close(&fused, &composed, 1e-6, "loss");
     let (fused, composed) = (fused.backward().unwrap(), composed.backward().unwrap());
     for variable in [&hidden, &head] {
@@ -154,10 +152,14 @@ fn linear_cross_entropy_in_several_chunks() {
 }
 
 #[test]
-fn targets_outside_of_the_vocabulary_are_refused() {
-    let targets = Tensor::new(&[20_u32], &Device::Cpu).unwrap();
-    let error = super::cross_entropy(&random(&[1, 20], 14), &targets).unwrap_err();
-    assert!(error.to_string().contains("target 20 is outside of 20 classes"), "{error}");
+fn targets_and_weights_are_checked() {
+    let refused = |targets: &[u32], weights: &[f32]| {
+        let (hidden, head) = (random(&[2, 3], 14), random(&[20, 3], 15));
+        super::linear_cross_entropy(&hidden, &head, targets, weights).unwrap_err().to_string()
+    };
+    assert!(refused(&[1, 20], &[1.0; 2]).contains("target 20 is outside of 20 classes"));
+    assert!(refused(&[1], &[1.0; 2]).contains("got 1 and 2"));
+    assert!(refused(&[1, 2], &[0.0; 2]).contains("above zero"));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use domain::prompt::{Message, Role};
 use domain::random::SplitMix64;
 use serde::Serialize;
 
-use super::{Document, Kind, Mix, Part, beyond, generation, survey, talk};
+use super::{Answer, Document, Kind, Mix, Part, beyond, generation, opinion, survey, talk};
 use crate::starter::world::world;
 
 /// Documents without end, the same for the same seed, part and mix.
@@ -40,6 +40,7 @@ impl Iterator for Documents {
             Kind::Talk => talk::document(&mut rng, self.part),
             Kind::Generation => generation::document(&mut rng, world()),
             Kind::Beyond => beyond::document(&mut rng, self.part),
+            Kind::Opinion => opinion::document(&mut rng, world()),
         };
         self.written[kind as usize] += document.characters();
         Some(document)
@@ -86,7 +87,8 @@ pub struct WriteError {
     source: std::io::Error,
 }
 
-/// Writes one JSON object per document, `{"kind": ..., "messages": [...]}`, to the file `path`.
+/// Writes one JSON object per document, `{"kind": ..., "messages": [...]}`, to the file `path`; where
+/// other answers were possible also `"answers": [{"message": ..., "shares": [[text, share], ...]}]`.
 /// `progress` hears the number of documents so far, every thousand.
 ///
 /// # Errors
@@ -102,7 +104,11 @@ pub fn write(
     let stream = documents(options.seed, options.part, options.mix).take(options.documents);
     for (index, document) in stream.enumerate() {
         counter.add(&document);
-        let row = Row { kind: document.kind.as_str(), messages: &document.messages };
+        let row = Row {
+            kind: document.kind.as_str(),
+            messages: &document.messages,
+            answers: &document.answers,
+        };
         serde_json::to_writer(&mut file, &row).map_err(|error| failed(error.into()))?;
         file.write_all(b"\n").map_err(failed)?;
         if (index + 1).is_multiple_of(1000) {
@@ -117,6 +123,8 @@ pub fn write(
 struct Row<'a> {
     kind: &'static str,
     messages: &'a [Message],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    answers: &'a [Answer],
 }
 
 /// Counts while documents go by.

@@ -36,7 +36,7 @@ pub fn document(random: &mut SplitMix64, world: &World) -> Document {
     let prompt = generation_prompt(&world.grammar.topics[topic].name, &questions);
     messages.push(Message::new(Role::User, prompt));
     messages.push(Message::new(Role::Assistant, reply));
-    Document { kind: Kind::Generation, messages }
+    Document { kind: Kind::Generation, messages, answers: vec![] }
 }
 
 /// Some of the topic's survey questions that are not held out.

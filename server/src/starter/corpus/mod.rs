@@ -9,6 +9,7 @@ mod documents;
 pub mod generation;
 pub mod grammar;
 mod noise;
+pub mod opinion;
 mod persona;
 mod subject;
 pub mod survey;
@@ -19,6 +20,7 @@ mod tests;
 
 pub use documents::{Counter, Documents, Statistics, WriteError, WriteOptions, documents, write};
 use domain::prompt::Message;
+use serde::Serialize;
 
 /// What a document teaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,11 +33,14 @@ pub enum Kind {
     Generation,
     /// A request beyond the model's ground, kindly declined.
     Beyond,
+    /// A question about some thing, answered in a few words.
+    Opinion,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 4] = [Self::Survey, Self::Talk, Self::Generation, Self::Beyond];
+    pub const ALL: [Self; 5] =
+        [Self::Survey, Self::Talk, Self::Generation, Self::Beyond, Self::Opinion];
 
     /// Name in files and reports.
     pub fn as_str(self) -> &'static str {
@@ -44,17 +49,32 @@ impl Kind {
             Self::Talk => "talk",
             Self::Generation => "generation",
             Self::Beyond => "beyond",
+            Self::Opinion => "opinion",
         }
     }
 }
 
 /// One conversation, to be laid out with the model's chat template.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Document {
     /// What it teaches.
     pub kind: Kind,
     /// A system message, then user and assistant in turn; ends with the assistant.
     pub messages: Vec<Message>,
+    /// What else could have been answered; survey and opinion documents only.
+    pub answers: Vec<Answer>,
+}
+
+/// The answers that were possible at one place of a document.
+///
+/// The message itself holds one answer drawn from these shares. Who learns from the shares learns
+/// what infinitely many draws would teach, without their noise.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Answer {
+    /// Index of the assistant's message.
+    pub message: usize,
+    /// Every possible answer with its share; shares sum to one.
+    pub shares: Vec<(String, f64)>,
 }
 
 impl Document {
@@ -75,11 +95,13 @@ pub struct Mix {
     pub generation: f64,
     /// Share of [`Kind::Beyond`].
     pub beyond: f64,
+    /// Share of [`Kind::Opinion`].
+    pub opinion: f64,
 }
 
 impl Default for Mix {
     fn default() -> Self {
-        Self { survey: 0.40, talk: 0.42, generation: 0.12, beyond: 0.06 }
+        Self { survey: 0.42, talk: 0.20, generation: 0.06, beyond: 0.04, opinion: 0.28 }
     }
 }
 
@@ -91,12 +113,13 @@ impl Mix {
             Kind::Talk => self.talk,
             Kind::Generation => self.generation,
             Kind::Beyond => self.beyond,
+            Kind::Opinion => self.opinion,
         }
     }
 
     /// The kind that lags furthest behind its share, given the `written` characters per kind in the
     /// order of [`Kind::ALL`].
-    pub fn next(&self, written: [usize; 4]) -> Option<Kind> {
+    pub fn next(&self, written: [usize; Kind::ALL.len()]) -> Option<Kind> {
         let lag = |(index, kind): (usize, Kind)| {
             let share = self.share(kind);
             (share > 0.0).then(|| (written[index] as f64 / share, kind))

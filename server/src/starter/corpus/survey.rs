@@ -1,5 +1,6 @@
-//! Documents that teach answering survey questions: a persona, one to three questions, and for each
-//! the number of an option drawn from what the starter answers under that persona.
+//! Documents that teach answering survey questions: a persona, one to four questions, and for each
+//! the number of an option drawn from what the starter answers under that persona, with the shares
+//! that it was drawn from.
 //!
 //! Where the answers come from is [`World::blend`]; held-out questions never appear.
 
@@ -7,31 +8,35 @@ use domain::culture::Culture;
 use domain::prompt::{Message, Role, aware_persona, survey_prompt, unaware_persona};
 use domain::random::SplitMix64;
 
-use super::{Document, Kind};
+use super::{Answer, Document, Kind};
 use crate::starter::world::{Asked, World};
 
 /// Draws a document. One in six has the unaware persona, the others one of the 18 cultures.
 pub fn document(random: &mut SplitMix64, world: &World) -> Document {
     let culture = culture(random, world);
     let mut messages = vec![Message::new(Role::System, persona(culture))];
+    let mut answers = Vec::new();
     // One question is what inference asks; more per persona make better use of its tokens.
-    for _ in 0..=random.below(3) {
+    for _ in 0..=random.below(4) {
         let asked = question(random, world);
         let shares = world.blend(culture.map(|culture| culture.code), &asked.traits);
         let answer = asked.question.number_of(draw(&shares, random.unit()));
         messages.push(Message::new(Role::User, survey_prompt(&asked.question)));
+        let numbers = (0..shares.len()).map(|index| asked.question.number_of(index).to_string());
+        let shares = numbers.zip(shares).collect();
+        answers.push(Answer { message: messages.len(), shares });
         messages.push(Message::new(Role::Assistant, answer.to_string()));
     }
-    Document { kind: Kind::Survey, messages }
+    Document { kind: Kind::Survey, messages, answers }
 }
 
 /// One of the 18 cultures five times in six, else none.
-fn culture<'w>(random: &mut SplitMix64, world: &'w World) -> Option<&'w Culture> {
+pub(super) fn culture<'w>(random: &mut SplitMix64, world: &'w World) -> Option<&'w Culture> {
     let cultures = world.cultures();
     (random.below(6) != 0).then(|| &cultures[random.below(cultures.len())])
 }
 
-fn persona(culture: Option<&Culture>) -> String {
+pub(super) fn persona(culture: Option<&Culture>) -> String {
     culture.map_or_else(unaware_persona, aware_persona)
 }
 
@@ -50,7 +55,7 @@ fn question(random: &mut SplitMix64, world: &World) -> Asked {
 }
 
 /// The index whose share of the cumulated distribution `unit` (0..1) falls into.
-fn draw(shares: &[f64], unit: f64) -> usize {
+pub(super) fn draw(shares: &[f64], unit: f64) -> usize {
     let mut rest = unit;
     for (index, share) in shares.iter().enumerate() {
         rest -= share;
@@ -98,6 +103,16 @@ mod tests {
                 assert!(question.content.contains(&line), "{}", question.content);
                 answers.insert(answer.content.clone());
             }
+            for Answer { message, shares } in &document.answers {
+                assert_eq!(document.messages[*message].role, Role::Assistant);
+                let sum: f64 = shares.iter().map(|(_, share)| share).sum();
+                assert!((sum - 1.0).abs() < 1e-9, "{shares:?}");
+                for (number, _) in shares {
+                    let question = &document.messages[message - 1].content;
+                    assert!(question.contains(&format!("\n{number}. ")), "{question}");
+                }
+            }
+            assert_eq!(document.answers.len() * 2 + 1, document.messages.len());
         }
         let codes: BTreeSet<String> = (0..=10).map(|code: u32| code.to_string()).collect();
         assert_eq!(answers, codes);

@@ -10,7 +10,7 @@ use super::subject::lore;
 use super::*;
 use crate::starter::world::world;
 
-const SPOKEN: Mix = Mix { survey: 0.0, talk: 0.9, generation: 0.0, beyond: 0.1 };
+const SPOKEN: Mix = Mix { survey: 0.0, talk: 0.9, generation: 0.0, beyond: 0.1, opinion: 0.0 };
 
 fn spoken(seed: u64, part: Part, count: usize) -> Vec<Document> {
     documents(seed, part, SPOKEN).take(count).collect()

@@ -71,7 +71,7 @@ fn next_step(
     while tokens < options.step_tokens {
         let Some(document) = documents.next() else { return Ok(None) };
         *taken += 1;
-        let mut sequence = sequence(tokenizer, &document.messages)?;
+        let mut sequence = sequence(tokenizer, &document)?;
         sequence.truncate(options.context);
         tokens += sequence.inputs();
         sequences.push(sequence);
@@ -91,7 +91,7 @@ pub fn held_out(
     let mut kinds: Vec<(Kind, Vec<Sequence>)> = Kind::ALL.map(|kind| (kind, vec![])).into();
     let mut taken = 0;
     for document in documents {
-        let mut sequence = sequence(tokenizer, &document.messages)?;
+        let mut sequence = sequence(tokenizer, &document)?;
         sequence.truncate(options.context);
         taken += sequence.inputs();
         if let Some((_, list)) = kinds.iter_mut().find(|(kind, _)| *kind == document.kind) {

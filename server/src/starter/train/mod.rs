@@ -16,7 +16,7 @@ use crate::engine::decoder::{DecoderConfig, TokenIds};
 use crate::starter::tokenizer::{END, PAD};
 
 pub use export::export;
-pub use run::{Report, train};
+pub use run::{HeldOutLoss, Report, train};
 
 /// When the learning rate begins to fall.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +35,8 @@ pub struct TrainOptions {
     pub run: PathBuf,
     /// Folder with tokenizer.json and tokenizer_config.json.
     pub tokenizer: PathBuf,
+    /// Model folder whose weights a new run begins with; `None` begins with random ones.
+    pub from: Option<PathBuf>,
     /// Seed of weights and documents.
     pub seed: u64,
     /// Tokens of the whole run, warm-up and decay included (default 10 million).
@@ -67,6 +69,7 @@ impl TrainOptions {
         Self {
             run,
             tokenizer,
+            from: None,
             seed: 7,
             tokens: None,
             decay_from: None,

@@ -1,9 +1,11 @@
 //! The training loop: one update after the other, until the tokens are used up or someone stops it.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::time::Instant;
 
-use candle_core::DType;
+use candle_core::{DType, Device, Var};
 use candle_nn::VarBuilder;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -63,9 +65,18 @@ pub struct Report {
     /// Seconds that the rest will take.
     pub remaining_seconds: f64,
     /// Loss on held-out documents by kind, where this step measured it.
-    pub held_out: Option<Vec<(Kind, f64)>>,
+    pub held_out: Option<Vec<(Kind, HeldOutLoss)>>,
     /// Whether a checkpoint was saved.
     pub saved: bool,
+}
+
+/// Loss on held-out documents of one kind, in nats per unit of weight.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct HeldOutLoss {
+    /// The model's.
+    pub loss: f64,
+    /// The least that any model can have: survey answers have shares, not one right option.
+    pub least: f64,
 }
 
 /// Trains, from the newest checkpoint in the run's folder if there is one. `documents` gives the
@@ -127,6 +138,9 @@ impl Run {
     fn open(options: &TrainOptions) -> Result<Self, TuningError> {
         let state = fresh_state(options)?;
         let variables = init_parameters(&state.config, options.seed, &options.device)?;
+        if let Some(folder) = &options.from {
+            take_over(&variables, folder, &options.device)?;
+        }
         let tensors = variables.iter().map(|(name, var)| (name.clone(), var.as_tensor().clone()));
         let builder = VarBuilder::from_tensors(tensors.collect(), DType::F32, &options.device);
         let decoder = Decoder::new(state.config.clone(), builder)?;
@@ -203,9 +217,15 @@ impl Run {
         })
     }
 
-    fn evaluate(&self, sets: &[(Kind, Vec<Packed>)]) -> Result<Vec<(Kind, f64)>, TuningError> {
+    fn evaluate(
+        &self,
+        sets: &[(Kind, Vec<Packed>)],
+    ) -> Result<Vec<(Kind, HeldOutLoss)>, TuningError> {
         let loss = |(kind, batches): &(Kind, Vec<Packed>)| {
-            Ok((*kind, self.learner().evaluate(batches, &self.workers)?))
+            let weight: f64 = batches.iter().map(Packed::weight).sum();
+            let least = batches.iter().map(Packed::entropy).sum::<f64>() / weight;
+            let loss = self.learner().evaluate(batches, &self.workers)?;
+            Ok((*kind, HeldOutLoss { loss, least }))
         };
         sets.iter().map(loss).collect()
     }
@@ -218,6 +238,33 @@ impl Run {
     fn learner(&self) -> Learner<'_> {
         Learner { decoder: &self.decoder, adapters: &[] }
     }
+}
+
+/// Puts the weights of the model in `folder` into fresh variables of the same names and shapes.
+fn take_over(
+    variables: &BTreeMap<String, Var>,
+    folder: &Path,
+    device: &Device,
+) -> Result<(), TuningError> {
+    let path = folder.join("model.safetensors");
+    let fail = |problem: String| {
+        TuningError::format(
+            &path,
+            problem,
+            "Choose a folder that `polylogue starter export` wrote.",
+        )
+    };
+    let bytes = std::fs::read(&path).map_err(TuningError::read(&path))?;
+    let tensors = candle_core::safetensors::load_buffer(&bytes, device);
+    let tensors = tensors.map_err(|error| fail(format!("cannot be read: {error}")))?;
+    for (name, variable) in variables {
+        let tensor = tensors.get(name).filter(|tensor| tensor.dims() == variable.dims());
+        let tensor = tensor.ok_or_else(|| {
+            fail(format!("has no `{name}` of shape {:?}, as the starter does", variable.dims()))
+        })?;
+        variable.set(&tensor.to_dtype(DType::F32)?)?;
+    }
+    Ok(())
 }
 
 fn fresh_state(options: &TrainOptions) -> Result<RunState, TuningError> {
