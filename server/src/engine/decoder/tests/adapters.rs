@@ -62,9 +62,9 @@ fn wrong_adapters_are_refused_by_name() {
     wrong.remove(name);
     assert!(refused(&settings, &wrong).contains(&format!("`{name}` is missing")));
     let fewer = LoraConfig { target_modules: vec!["q_proj".to_owned()], ..settings.clone() };
-    assert!(
-        refused(&fewer, &good).contains("`layers.0.mlp.down_proj.lora_A.weight` changes no layer")
-    );
+    assert!(refused(&fewer, &good).contains(
+        "`base_model.model.model.layers.0.mlp.down_proj.lora_A.weight` changes no layer"
+    ));
     let unknown = LoraConfig { target_modules: vec!["w1".to_owned()], ..settings.clone() };
     assert!(refused(&unknown, &good).contains("`target_modules`"));
     assert!(refused(&LoraConfig { r: 0, ..settings }, &good).contains("`r`"));
