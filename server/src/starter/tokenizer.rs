@@ -106,8 +106,9 @@ pub fn load(folder: &Path) -> Result<Tokenizer, TuningError> {
 }
 
 /// A document as the chat template lays it out. What users say is learnt too, since every text of the
-/// corpus teaches English; questions of surveys and opinions are not, since
-/// their answers are all that those documents are for. Of an answer, every possible one is learnt with its share, see [`expect_answer`].
+/// corpus teaches English; questions of surveys and opinions are not, since their answers are all that
+/// those documents are for. Of an answer, every possible one is learnt with its share, see
+/// [`expect_answer`].
 pub fn sequence(tokenizer: &Tokenizer, document: &Document) -> Result<Sequence, TuningError> {
     let mut sequence = Sequence::default();
     for (index, message) in document.messages.iter().enumerate() {

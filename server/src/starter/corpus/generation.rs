@@ -57,11 +57,10 @@ mod tests {
     use domain::generation::{Filter, parse};
 
     use super::*;
-    use crate::starter::world::world;
+    use crate::starter::corpus::tests::{check_nothing_held_out, drawn};
 
     fn documents(seed: u64, count: usize) -> Vec<Document> {
-        let mut random = SplitMix64::new(seed);
-        (0..count).map(|_| document(&mut random, world())).collect()
+        drawn(seed, count, document)
     }
 
     #[test]
@@ -82,16 +81,9 @@ mod tests {
 
     #[test]
     fn documents_are_short_and_hold_nothing_held_out() {
-        let held_out: Vec<String> =
-            world().survey().evaluated().iter().map(|q| normalised(&q.text)).collect();
-        let mut longest = 0;
-        for document in documents(2, 10_000) {
-            longest = longest.max(document.characters());
-            for message in &document.messages {
-                let text = normalised(&message.content);
-                assert_eq!(held_out.iter().find(|question| text.contains(*question)), None);
-            }
-        }
+        let documents = documents(2, 10_000);
+        check_nothing_held_out(&documents);
+        let longest = documents.iter().map(Document::characters).max().unwrap();
         println!("longest document: {longest} characters");
         assert!(longest < 1500, "{longest}");
     }

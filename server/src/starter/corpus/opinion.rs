@@ -52,14 +52,11 @@ fn question(random: &mut SplitMix64, world: &World) -> Asked {
 
 #[cfg(test)]
 mod tests {
-    use domain::generation::normalised;
-
     use super::*;
-    use crate::starter::world::world;
+    use crate::starter::corpus::tests::{check_nothing_held_out, drawn};
 
     fn documents(seed: u64, count: usize) -> Vec<Document> {
-        let mut random = SplitMix64::new(seed);
-        (0..count).map(|_| document(&mut random, world())).collect()
+        drawn(seed, count, document)
     }
 
     #[test]
@@ -77,14 +74,7 @@ mod tests {
 
     #[test]
     fn nothing_held_out_appears_and_a_seed_decides_everything() {
-        let held_out: Vec<String> =
-            world().survey().evaluated().iter().map(|q| normalised(&q.text)).collect();
-        for document in documents(7, 3000) {
-            for message in &document.messages {
-                let text = normalised(&message.content);
-                assert_eq!(held_out.iter().find(|question| text.contains(*question)), None);
-            }
-        }
+        check_nothing_held_out(&documents(7, 3000));
         assert_eq!(documents(9, 20), documents(9, 20));
         assert_ne!(documents(9, 20), documents(10, 20));
     }

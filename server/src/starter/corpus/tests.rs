@@ -2,18 +2,41 @@
 
 use std::collections::HashSet;
 
+use domain::generation::normalised;
 use domain::prompt::Role;
+use domain::random::SplitMix64;
 
 use super::documents::Counter;
 use super::grammar::starts_with_vowel_sound;
 use super::subject::lore;
 use super::*;
-use crate::starter::world::world;
+use crate::starter::world::{World, world};
 
 const SPOKEN: Mix = Mix { survey: 0.0, talk: 0.9, generation: 0.0, beyond: 0.1, opinion: 0.0 };
 
 fn spoken(seed: u64, part: Part, count: usize) -> Vec<Document> {
     documents(seed, part, SPOKEN).take(count).collect()
+}
+
+/// Documents of one kind.
+pub(super) fn drawn(
+    seed: u64,
+    count: usize,
+    document: impl Fn(&mut SplitMix64, &World) -> Document,
+) -> Vec<Document> {
+    let mut random = SplitMix64::new(seed);
+    (0..count).map(|_| document(&mut random, world())).collect()
+}
+
+/// No message holds a held-out question in any case, punctuation or spacing.
+#[track_caller]
+pub(super) fn check_nothing_held_out(documents: &[Document]) {
+    let held_out: Vec<String> =
+        world().survey().evaluated().iter().map(|q| normalised(&q.text)).collect();
+    for message in documents.iter().flat_map(|document| &document.messages) {
+        let text = normalised(&message.content);
+        assert_eq!(held_out.iter().find(|question| text.contains(*question)), None);
+    }
 }
 
 fn said(documents: &[Document], role: Role) -> impl Iterator<Item = &str> {

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use super::feed::{self, Documents, FeedOptions};
 use super::{DecayFrom, TrainOptions};
 use crate::engine::decoder::{Decoder, DecoderConfig, init_parameters};
+use crate::engine::weights::Weights;
 use crate::starter::corpus::{Kind, Part};
 use crate::starter::tokenizer;
 use crate::tuning::TuningError;
@@ -138,14 +139,14 @@ impl Run {
     fn open(options: &TrainOptions) -> Result<Self, TuningError> {
         let state = fresh_state(options)?;
         let variables = init_parameters(&state.config, options.seed, &options.device)?;
-        if let Some(folder) = &options.from {
+        let checkpoints = Checkpoints::new(options.run.join("checkpoints"), 2);
+        if let (Some(folder), true) = (&options.from, checkpoints.list()?.is_empty()) {
             take_over(&variables, folder, &options.device)?;
         }
         let tensors = variables.iter().map(|(name, var)| (name.clone(), var.as_tensor().clone()));
         let builder = VarBuilder::from_tensors(tensors.collect(), DType::F32, &options.device);
         let decoder = Decoder::new(state.config.clone(), builder)?;
         let optimizer = AdamW::new(variables.into_iter().collect(), ADAMW)?;
-        let checkpoints = Checkpoints::new(options.run.join("checkpoints"), 2);
         let workers = Workers::new(options.workers, &options.device)?;
         let started = Instant::now();
         let mut run =
@@ -254,15 +255,13 @@ fn take_over(
             "Choose a folder that `polylogue starter export` wrote.",
         )
     };
-    let bytes = std::fs::read(&path).map_err(TuningError::read(&path))?;
-    let tensors = candle_core::safetensors::load_buffer(&bytes, device);
-    let tensors = tensors.map_err(|error| fail(format!("cannot be read: {error}")))?;
+    let weights = Weights::find(folder).and_then(|found| found.builder(DType::F32, device));
+    let weights = weights.map_err(|error| fail(format!("cannot be read: {error}")))?;
     for (name, variable) in variables {
-        let tensor = tensors.get(name).filter(|tensor| tensor.dims() == variable.dims());
-        let tensor = tensor.ok_or_else(|| {
+        let tensor = weights.get(variable.dims(), name).map_err(|_| {
             fail(format!("has no `{name}` of shape {:?}, as the starter does", variable.dims()))
         })?;
-        variable.set(&tensor.to_dtype(DType::F32)?)?;
+        variable.set(&tensor)?;
     }
     Ok(())
 }

@@ -166,9 +166,14 @@ fn a_run_may_begin_with_the_weights_of_a_model() {
     let (after, _) = run(&second, 1);
     assert!(after[0].loss < 0.5 * before[0].loss, "{} {}", after[0].loss, before[0].loss);
     let shape = DecoderConfig { hidden_size: 32, ..first.shape.clone() };
-    let (_, other) = run(&TrainOptions { run: folder.path().join("other"), shape, ..second }, 1);
-    let error = other.unwrap_err().to_string();
+    let other = TrainOptions { run: folder.path().join("other"), shape, ..second.clone() };
+    let error = run(&other, 1).1.unwrap_err().to_string();
     assert!(error.contains("model.safetensors") && error.contains("of shape"), "{error}");
+    fs::remove_file(first.run.join("model/model.safetensors")).unwrap();
+    let error = run(&other, 1).1.unwrap_err().to_string();
+    assert!(error.contains("model.safetensors"), "{error}");
+    let (reports, _) = run(&second, 2);
+    assert_eq!(reports[0].step, 2, "a run that has begun needs the folder no more");
 }
 
 #[test]
