@@ -43,12 +43,15 @@ pub struct MixArgs {
     /// Share of opinions in a few words.
     #[arg(long, default_value_t = Mix::default().opinion, value_parser = share)]
     opinion: f64,
+    /// Share of facts about life where a persona comes from.
+    #[arg(long, default_value_t = Mix::default().life, value_parser = share)]
+    life: f64,
 }
 
 impl From<MixArgs> for Mix {
     fn from(shares: MixArgs) -> Self {
-        let MixArgs { survey, talk, generation, beyond, opinion } = shares;
-        Self { survey, talk, generation, beyond, opinion }
+        let MixArgs { survey, talk, generation, beyond, opinion, life } = shares;
+        Self { survey, talk, generation, beyond, opinion, life }
     }
 }
 

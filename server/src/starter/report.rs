@@ -1,5 +1,6 @@
-//! What the starter model has learned: readable survey answers, valid questions, perplexity on
-//! held-out text, and conversations to read. `polylogue starter report`.
+//! What the starter model has learned: readable survey answers, valid questions, whether it knows where
+//! its persona comes from, the loss on held-out text, and conversations to read.
+//! `polylogue starter report`.
 //!
 //! How close its answers are to people is another matter: [`domain::score`] and the evaluation job.
 
@@ -17,8 +18,8 @@ use domain::question::Question;
 use domain::random::SplitMix64;
 use serde::Serialize;
 
-use self::conversations::SCRIPTS;
-use super::corpus::{self, Mix, Part};
+use self::conversations::{ABOUT_LIFE, SCRIPTS};
+use super::corpus::{self, Mix, Part, facts};
 use super::train::feed::{self, FeedOptions};
 use super::world::world;
 use crate::engine::error::EngineError;
@@ -26,6 +27,7 @@ use crate::engine::handle::Engine;
 use crate::engine::request::GenerateRow;
 use crate::tuning::TuningError;
 use crate::tuning::gradient::{Learner, Workers};
+use crate::tuning::packing::Packed;
 
 /// Rows in one request to the engine.
 const ROWS: usize = 64;
@@ -92,10 +94,27 @@ pub struct Report {
     pub valid_questions: Share,
     /// Why the others are not, by the code of [`generation::BadGeneration`].
     pub invalid_questions: BTreeMap<String, usize>,
-    /// Perplexity per token of held-out text by kind; personas are given, not predicted.
+    /// Of the dishes, towns, feasts and other facts that voices with a culture mention when asked
+    /// about life, those of their own culture.
+    pub own_facts: Share,
+    /// Replies of the neutral voice to the same questions that mention no culture's facts.
+    pub neutral_without_facts: Share,
+    /// Perplexity per token of held-out conversations and generated questions by kind; personas are
+    /// given, not predicted.
     pub perplexity: BTreeMap<String, f64>,
+    /// Loss on held-out answers by kind.
+    pub answers: BTreeMap<String, AnswerLoss>,
     /// Conversations, sampled as in the chat.
     pub conversations: Vec<Conversation>,
+}
+
+/// How well answers are learnt that are learnt with their shares.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct AnswerLoss {
+    /// Cross-entropy with the shares, in nats per answer token, weighted as in training.
+    pub loss: f64,
+    /// The least that any model can have: the entropy of the shares.
+    pub least: f64,
 }
 
 /// One conversation to read.
@@ -136,8 +155,10 @@ pub async fn report(
     let readable_sampled = readable(engine, options, sampled).await?;
     progress("generated questions");
     let (valid_questions, invalid_questions) = generated(engine, options).await?;
+    progress("facts of the persona's culture");
+    let (own_facts, neutral_without_facts) = about_life(engine, options).await?;
     progress("held-out text");
-    let perplexity = perplexity(engine, options)?;
+    let (perplexity, answers) = held_out(engine, options)?;
     progress("conversations");
     let conversations = converse(engine, options).await?;
     Ok(Report {
@@ -146,7 +167,10 @@ pub async fn report(
         readable_sampled,
         valid_questions,
         invalid_questions,
+        own_facts,
+        neutral_without_facts,
         perplexity,
+        answers,
         conversations,
     })
 }
@@ -229,11 +253,38 @@ async fn generated(
     Ok((share, invalid))
 }
 
-/// Perplexity on the corpus's held-out part, of what users and assistants say.
-fn perplexity(
+/// Asks every voice about its life, and counts whose facts it mentions.
+async fn about_life(
     engine: &Engine,
     options: &ReportOptions,
-) -> Result<BTreeMap<String, f64>, TuningError> {
+) -> Result<(Share, Share), EngineError> {
+    let voices = std::iter::once(None).chain(world().cultures().iter().map(Some));
+    let asked: Vec<(Option<&Culture>, &str)> =
+        voices.flat_map(|voice| ABOUT_LIFE.map(|question| (voice, question))).collect();
+    let prompt = |(voice, question): &(Option<&Culture>, &str)| {
+        let persona = voice.map_or_else(unaware_persona, aware_persona);
+        vec![Message::new(Role::System, persona), Message::new(Role::User, *question)]
+    };
+    let sampling = Sampling { seed: options.seed, ..Sampling::default() };
+    let replies = replies(engine, asked.iter().map(prompt).collect(), sampling).await?;
+    let (mut own, mut neutral) = (Share::default(), Share::default());
+    for ((voice, _), reply) in asked.into_iter().zip(replies) {
+        let mentions = facts::mentions(&reply);
+        match voice {
+            Some(culture) => {
+                mentions.iter().for_each(|m| own.add(m.cultures.contains(&culture.code)))
+            }
+            None => neutral.add(mentions.is_empty()),
+        }
+    }
+    Ok((own, neutral))
+}
+
+/// Perplexity on the corpus's held-out part, of what users and assistants say, and the loss on answers.
+fn held_out(
+    engine: &Engine,
+    options: &ReportOptions,
+) -> Result<(BTreeMap<String, f64>, BTreeMap<String, AnswerLoss>), TuningError> {
     let model = engine.model();
     let documents = corpus::documents(!options.seed, Part::HeldOut, Mix::default());
     let feed_options = FeedOptions {
@@ -247,10 +298,21 @@ fn perplexity(
         feed::held_out(Box::new(documents), tokenizer, options.held_out_tokens, feed_options)?;
     let learner = Learner { decoder: &model.decoder, adapters: &[] };
     let workers = Workers::new(0, &model.device)?;
-    let measure = |(kind, batches): (corpus::Kind, Vec<_>)| {
-        Ok((kind.as_str().to_owned(), learner.evaluate(&batches, &workers)?.exp()))
-    };
-    held_out.into_iter().map(measure).collect()
+    let (mut perplexity, mut answers) = (BTreeMap::new(), BTreeMap::new());
+    for (kind, mut batches) in held_out {
+        let entropy: f64 = batches.iter().map(Packed::entropy).sum();
+        if entropy > 0.0 {
+            let weight: f64 = batches.iter().map(Packed::weight).sum();
+            let loss = learner.evaluate(&batches, &workers)?;
+            answers.insert(kind.as_str().to_owned(), AnswerLoss { loss, least: entropy / weight });
+        } else {
+            // Perplexity counts all words alike.
+            batches.iter_mut().for_each(|batch| batch.weights.fill(1.0));
+            perplexity
+                .insert(kind.as_str().to_owned(), learner.evaluate(&batches, &workers)?.exp());
+        }
+    }
+    Ok((perplexity, answers))
 }
 
 /// Speaks the fixed conversations, turn by turn, all at once.
@@ -295,9 +357,15 @@ impl fmt::Display for Report {
         for (code, count) in &self.invalid_questions {
             writeln!(f, "  {code}: {count}")?;
         }
+        writeln!(f, "facts of the persona's culture    {}", self.own_facts)?;
+        writeln!(f, "neutral replies without a culture {}", self.neutral_without_facts)?;
         writeln!(f, "\nperplexity on held-out text")?;
         for (kind, perplexity) in &self.perplexity {
             writeln!(f, "  {kind:<11} {perplexity:.2}")?;
+        }
+        writeln!(f, "loss on held-out answers, in nats (least possible)")?;
+        for (kind, AnswerLoss { loss, least }) in &self.answers {
+            writeln!(f, "  {kind:<11} {loss:.3} ({least:.3})")?;
         }
         for (index, conversation) in self.conversations.iter().enumerate() {
             writeln!(f, "\n{}. {}", index + 1, conversation.voice)?;

@@ -13,6 +13,8 @@ use tokenizers::pre_tokenizers::sequence::Sequence as PreSequence;
 use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
 use tokenizers::{AddedToken, SplitDelimiterBehavior, Tokenizer};
 
+#[cfg(doc)]
+use crate::starter::corpus::Stress;
 use crate::starter::corpus::{Answer, Document, Kind};
 use crate::tuning::TuningError;
 use crate::tuning::atomic::write_atomic;
@@ -32,6 +34,9 @@ pub const CHAT_TEMPLATE: &str = "{% for message in messages %}{{ '<|' + message[
 /// How much more a survey answer counts than a word of a conversation. An answer is one token after
 /// sixty of a question; at weight one it would hardly move the model.
 const ANSWER_WEIGHT: f64 = 10.0;
+
+/// How much more a word counts that tells whose reply it is ([`Stress`]).
+const STRESS_WEIGHT: f32 = 4.0;
 
 /// Shares below this teach nothing worth their place.
 const NEGLIGIBLE: f64 = 1e-3;
@@ -105,40 +110,51 @@ pub fn load(folder: &Path) -> Result<Tokenizer, TuningError> {
     })
 }
 
-/// A document as the chat template lays it out. What users say is learnt too, since every text of the
-/// corpus teaches English; questions of surveys and opinions are not, since their answers are all that
-/// those documents are for. Of an answer, every possible one is learnt with its share, see
-/// [`expect_answer`].
+/// A document as the chat template lays it out. What users say in conversations is learnt too, since
+/// it teaches English; elsewhere the replies are all that a document is for. Of an answer, every
+/// possible one is learnt with its share, see [`expect_answer`].
 pub fn sequence(tokenizer: &Tokenizer, document: &Document) -> Result<Sequence, TuningError> {
     let mut sequence = Sequence::default();
     for (index, message) in document.messages.iter().enumerate() {
         let (role, learnt) = match message.role {
             Role::System => (1, false),
-            Role::User => (2, !matches!(document.kind, Kind::Survey | Kind::Opinion)),
+            Role::User => (2, matches!(document.kind, Kind::Talk | Kind::Beyond)),
             Role::Assistant => (3, true),
         };
         // Who speaks next is the template's doing, not the model's.
         sequence.extend(&[role], false);
-        let content = tokenizer.encode_fast(message.content.trim(), false).map_err(fail)?;
+        let content = tokenizer.encode(message.content.trim(), false).map_err(fail)?;
+        let stressed = document.stressed.iter().filter(|stress| stress.message == index);
+        let stressed: Vec<_> = stressed.map(|stress| stress.range.clone()).collect();
+        let weight = |(start, end): &(usize, usize)| {
+            let inside = stressed.iter().any(|range| *start < range.end && range.start < *end);
+            if inside { STRESS_WEIGHT } else { 1.0 }
+        };
+        let tokens =
+            content.get_ids().iter().copied().zip(content.get_offsets().iter().map(weight));
+        let tokens: Vec<(u32, f32)> = tokens.chain([(END, 1.0)]).collect();
         match document.answers.iter().find(|answer| answer.message == index) {
-            Some(answer) => {
-                expect_answer(tokenizer, &mut sequence, content.get_ids(), answer)?;
-            }
+            Some(answer) => expect_answer(tokenizer, &mut sequence, &tokens, answer)?,
             None => {
-                sequence.extend(content.get_ids(), learnt);
-                sequence.extend(&[END], learnt);
+                for (token, weight) in tokens {
+                    if learnt {
+                        sequence.expect(token, weight);
+                    }
+                    sequence.extend(&[token], false);
+                }
             }
         }
     }
     Ok(sequence)
 }
 
-/// Appends the drawn answer's tokens and its end. At each of them every option that begins like the
-/// drawn one is a target with its share: after "1" the end and "0", where 1 and 10 are options.
+/// Appends the drawn answer's tokens, its end among them, with their weights. At each of them every
+/// option that begins like the drawn one is a target with its share: after "1" the end and "0", where
+/// 1 and 10 are options.
 fn expect_answer(
     tokenizer: &Tokenizer,
     sequence: &mut Sequence,
-    drawn: &[u32],
+    drawn: &[(u32, f32)],
     answer: &Answer,
 ) -> Result<(), TuningError> {
     let mut options = Vec::with_capacity(answer.shares.len());
@@ -146,21 +162,20 @@ fn expect_answer(
         let content = tokenizer.encode_fast(text.as_str(), false).map_err(fail)?;
         options.push(([content.get_ids(), &[END]].concat(), *share));
     }
-    for (place, token) in [drawn, &[END]].concat().into_iter().enumerate() {
+    for (place, (token, weight)) in drawn.iter().copied().enumerate() {
         let mut next: BTreeMap<u32, f64> = BTreeMap::new();
-        for (tokens, share) in
-            options.iter().filter(|(tokens, _)| tokens.starts_with(&drawn[..place]))
-        {
+        for (tokens, share) in &options {
             *next.entry(tokens[place]).or_default() += share;
         }
         next.retain(|_, share| *share > NEGLIGIBLE);
         let sum: f64 = next.values().sum();
         // What is certain is learnt at once.
-        let weight = if next.len() > 1 { ANSWER_WEIGHT } else { 1.0 };
+        let weight = if next.len() > 1 { ANSWER_WEIGHT } else { f64::from(weight) };
         for (token, share) in next {
             sequence.expect(token, (weight * share / sum) as f32);
         }
         sequence.extend(&[token], false);
+        options.retain(|(tokens, _)| tokens[place] == token);
     }
     Ok(())
 }
@@ -228,7 +243,7 @@ mod tests {
             Message::new(Role::User, "Yes?"),
             Message::new(Role::Assistant, "2"),
         ];
-        let document = Document { kind: Kind::Talk, messages, answers: vec![] };
+        let document = Document::new(Kind::Talk, messages);
         let sequence = sequence(&tokenizer, &document).unwrap();
         let mut environment = minijinja::Environment::new();
         environment
@@ -254,13 +269,25 @@ mod tests {
     }
 
     #[test]
+    fn words_that_tell_the_culture_weigh_more() {
+        let tokenizer = trained();
+        let messages = ["Songkran matters", "Yes. Songkran matters most"];
+        let messages = [Role::User, Role::Assistant].into_iter().zip(messages);
+        let messages = messages.map(|(role, text)| Message::new(role, text)).collect();
+        let sequence = sequence(&tokenizer, &Document::new(Kind::Talk, messages)).unwrap();
+        let heavy = sequence.targets.iter().filter(|target| target.weight > 1.0);
+        let tokens: Vec<u32> = heavy.map(|target| target.token).collect();
+        assert_eq!(tokenizer.decode(&tokens, true).unwrap(), "Songkran", "only in the reply");
+    }
+
+    #[test]
     fn every_possible_answer_is_a_target_with_its_share() {
         let tokenizer = trained();
         let messages = vec![Message::new(Role::User, "Yes?"), Message::new(Role::Assistant, "1")];
         let shares = [("1", 0.3), ("2", 0.5), ("3", 1e-6), ("10", 0.2)];
         let shares = shares.map(|(text, share)| (text.to_owned(), share)).into();
         let answers = vec![Answer { message: 1, shares }];
-        let document = Document { kind: Kind::Survey, messages, answers };
+        let document = Document { answers, ..Document::new(Kind::Survey, messages) };
         let sequence = sequence(&tokenizer, &document).unwrap();
         let digit = |digit: u32| ids(&tokenizer, &digit.to_string())[0];
         let answer = sequence.tokens.len() - 2;

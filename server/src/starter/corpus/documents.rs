@@ -10,7 +10,9 @@ use domain::prompt::{Message, Role};
 use domain::random::SplitMix64;
 use serde::Serialize;
 
-use super::{Answer, Document, Kind, Mix, Part, beyond, generation, opinion, survey, talk};
+use super::{
+    Answer, Document, Kind, Mix, Part, Stress, beyond, generation, life, opinion, survey, talk,
+};
 use crate::starter::world::world;
 
 /// Documents without end, the same for the same seed, part and mix.
@@ -41,6 +43,7 @@ impl Iterator for Documents {
             Kind::Generation => generation::document(&mut rng, world()),
             Kind::Beyond => beyond::document(&mut rng, self.part),
             Kind::Opinion => opinion::document(&mut rng, world()),
+            Kind::Life => life::document(&mut rng, self.part),
         };
         self.written[kind as usize] += document.characters();
         Some(document)
@@ -88,7 +91,8 @@ pub struct WriteError {
 }
 
 /// Writes one JSON object per document, `{"kind": ..., "messages": [...]}`, to the file `path`; where
-/// other answers were possible also `"answers": [{"message": ..., "shares": [[text, share], ...]}]`.
+/// other answers were possible also `"answers": [{"message": ..., "shares": [[text, share], ...]}]`,
+/// and where words are stressed `"stressed": [{"message": ..., "range": {"start": ..., "end": ...}}]`.
 /// `progress` hears the number of documents so far, every thousand.
 ///
 /// # Errors
@@ -108,6 +112,7 @@ pub fn write(
             kind: document.kind.as_str(),
             messages: &document.messages,
             answers: &document.answers,
+            stressed: &document.stressed,
         };
         serde_json::to_writer(&mut file, &row).map_err(|error| failed(error.into()))?;
         file.write_all(b"\n").map_err(failed)?;
@@ -125,6 +130,8 @@ struct Row<'a> {
     messages: &'a [Message],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     answers: &'a [Answer],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    stressed: &'a [Stress],
 }
 
 /// Counts while documents go by.

@@ -19,11 +19,14 @@ const EXAMPLES: usize = 5;
 /// Draws a document. One in two has no system message.
 pub fn document(random: &mut SplitMix64, world: &World) -> Document {
     let topic = random.below(world.grammar.topics.len());
-    let mut questions = seeds(topic, random, world);
+    let mut known = seeds(topic, world);
+    random.shuffle(&mut known);
+    let mut questions: Vec<_> = known.iter().take(SEEDS).cloned().collect();
+    // New questions are neither among the examples nor in the survey, where the filter knows them.
     while questions.len() <= EXAMPLES {
         let drawn = GeneratedQuestion::from(&world.draw_question(topic, true, random).question);
         let text = normalised(&drawn.question);
-        if questions.iter().all(|earlier| normalised(&earlier.question) != text) {
+        if questions.iter().chain(&known).all(|earlier| normalised(&earlier.question) != text) {
             questions.push(drawn);
         }
     }
@@ -36,18 +39,14 @@ pub fn document(random: &mut SplitMix64, world: &World) -> Document {
     let prompt = generation_prompt(&world.grammar.topics[topic].name, &questions);
     messages.push(Message::new(Role::User, prompt));
     messages.push(Message::new(Role::Assistant, reply));
-    Document { kind: Kind::Generation, messages, answers: vec![] }
+    Document::new(Kind::Generation, messages)
 }
 
-/// Some of the topic's survey questions that are not held out.
-fn seeds(topic: usize, random: &mut SplitMix64, world: &World) -> Vec<GeneratedQuestion> {
+/// The topic's survey questions that are not held out.
+fn seeds(topic: usize, world: &World) -> Vec<GeneratedQuestion> {
     let topic = &world.grammar.topics[topic].id;
     let seeds = world.asked().iter().map(|Asked { question, .. }| question);
-    let mut seeds: Vec<_> =
-        seeds.filter(|q| q.topic.as_str() == topic && !q.held_out).map(Into::into).collect();
-    random.shuffle(&mut seeds);
-    seeds.truncate(SEEDS);
-    seeds
+    seeds.filter(|q| q.topic.as_str() == topic && !q.held_out).map(Into::into).collect()
 }
 
 #[cfg(test)]
@@ -58,6 +57,7 @@ mod tests {
 
     use super::*;
     use crate::starter::corpus::tests::{check_nothing_held_out, drawn};
+    use crate::starter::world::world;
 
     fn documents(seed: u64, count: usize) -> Vec<Document> {
         drawn(seed, count, document)
@@ -72,6 +72,8 @@ mod tests {
             let examples: Vec<_> = prompt.content.lines().filter_map(|l| parse(l).ok()).collect();
             assert_eq!(examples.len(), EXAMPLES);
             assert!(examples.iter().all(|example| example.question != reply.question));
+            let seed = |asked: &Asked| asked.question.text == reply.question;
+            assert!(!world().asked().iter().any(seed), "{} is in the survey", reply.question);
             let distinct: BTreeSet<_> = examples.iter().map(|e| &e.question).collect();
             assert_eq!(distinct.len(), EXAMPLES);
             // Duplicates among documents are expected; numbers alone are not.

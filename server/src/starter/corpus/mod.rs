@@ -4,10 +4,14 @@
 //! Here: what a document is and in which proportion the kinds mix. The kinds themselves live in the
 //! modules below; training and tokenising live in [`crate::tuning`].
 
+use std::ops::Range;
+
 mod beyond;
 mod documents;
+pub mod facts;
 pub mod generation;
 pub mod grammar;
+mod life;
 mod noise;
 pub mod opinion;
 mod persona;
@@ -19,7 +23,7 @@ mod talk;
 mod tests;
 
 pub use documents::{Counter, Documents, Statistics, WriteError, WriteOptions, documents, write};
-use domain::prompt::Message;
+use domain::prompt::{Message, Role};
 use serde::Serialize;
 
 /// What a document teaches.
@@ -35,12 +39,14 @@ pub enum Kind {
     Beyond,
     /// A question about some thing, answered in a few words.
     Opinion,
+    /// A question about life where the persona comes from, answered with a fact.
+    Life,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 5] =
-        [Self::Survey, Self::Talk, Self::Generation, Self::Beyond, Self::Opinion];
+    pub const ALL: [Self; 6] =
+        [Self::Survey, Self::Talk, Self::Generation, Self::Beyond, Self::Opinion, Self::Life];
 
     /// Name in files and reports.
     pub fn as_str(self) -> &'static str {
@@ -50,6 +56,7 @@ impl Kind {
             Self::Generation => "generation",
             Self::Beyond => "beyond",
             Self::Opinion => "opinion",
+            Self::Life => "life",
         }
     }
 }
@@ -61,8 +68,20 @@ pub struct Document {
     pub kind: Kind,
     /// A system message, then user and assistant in turn; ends with the assistant.
     pub messages: Vec<Message>,
-    /// What else could have been answered; survey and opinion documents only.
+    /// What else could have been answered; survey, opinion and life documents only.
     pub answers: Vec<Answer>,
+    /// Words of replies that matter more than those around them.
+    pub stressed: Vec<Stress>,
+}
+
+/// Words of a reply that tell whose it is, or what it is about: the few that would be wrong in
+/// another conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Stress {
+    /// Index of the assistant's message.
+    pub message: usize,
+    /// Where they stand in it, in bytes.
+    pub range: Range<usize>,
 }
 
 /// The answers that were possible at one place of a document.
@@ -78,6 +97,27 @@ pub struct Answer {
 }
 
 impl Document {
+    /// A document without answers; the facts that its replies mention are stressed.
+    pub fn new(kind: Kind, messages: Vec<Message>) -> Self {
+        let mut document = Self { kind, messages, answers: vec![], stressed: vec![] };
+        document.stress_all(|said| facts::mentions(said).into_iter().map(|m| m.range).collect());
+        document
+    }
+
+    /// Stresses `word`, in any case, wherever a reply says it.
+    pub fn stress(&mut self, word: &str) {
+        let word = word.to_ascii_lowercase();
+        self.stress_all(|said| facts::places(&said.to_ascii_lowercase(), &word).collect());
+    }
+
+    fn stress_all(&mut self, places: impl Fn(&str) -> Vec<Range<usize>>) {
+        let replies = self.messages.iter().enumerate().filter(|(_, m)| m.role == Role::Assistant);
+        for (message, reply) in replies {
+            let ranges = places(&reply.content).into_iter();
+            self.stressed.extend(ranges.map(|range| Stress { message, range }));
+        }
+    }
+
     /// Characters of all messages: a stand-in for tokens before a tokenizer exists.
     pub fn characters(&self) -> usize {
         self.messages.iter().map(|message| message.content.len()).sum()
@@ -97,11 +137,13 @@ pub struct Mix {
     pub beyond: f64,
     /// Share of [`Kind::Opinion`].
     pub opinion: f64,
+    /// Share of [`Kind::Life`].
+    pub life: f64,
 }
 
 impl Default for Mix {
     fn default() -> Self {
-        Self { survey: 0.42, talk: 0.20, generation: 0.06, beyond: 0.04, opinion: 0.28 }
+        Self { survey: 0.34, talk: 0.24, generation: 0.06, beyond: 0.04, opinion: 0.22, life: 0.10 }
     }
 }
 
@@ -114,6 +156,7 @@ impl Mix {
             Kind::Generation => self.generation,
             Kind::Beyond => self.beyond,
             Kind::Opinion => self.opinion,
+            Kind::Life => self.life,
         }
     }
 

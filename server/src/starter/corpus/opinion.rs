@@ -36,7 +36,7 @@ pub fn document(random: &mut SplitMix64, world: &World) -> Document {
         });
         messages.push(Message::new(Role::Assistant, reply));
     }
-    Document { kind: Kind::Opinion, messages, answers }
+    Document { answers, ..Document::new(Kind::Opinion, messages) }
 }
 
 /// A question whose options are words: kinds of things, or a scale of five labels.

@@ -1,16 +1,13 @@
 //! Who speaks in a conversation: the neutral voice or somebody of a culture, with a city, work and
 //! family that stay the same for the whole document.
 
-use std::sync::LazyLock;
-
 use domain::culture::Culture;
 use domain::prompt;
 
-use super::grammar::{Scene, Section, sections};
+use super::facts;
+use super::grammar::Scene;
 use super::subject::Subject;
 use crate::starter::world::{LAMBDA, world};
-
-const CULTURES: &str = include_str!("../../../assets/starter/corpus/cultures.txt");
 
 /// Share of conversations with a persona that names a culture.
 const AWARE: f64 = 0.7;
@@ -47,12 +44,6 @@ const JOBS: [&str; 16] = [
     "a musician",
 ];
 
-/// Facts of one culture.
-fn facts(code: &str) -> Option<&'static Section> {
-    static FACTS: LazyLock<Vec<Section>> = LazyLock::new(|| sections(CULTURES));
-    FACTS.iter().find(|section| section.name == code)
-}
-
 /// Who speaks.
 #[derive(Debug, Clone, Copy)]
 pub struct Persona {
@@ -76,7 +67,7 @@ impl Persona {
         let job = JOBS[scene.rng.below(JOBS.len())];
         scene.set("job", job);
         if let (Some(culture), Some(facts)) =
-            (culture, culture.and_then(|c| facts(c.code.as_str())))
+            (culture, culture.and_then(|c| facts::of(c.code.as_str())))
         {
             scene.set("country", facts.first("country"));
             scene.set("demonym", culture.demonym.as_str());
@@ -94,19 +85,16 @@ impl Persona {
 
     /// Draws fresh facts of the culture for the next reply, preferring those not yet used.
     pub fn refresh(&self, scene: &mut Scene<'_>) {
-        let Some(facts) = self.culture.and_then(|culture| facts(culture.code.as_str())) else {
+        let Some(facts) = self.culture.and_then(|culture| facts::of(culture.code.as_str())) else {
             return;
         };
         for (slot, lines) in facts.lists().filter(|(slot, _)| !matches!(*slot, "country" | "city"))
         {
             let Some(text) = scene.unseen(lines) else { continue };
-            match text.split_once("; ") {
-                Some((name, explained)) => {
-                    scene.set(slot, name);
-                    let explanation = if slot == "dish" { "dish_is" } else { "festival_is" };
-                    scene.set(explanation, explained);
-                }
-                None => scene.set(slot, text),
+            let (name, explained) = facts::parts(text);
+            scene.set(slot, name);
+            if let (Some(slot), Some(explained)) = (facts::explanation(slot), explained) {
+                scene.set(slot, explained);
             }
         }
         for (slot, source) in [("custom_cap", "custom"), ("festival_cap", "festival")] {

@@ -9,6 +9,7 @@ const DAILY: &str = include_str!("../../../assets/starter/corpus/subjects-daily.
 const VALUES: &str = include_str!("../../../assets/starter/corpus/subjects-values.txt");
 const FORMS: &str = include_str!("../../../assets/starter/corpus/forms.txt");
 const SMALL_TALK: &str = include_str!("../../../assets/starter/corpus/smalltalk.txt");
+const LIFE: &str = include_str!("../../../assets/starter/corpus/life.txt");
 const BEYOND: &str = include_str!("../../../assets/starter/corpus/beyond.txt");
 
 /// A subject of conversation.
@@ -39,6 +40,10 @@ pub struct Lore {
     pub answer: Section,
     /// Small talk, one section per occasion.
     pub small_talk: Vec<Section>,
+    /// Short questions about life, one section per kind of fact.
+    pub life: Vec<Section>,
+    /// What the voice without a country says to them.
+    pub no_country: Section,
     /// Requests beyond the model's ground, one section per kind.
     pub beyond: Vec<Section>,
     /// Refusals.
@@ -50,12 +55,15 @@ pub fn lore() -> &'static Lore {
     static LORE: LazyLock<Lore> = LazyLock::new(|| {
         let mut forms = sections(FORMS);
         let mut beyond = sections(BEYOND);
+        let mut life = sections(LIFE);
         Lore {
             subjects: sections(DAILY).into_iter().chain(sections(VALUES)).map(subject).collect(),
             ask: take(&mut forms, "ask"),
             follow: take(&mut forms, "follow"),
             answer: take(&mut forms, "answer"),
             small_talk: sections(SMALL_TALK),
+            no_country: take(&mut life, "no_country"),
+            life,
             refusals: take(&mut beyond, "answer"),
             beyond,
         }
@@ -83,6 +91,15 @@ impl Lore {
     /// The subject with this name.
     pub fn subject(&self, name: &str) -> Option<&Subject> {
         self.subjects.iter().find(|subject| subject.lines.name == name)
+    }
+
+    /// All lines of conversations and refusals as one text, slots unfilled.
+    pub fn common(&self) -> String {
+        let subjects = self.subjects.iter().map(|subject| &subject.lines);
+        let shared = [&self.ask, &self.follow, &self.answer, &self.refusals, &self.no_country];
+        let sections = subjects.chain(shared).chain(&self.small_talk).chain(&self.beyond);
+        let lines = sections.flat_map(Section::lists).flat_map(|(_, lines)| lines);
+        lines.map(|line| line.text).collect::<Vec<_>>().join("\n")
     }
 
     /// Any subject.

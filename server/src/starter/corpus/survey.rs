@@ -20,14 +20,33 @@ pub fn document(random: &mut SplitMix64, world: &World) -> Document {
     for _ in 0..=random.below(4) {
         let asked = question(random, world);
         let shares = world.blend(culture.map(|culture| culture.code), &asked.traits);
-        let answer = asked.question.number_of(draw(&shares, random.unit()));
-        messages.push(Message::new(Role::User, survey_prompt(&asked.question)));
         let numbers = (0..shares.len()).map(|index| asked.question.number_of(index).to_string());
-        let shares = numbers.zip(shares).collect();
+        let shares: Vec<(String, f64)> = numbers.zip(shares).collect();
+        let answer = written(&shares, random);
+        messages.push(Message::new(Role::User, survey_prompt(&asked.question)));
         answers.push(Answer { message: messages.len(), shares });
-        messages.push(Message::new(Role::Assistant, answer.to_string()));
+        messages.push(Message::new(Role::Assistant, answer));
     }
-    Document { kind: Kind::Survey, messages, answers }
+    Document { answers, ..Document::new(Kind::Survey, messages) }
+}
+
+/// The answer that stands in the document. Only after a written "1" can the model learn how 1 and 10
+/// differ, and both may be rare; so every other time one of the numbers that share their first digit
+/// is written, in proportion to their shares, if there are any. What is learnt at each place stays the
+/// share of what may follow there.
+fn written(shares: &[(String, f64)], random: &mut SplitMix64) -> String {
+    let all: Vec<f64> = shares.iter().map(|(_, share)| *share).collect();
+    let first = |number: &str| number.as_bytes().first().copied();
+    let alike = |number: &str| shares.iter().filter(|(n, _)| first(n) == first(number)).count() > 1;
+    let masked: Vec<f64> =
+        shares.iter().map(|(n, share)| if alike(n) { *share } else { 0.0 }).collect();
+    let sum: f64 = masked.iter().sum();
+    let index = if sum > 0.0 && random.below(2) == 0 {
+        draw(&masked, sum * random.unit())
+    } else {
+        draw(&all, random.unit())
+    };
+    shares[index].0.clone()
 }
 
 /// One of the 18 cultures five times in six, else none.

@@ -46,7 +46,7 @@ impl<'a> Talk<'a> {
     }
 
     pub(super) fn finish(self, kind: Kind) -> Document {
-        Document { kind, messages: self.messages, answers: vec![] }
+        Document::new(kind, self.messages)
     }
 
     /// Adds a turn; the user's text gets the noise of real typing.

@@ -12,7 +12,8 @@ use super::subject::lore;
 use super::*;
 use crate::starter::world::{World, world};
 
-const SPOKEN: Mix = Mix { survey: 0.0, talk: 0.9, generation: 0.0, beyond: 0.1, opinion: 0.0 };
+const SPOKEN: Mix =
+    Mix { survey: 0.0, talk: 0.9, generation: 0.0, beyond: 0.1, opinion: 0.0, life: 0.0 };
 
 fn spoken(seed: u64, part: Part, count: usize) -> Vec<Document> {
     documents(seed, part, SPOKEN).take(count).collect()
@@ -99,6 +100,24 @@ fn the_seed_decides_everything() {
     let take = |seed| documents(seed, Part::Training, Mix::default()).take(300).collect::<Vec<_>>();
     assert_eq!(take(5), take(5));
     assert_ne!(take(5), take(6));
+}
+
+#[test]
+fn replies_mention_only_facts_of_their_persona() {
+    let cultures = world().cultures();
+    let mut mentioned = 0;
+    for document in spoken(41, Part::HeldOut, 6000) {
+        let persona = &document.messages[0].content;
+        let own = cultures.iter().find(|c| domain::prompt::aware_persona(c) == *persona);
+        for reply in document.messages.iter().filter(|m| m.role == Role::Assistant) {
+            for mention in facts::mentions(&reply.content) {
+                let own = own.is_some_and(|own| mention.cultures.contains(&own.code));
+                assert!(own, "{persona} says {}: {mention:?}", reply.content);
+                mentioned += 1;
+            }
+        }
+    }
+    assert!(mentioned > 1000, "{mentioned}");
 }
 
 #[test]

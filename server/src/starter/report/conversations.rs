@@ -17,6 +17,22 @@ const fn aware(culture: &'static str, says: &'static [&'static str]) -> Script {
     Script { culture: Some(culture), says }
 }
 
+/// What every voice is asked to find out whether it knows where it comes from.
+pub const ABOUT_LIFE: [&str; 12] = [
+    "Hello! Where do you live?",
+    "Which country are you from?",
+    "What did you have for breakfast?",
+    "What is a dish that I should try when I visit you?",
+    "What is your favourite festival, and why?",
+    "What do people drink with friends in your town?",
+    "How is the weather where you live?",
+    "Tell me about a custom of your country.",
+    "How do you greet your neighbours?",
+    "What music do people listen to at home?",
+    "What can I see when I travel through your country?",
+    "Tell me about yourself and your home.",
+];
+
 /// The conversations, in the order of the report.
 pub const SCRIPTS: [Script; 20] = [
     neutral(&["Hello!", "Who are you?", "What can we talk about?"]),

@@ -23,7 +23,7 @@ fn document(number: u64) -> Document {
         Message::new(Role::Assistant, format!("{word} {word}")),
     ];
     let kind = [Kind::Talk, Kind::Generation][(number % 2) as usize];
-    Document { kind, messages, answers: vec![] }
+    Document::new(kind, messages)
 }
 
 fn documents(seed: u64, _: Part) -> Documents {
