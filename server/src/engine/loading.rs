@@ -10,6 +10,7 @@ use app::api::ModelInfo;
 use candle_core::{DType, Device};
 use serde_json::Value;
 
+use super::decoder::family::supported;
 use super::decoder::init::parameter_shapes;
 use super::decoder::{Decoder, DecoderConfig, DecoderError, TokenIds};
 use super::error::EngineError;
@@ -17,9 +18,6 @@ use super::handle::ModelSource;
 use super::starter_files;
 use super::tokenizer::{ModelTokenizer, TokenizerFiles};
 use super::weights::Weights;
-
-/// Architectures of config.json that [`Decoder`] computes.
-const SUPPORTED: [&str; 1] = ["LlamaForCausalLM"];
 
 /// A model in memory. Its weights never change, so any thread may compute with it.
 #[derive(Debug)]
@@ -120,12 +118,21 @@ impl Files<'_> {
     fn config(&self) -> Result<DecoderConfig, EngineError> {
         let value = self.json("config.json")?;
         let path = self.path("config.json");
-        let named = value["architectures"][0].as_str();
-        let llama = value["model_type"] == "llama";
-        if !named.map_or(llama, |name| SUPPORTED.contains(&name)) {
-            let architecture = named.or(value["model_type"].as_str()).unwrap_or("none").to_owned();
-            let supported = SUPPORTED.join(", ");
-            return Err(EngineError::UnsupportedArchitecture { path, architecture, supported });
+        // An architecture that isn't known may have other fields, so it is refused before they are read.
+        let names = DecoderConfig {
+            architectures: serde_json::from_value(value["architectures"].clone())
+                .unwrap_or_default(),
+            model_type: value["model_type"].as_str().map(str::to_owned),
+            ..DecoderConfig::default()
+        };
+        if names.known_family().is_none() {
+            let first = value["architectures"][0].as_str().or(value["model_type"].as_str());
+            let architecture = first.unwrap_or("none").to_owned();
+            return Err(EngineError::UnsupportedArchitecture {
+                path,
+                architecture,
+                supported: supported(),
+            });
         }
         let config: DecoderConfig = serde_json::from_value(value)
             .map_err(|error| EngineError::FileBroken { path, reason: error.to_string() })?;

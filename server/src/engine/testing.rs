@@ -35,7 +35,7 @@ pub fn tiny_config() -> DecoderConfig {
         num_key_value_heads: Some(2),
         vocab_size: 264,
         max_position_embeddings: 512,
-        tie_word_embeddings: true,
+        tie_word_embeddings: Some(true),
         eos_token_id: Some(TokenIds::One(END)),
         ..DecoderConfig::default()
     }

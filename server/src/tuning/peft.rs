@@ -5,13 +5,16 @@
 //! name is often given to different weights. The same adapter gives the same bytes.
 
 use std::collections::HashMap;
+use std::fmt;
+use std::marker::PhantomData;
 use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
 use half::f16;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
-use serde::{Deserialize, Serialize};
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 use super::TuningError;
@@ -41,6 +44,10 @@ struct AdapterConfig {
     use_dora: bool,
     #[serde(default)]
     use_rslora: bool,
+    #[serde(default, skip_serializing)]
+    use_qalora: bool,
+    #[serde(default, skip_serializing)]
+    lora_bias: bool,
     #[serde(default)]
     fan_in_fan_out: bool,
     #[serde(default)]
@@ -48,9 +55,9 @@ struct AdapterConfig {
     #[serde(default)]
     modules_to_save: Option<Vec<String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    rank_pattern: Option<HashMap<String, usize>>,
+    rank_pattern: Option<Pattern<usize>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    alpha_pattern: Option<HashMap<String, f64>>,
+    alpha_pattern: Option<Pattern<f64>>,
     #[serde(default)]
     base_model_name_or_path: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -63,6 +70,46 @@ struct AdapterConfig {
 enum Modules {
     List(Vec<String>),
     Word(String),
+}
+
+/// Values by regular expression, in the order of the file: the first that fits counts.
+#[derive(Debug, Clone)]
+struct Pattern<T>(Vec<(String, T)>);
+
+impl<T: Clone> Pattern<T> {
+    fn new(values: &[(String, T)]) -> Option<Self> {
+        (!values.is_empty()).then(|| Self(values.to_vec()))
+    }
+}
+
+impl<T: Serialize> Serialize for Pattern<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(pattern, value)| (pattern, value)))
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Pattern<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Entries<T> {
+            type Value = Vec<(String, T)>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of values by pattern")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
+                }
+                Ok(entries)
+            }
+        }
+
+        deserializer.deserialize_map(Entries(PhantomData)).map(Self)
+    }
 }
 
 fn none() -> String {
@@ -120,12 +167,14 @@ fn config_of(adapter: &LoraAdapter, base_name: &str, base_hash: &str) -> Adapter
         target_modules: Modules::List(adapter.config.target_modules.clone()),
         bias: none(),
         use_dora: false,
-        use_rslora: false,
+        use_qalora: false,
+        lora_bias: false,
+        use_rslora: adapter.config.rslora,
         fan_in_fan_out: false,
         inference_mode: true,
         modules_to_save: None,
-        rank_pattern: None,
-        alpha_pattern: None,
+        rank_pattern: Pattern::new(&adapter.config.rank_pattern),
+        alpha_pattern: Pattern::new(&adapter.config.alpha_pattern),
         base_model_name_or_path: Some(base_name.to_owned()),
         polylogue_base_sha256: Some(base_hash.to_owned()),
     }
@@ -180,8 +229,14 @@ pub fn from_bytes(
         let tensor = to_tensor(&view, device).map_err(|error| broken(&error))?;
         tensors.insert(name, tensor);
     }
-    let lora =
-        LoraConfig { r: config.r, alpha: config.lora_alpha, target_modules: config.modules() };
+    let lora = LoraConfig {
+        r: config.r,
+        alpha: config.lora_alpha,
+        target_modules: config.modules(),
+        rslora: config.use_rslora,
+        rank_pattern: config.rank_pattern.map(|pattern| pattern.0).unwrap_or_default(),
+        alpha_pattern: config.alpha_pattern.map(|pattern| pattern.0).unwrap_or_default(),
+    };
     let adapter = LoraAdapter::from_tensors(base, lora, &tensors).map_err(|error| {
         let text = error.to_string();
         let (problem, hint) =
@@ -206,7 +261,8 @@ impl AdapterConfig {
         }
         for (field, set) in [
             ("use_dora", self.use_dora),
-            ("use_rslora", self.use_rslora),
+            ("use_qalora", self.use_qalora),
+            ("lora_bias", self.lora_bias),
             ("fan_in_fan_out", self.fan_in_fan_out),
         ] {
             if set {
@@ -215,12 +271,6 @@ impl AdapterConfig {
         }
         if let Some(modules) = self.modules_to_save.as_ref().filter(|list| !list.is_empty()) {
             return refuse("modules_to_save", "empty", modules.join(", "));
-        }
-        if self.rank_pattern.as_ref().is_some_and(|map| !map.is_empty()) {
-            return refuse("rank_pattern", "empty", "a pattern".to_owned());
-        }
-        if self.alpha_pattern.as_ref().is_some_and(|map| !map.is_empty()) {
-            return refuse("alpha_pattern", "empty", "a pattern".to_owned());
         }
         if let Modules::Word(word) = &self.target_modules
             && word != "all-linear"

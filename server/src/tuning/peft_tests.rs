@@ -2,7 +2,10 @@
 
 use std::fs;
 
+use serde_json::json;
+
 use super::*;
+use crate::engine::decoder::Module;
 
 fn base() -> DecoderConfig {
     DecoderConfig {
@@ -89,7 +92,11 @@ fn other_kinds_of_adapter_are_refused_by_name() {
     for (field, value, expected) in [
         ("peft_type", "IA3".into(), "`IA3`"),
         ("use_dora", true.into(), "`use_dora`"),
-        ("use_rslora", true.into(), "`use_rslora`"),
+        ("use_qalora", true.into(), "`use_qalora`"),
+        ("lora_bias", true.into(), "`lora_bias`"),
+        ("rank_pattern", json!({"q_proj": 0}), "`q_proj`"),
+        ("rank_pattern", json!({"q_proj": 1}), "layers.0.self_attn.q_proj.lora_A"),
+        ("alpha_pattern", json!({"(q_proj": 4}), "`(q_proj`"),
         ("bias", "all".into(), "`all`"),
         ("modules_to_save", vec!["lm_head"].into(), "`lm_head`"),
         ("target_modules", "some.*regex".into(), "`some.*regex`"),
@@ -102,6 +109,29 @@ fn other_kinds_of_adapter_are_refused_by_name() {
         assert!(error.contains(expected), "{field}: {error}");
         assert!(error.contains('\n'), "a way out follows: {error}");
     }
+}
+
+#[test]
+fn patterns_are_kept_in_their_order() {
+    let patterns = vec![("q_proj".to_owned(), 3), (r"0\.self_attn\..*".to_owned(), 4)];
+    let config = LoraConfig {
+        rank_pattern: patterns,
+        alpha_pattern: vec![("down_proj".to_owned(), 5.0)],
+        rslora: true,
+        ..LoraConfig::default()
+    };
+    let adapter = LoraAdapter::init(&base(), config.clone(), 5, &Device::Cpu).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    save(folder.path(), &adapter, "starter", HASH).unwrap();
+    let back = reload(folder.path()).unwrap().0;
+    assert_eq!(back.config, config);
+    let pair = |layer, module| back.pair(layer, module).unwrap();
+    let rank = |layer, module| pair(layer, module).a.dims()[0];
+    assert_eq!(rank(0, Module::Query), 3, "the first pattern that fits");
+    assert_eq!(rank(0, Module::Key), 4);
+    assert_eq!(rank(1, Module::Key), 8, "no pattern fits");
+    assert_eq!(pair(1, Module::Down).scale, 5.0 / 8f64.sqrt());
+    assert_eq!(pair(0, Module::Key).scale, 16.0 / 2.0);
 }
 
 #[test]

@@ -178,7 +178,7 @@ impl TuneConfig {
 
     fn lora(&self) -> LoraConfig {
         let target_modules = self.target_modules.clone();
-        LoraConfig { r: self.r, alpha: self.alpha, target_modules }
+        LoraConfig { r: self.r, alpha: self.alpha, target_modules, ..LoraConfig::default() }
     }
 
     /// The settings that decide the result; how often to save and on how many threads do not.

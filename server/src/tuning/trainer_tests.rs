@@ -18,7 +18,7 @@ fn config() -> DecoderConfig {
         num_key_value_heads: Some(2),
         vocab_size: 20,
         max_position_embeddings: 32,
-        tie_word_embeddings: true,
+        tie_word_embeddings: Some(true),
         ..DecoderConfig::default()
     }
 }

@@ -41,6 +41,26 @@ async fn one_reply_can_be_drawn_again() {
 }
 
 #[tokio::test]
+async fn adapters_speak_beside_the_voices_without() {
+    journey("talk-adapters", |page| async move {
+        let voices = "voices=unaware,THA,THA%2Bjoint,THA%2Bspecific-THA,NGA%2Bjoint";
+        page.open(&format!("/?{voices}&seed=5&q=What%20do%20you%20eat%20for%20breakfast%3F")).await;
+        page.until("five voices have answered", &answered(5)).await;
+        let texts = page.texts("reply-text").await;
+        assert!(texts.iter().all(|text| !text.is_empty()), "{texts:?}");
+        let metas = page.texts("reply-meta").await;
+        let adapters = [None, None, Some("joint"), Some("specific-THA"), Some("joint")];
+        for (meta, adapter) in metas.iter().zip(adapters) {
+            match adapter {
+                Some(name) => assert!(meta.contains(name), "{name}: {meta}"),
+                None => assert!(!meta.contains("joint") && !meta.contains("specific"), "{meta}"),
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn an_unknown_adapter_is_an_error_and_never_the_base_model() {
     journey("talk-unknown-adapter", |page| async move {
         page.open("/?voices=unaware,THA%2Bnowhere&q=Hello").await;

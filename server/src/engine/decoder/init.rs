@@ -27,8 +27,10 @@ pub fn init_parameters(
         let count: usize = shape.iter().product();
         let narrow = name.ends_with("o_proj.weight") || name.ends_with("down_proj.weight");
         let deviation = if narrow { residual } else { DEVIATION };
+        let one = if config.family().norm_offset { 0.0 } else { 1.0 };
         let values: Vec<f32> = match shape.len() {
-            1 => vec![1.0; count],
+            1 if name.ends_with(".bias") => vec![0.0; count],
+            1 => vec![one; count],
             _ => (0..count).map(|_| (normal(&mut random) * deviation) as f32).collect(),
         };
         let tensor = Tensor::from_vec(values, shape, device)?;
@@ -47,11 +49,24 @@ pub fn parameter_shapes(config: &DecoderConfig) -> Vec<(String, Vec<usize>)> {
         for module in Module::ALL {
             let (rows, columns) = module.shape(config);
             shapes.push((name(module.path()), vec![rows, columns]));
+            if config.has_bias(module) {
+                shapes.push((format!("model.layers.{layer}.{}.bias", module.path()), vec![rows]));
+            }
+        }
+        if config.family().head_norms {
+            let width = config.head_width();
+            shapes.extend(
+                ["q_norm", "k_norm"].map(|n| (name(&format!("self_attn.{n}")), vec![width])),
+            );
         }
         shapes.push((name("post_attention_layernorm"), vec![hidden]));
+        if config.family().output_norms {
+            let norms = ["pre_feedforward_layernorm", "post_feedforward_layernorm"];
+            shapes.extend(norms.map(|norm| (name(norm), vec![hidden])));
+        }
     }
     shapes.push(("model.norm.weight".to_owned(), vec![hidden]));
-    if !config.tie_word_embeddings {
+    if !config.tied() {
         shapes.push(("lm_head.weight".to_owned(), vec![vocab, hidden]));
     }
     shapes

@@ -4,7 +4,7 @@ use candle_core::{DType, Device, Result, Tensor};
 
 use super::{DecoderConfig, DecoderError};
 use crate::engine::ops::{
-    AttentionPlan, HostKeys,
+    AttentionPlan, HostKeys, LayerRule,
     attention::attention_cached,
     composite::{self, DeviceKeys},
 };
@@ -80,7 +80,7 @@ impl KvCache {
 pub(super) fn attend(
     qkv: &Tensor,
     plan: &AttentionPlan,
-    index: usize,
+    (index, rule): (usize, LayerRule),
     caches: &mut [&mut KvCache],
 ) -> Result<Tensor> {
     let (mut host, mut device) = (Vec::new(), Vec::new());
@@ -91,7 +91,7 @@ pub(super) fn attend(
         }
     }
     match device.is_empty() {
-        true => attention_cached(qkv, plan, &mut host),
-        false => composite::attention(qkv, plan, Some(&mut device)),
+        true => attention_cached(qkv, plan, rule, &mut host),
+        false => composite::attention(qkv, plan, rule, Some(&mut device)),
     }
 }

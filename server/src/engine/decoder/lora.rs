@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use candle_core::{DType, Device, Tensor, Var};
 use domain::random::SplitMix64;
+use regex::Regex;
 
 use super::{DecoderConfig, DecoderError};
 
@@ -78,26 +79,28 @@ impl Module {
 pub struct LoraConfig {
     /// Rank of the change.
     pub r: usize,
-    /// The change is scaled by `alpha / r`.
+    /// The change is scaled by `alpha / r`; see `rslora`.
     pub alpha: f64,
     /// Names of the changed linear layers, such as `q_proj`.
     pub target_modules: Vec<String>,
+    /// Whether the change is scaled by `alpha / √r` instead (Kalajdzievski, 2023).
+    pub rslora: bool,
+    /// Ranks of the layers whose path ends as a regular expression says; the first that fits counts.
+    pub rank_pattern: Vec<(String, usize)>,
+    /// The same for alpha.
+    pub alpha_pattern: Vec<(String, f64)>,
 }
 
 impl Default for LoraConfig {
     /// All linear layers with r = 8 and alpha = 16 (CultureSPA, section 4.1).
     fn default() -> Self {
         let target_modules = Module::ALL.iter().map(|module| module.name().to_owned()).collect();
-        Self { r: 8, alpha: 16.0, target_modules }
+        let (rank_pattern, alpha_pattern) = (Vec::new(), Vec::new());
+        Self { r: 8, alpha: 16.0, target_modules, rslora: false, rank_pattern, alpha_pattern }
     }
 }
 
 impl LoraConfig {
-    /// What the low-rank change is multiplied by.
-    pub fn scale(&self) -> f64 {
-        self.alpha / self.r as f64
-    }
-
     /// The targeted modules in checkpoint order; refuses names that no layer has.
     pub fn modules(&self) -> Result<Vec<Module>, DecoderError> {
         let wrong = |field, rule: &str, given: String| {
@@ -113,6 +116,16 @@ impl LoraConfig {
         if let Some(name) = self.target_modules.iter().find(known) {
             return wrong("target_modules", "name linear layers of a layer", format!("`{name}`"));
         }
+        if let Some((pattern, _)) = self.rank_pattern.iter().find(|(_, r)| *r == 0) {
+            return wrong("rank_pattern", "give ranks above zero", format!("0 for `{pattern}`"));
+        }
+        if let Some((pattern, alpha)) = self.alpha_pattern.iter().find(|(_, a)| !a.is_finite()) {
+            return wrong(
+                "alpha_pattern",
+                "give finite numbers",
+                format!("{alpha} for `{pattern}`"),
+            );
+        }
         let targeted = |module: &Module| self.target_modules.iter().any(|n| n == module.name());
         let modules: Vec<_> = Module::ALL.into_iter().filter(targeted).collect();
         if modules.is_empty() {
@@ -122,6 +135,51 @@ impl LoraConfig {
     }
 }
 
+/// Rank and scale of every linear layer, with the patterns read once.
+struct Ranks<'a> {
+    config: &'a LoraConfig,
+    ranks: Vec<(Regex, usize)>,
+    alphas: Vec<(Regex, f64)>,
+}
+
+impl<'a> Ranks<'a> {
+    fn new(config: &'a LoraConfig) -> Result<Self, DecoderError> {
+        let (ranks, alphas) = (&config.rank_pattern, &config.alpha_pattern);
+        let (ranks, alphas) = (read("rank_pattern", ranks)?, read("alpha_pattern", alphas)?);
+        Ok(Self { config, ranks, alphas })
+    }
+
+    /// Rank, and what the change is multiplied by.
+    fn of(&self, layer: usize, module: Module) -> (usize, f64) {
+        let path = format!("model.layers.{layer}.{}", module.path());
+        let r = first_fit(&self.ranks, &path).unwrap_or(self.config.r);
+        let alpha = first_fit(&self.alphas, &path).unwrap_or(self.config.alpha);
+        let divisor = if self.config.rslora { (r as f64).sqrt() } else { r as f64 };
+        (r, alpha / divisor)
+    }
+}
+
+fn first_fit<T: Copy>(patterns: &[(Regex, T)], path: &str) -> Option<T> {
+    patterns.iter().find(|(pattern, _)| pattern.is_match(path)).map(|(_, value)| *value)
+}
+
+/// A pattern fits the whole path, or its end after a dot, as in PEFT.
+fn read<T: Copy>(
+    field: &'static str,
+    patterns: &[(String, T)],
+) -> Result<Vec<(Regex, T)>, DecoderError> {
+    let read = |(pattern, value): &(String, T)| {
+        let regex = Regex::new(&format!(r"^(?:.*\.)?(?:{pattern})$"));
+        let regex = regex.map_err(|_| DecoderError::AdapterConfig {
+            field,
+            rule: "hold regular expressions".to_owned(),
+            given: format!("`{pattern}`"),
+        })?;
+        Ok((regex, *value))
+    };
+    patterns.iter().map(read).collect()
+}
+
 /// The two factors of one linear layer's change.
 #[derive(Debug, Clone)]
 pub struct LoraPair {
@@ -129,6 +187,8 @@ pub struct LoraPair {
     pub a: Tensor,
     /// `[out, r]`.
     pub b: Tensor,
+    /// What the change is multiplied by.
+    pub scale: f64,
 }
 
 /// A low-rank change of every targeted linear layer. The tensors may be `Var`s, which then train.
@@ -196,14 +256,16 @@ impl LoraAdapter {
         mut tensor: impl FnMut(String, [usize; 2]) -> Result<Tensor, DecoderError>,
     ) -> Result<Self, DecoderError> {
         let modules = config.modules()?;
+        let ranks = Ranks::new(&config)?;
         let mut layers = Vec::with_capacity(base.num_hidden_layers);
         for layer in 0..base.num_hidden_layers {
             let mut pairs = HashMap::new();
             for &module in &modules {
                 let (rows, columns) = module.shape(base);
-                let a = tensor(parameter_name(layer, module, 'A'), [config.r, columns])?;
-                let b = tensor(parameter_name(layer, module, 'B'), [rows, config.r])?;
-                pairs.insert(module, LoraPair { a, b });
+                let (r, scale) = ranks.of(layer, module);
+                let a = tensor(parameter_name(layer, module, 'A'), [r, columns])?;
+                let b = tensor(parameter_name(layer, module, 'B'), [rows, r])?;
+                pairs.insert(module, LoraPair { a, b, scale });
             }
             layers.push(pairs);
         }
@@ -243,7 +305,8 @@ impl LoraAdapter {
         for pairs in &self.layers {
             let mut frozen = HashMap::new();
             for (&module, pair) in pairs {
-                frozen.insert(module, LoraPair { a: freeze(&pair.a)?, b: freeze(&pair.b)? });
+                let (a, b) = (freeze(&pair.a)?, freeze(&pair.b)?);
+                frozen.insert(module, LoraPair { a, b, scale: pair.scale });
             }
             layers.push(frozen);
         }

@@ -1,6 +1,7 @@
 //! One decoder for serving, training from scratch and adapters.
 //!
-//! Layout: [`config`] (what a checkpoint says), [`batch`] (rows packed end to end), [`lora`]
+//! Layout: [`family`] (what sets the supported families apart), [`config`] (what a checkpoint says),
+//! [`rotary`] (frequencies), `layer` (one layer), [`batch`] (rows packed end to end), [`lora`]
 //! (adapters), [`kv_cache`] (what a sequence has seen), [`init`] (fresh weights), `projection`
 //! (linear layers with the rows' adapters). The arithmetic is in [`crate::engine::ops`]; files,
 //! tokens and sampling are elsewhere.
@@ -8,17 +9,20 @@
 pub mod batch;
 pub mod config;
 pub mod error;
+pub mod family;
 pub mod init;
 pub mod kv_cache;
+mod layer;
 pub mod lora;
 mod projection;
+pub mod rotary;
 
 use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 
-use self::{batch::AdapterRows, projection::Projection};
+use self::layer::{Layer, Pass, norm_weight, tensor};
 pub use self::{
     batch::{PackedBatch, Segment},
     config::{DecoderConfig, TokenIds},
@@ -29,25 +33,17 @@ pub use self::{
 };
 use crate::engine::ops::{self, AttentionPlan, Heads};
 
-/// A Llama-architecture decoder. Its tensors may be `Var`s, which then train.
+/// A decoder of one of the [`family::FAMILIES`]. Its tensors may be `Var`s, which then train.
 #[derive(Debug)]
 pub struct Decoder {
     config: DecoderConfig,
+    /// Rotary frequencies, in the order of [`DecoderConfig::rotations`].
+    frequencies: Vec<Vec<f32>>,
     embedding: Tensor,
     layers: Vec<Layer>,
     norm: Tensor,
     /// The output layer; absent where it is the embedding.
     head: Option<Tensor>,
-}
-
-#[derive(Debug)]
-struct Layer {
-    input_norm: Tensor,
-    qkv: Projection,
-    output: Projection,
-    post_norm: Tensor,
-    gate_up: Projection,
-    down: Projection,
 }
 
 impl Decoder {
@@ -56,16 +52,19 @@ impl Decoder {
     pub fn new(config: DecoderConfig, vb: VarBuilder) -> Result<Self, DecoderError> {
         config.validate()?;
         let (hidden, vocab) = (config.hidden_size, config.vocab_size);
+        let rotations = config.rotations()?;
+        let frequencies = rotations.iter().map(|r| r.frequencies(config.head_width())).collect();
         let model = vb.pp("model");
-        let embedding = tensor(&model.pp("embed_tokens"), &[vocab, hidden])?;
-        let layer = |index| Layer::new(&config, index, &model.pp("layers").pp(index));
-        let layers = (0..config.num_hidden_layers).map(layer).collect::<Result<_, _>>()?;
-        let norm = tensor(&model.pp("norm"), &[hidden])?;
-        let head = match config.tie_word_embeddings {
+        let embedding = tensor(&model.pp("embed_tokens"), "weight", &[vocab, hidden])?;
+        let rules = config.layer_rules().into_iter().enumerate();
+        let layer = |(index, rule)| Layer::new(&config, index, rule, &model.pp("layers").pp(index));
+        let layers = rules.map(layer).collect::<Result<_, _>>()?;
+        let norm = norm_weight(&config, &model.pp("norm"), hidden)?;
+        let head = match config.tied() {
             true => None,
-            false => Some(tensor(&vb.pp("lm_head"), &[vocab, hidden])?),
+            false => Some(tensor(&vb.pp("lm_head"), "weight", &[vocab, hidden])?),
         };
-        Ok(Self { config, embedding, layers, norm, head })
+        Ok(Self { config, frequencies, embedding, layers, norm, head })
     }
 
     /// The configuration that the decoder was built with.
@@ -103,8 +102,9 @@ impl Decoder {
             width: self.config.head_width(),
         };
         let segments = batch.segments.iter().map(|segment| (segment.len, segment.position));
+        let scoring = self.config.scoring();
         let pass = Pass {
-            plan: Arc::new(AttentionPlan::new(heads, self.config.theta(), segments)),
+            plan: Arc::new(AttentionPlan::new(heads, scoring, &self.frequencies, segments)),
             groups: batch.adapter_rows(),
             eps: self.config.rms_norm_eps,
         };
@@ -114,6 +114,11 @@ impl Decoder {
         }
         let tokens = Tensor::new(batch.tokens, self.device())?;
         let mut hidden = self.embedding.index_select(&tokens, 0)?;
+        if let Some(scale) = self.config.embedding_scale() {
+            // Hugging Face rounds the scale to the weights' data type.
+            let scale = Tensor::new(scale as f32, self.device())?.to_dtype(self.dtype())?;
+            hidden = hidden.broadcast_mul(&scale)?;
+        }
         for (index, layer) in self.layers.iter().enumerate() {
             hidden = layer.forward(&hidden, &pass, index, caches.as_deref_mut())?;
         }
@@ -127,7 +132,8 @@ impl Decoder {
 
     /// Scores of every token after each of the hidden rows: `[n, hidden]` to `[n, vocab]`, f32.
     pub fn logits(&self, hidden: &Tensor) -> Result<Tensor, DecoderError> {
-        Ok(ops::linear(hidden, self.output_weight())?.to_dtype(DType::F32)?)
+        let logits = ops::linear(hidden, self.output_weight())?;
+        Ok(self.capped(logits)?.to_dtype(DType::F32)?)
     }
 
     /// Mean negative log-likelihood of one target after each of the hidden rows (`[n, hidden]`),
@@ -138,80 +144,21 @@ impl Decoder {
         targets: &[u32],
         weights: &[f32],
     ) -> Result<Tensor, DecoderError> {
-        Ok(ops::linear_cross_entropy(hidden, self.output_weight(), targets, weights)?)
+        if self.config.final_logit_softcapping.is_none() {
+            return Ok(ops::linear_cross_entropy(hidden, self.output_weight(), targets, weights)?);
+        }
+        Ok(ops::cross_entropy(&self.logits(hidden)?, targets, weights)?)
+    }
+
+    fn capped(&self, logits: Tensor) -> Result<Tensor, DecoderError> {
+        match self.config.final_logit_softcapping {
+            Some(cap) => Ok(ops::softcap(&logits, cap)?),
+            None => Ok(logits),
+        }
     }
 
     fn output_weight(&self) -> &Tensor {
         self.head.as_ref().unwrap_or(&self.embedding)
-    }
-}
-
-/// What all layers of one forward pass share.
-struct Pass<'a> {
-    plan: Arc<AttentionPlan>,
-    groups: Vec<AdapterRows<'a>>,
-    eps: f64,
-}
-
-impl Layer {
-    fn new(config: &DecoderConfig, index: usize, vb: &VarBuilder) -> Result<Self, DecoderError> {
-        let projection = |modules: &[Module]| -> Result<Projection, DecoderError> {
-            let mut parts = Vec::with_capacity(modules.len());
-            for &module in modules {
-                let (rows, columns) = module.shape(config);
-                parts.push((module, tensor(&vb.pp(module.path()), &[rows, columns])?));
-            }
-            Ok(Projection::new(index, parts)?)
-        };
-        Ok(Self {
-            input_norm: tensor(&vb.pp("input_layernorm"), &[config.hidden_size])?,
-            qkv: projection(&[Module::Query, Module::Key, Module::Value])?,
-            output: projection(&[Module::Output])?,
-            post_norm: tensor(&vb.pp("post_attention_layernorm"), &[config.hidden_size])?,
-            gate_up: projection(&[Module::Gate, Module::Up])?,
-            down: projection(&[Module::Down])?,
-        })
-    }
-
-    /// `[n, hidden]` to `[n, hidden]`.
-    fn forward(
-        &self,
-        hidden: &Tensor,
-        pass: &Pass<'_>,
-        index: usize,
-        caches: Option<&mut [&mut KvCache]>,
-    ) -> candle_core::Result<Tensor> {
-        let normed = ops::rms_norm(hidden, &self.input_norm, pass.eps)?;
-        let qkv = self.qkv.forward(&normed, &pass.groups)?;
-        let mixed = match caches {
-            None => ops::attention::attention(&qkv, &pass.plan)?,
-            Some(caches) => kv_cache::attend(&qkv, &pass.plan, index, caches)?,
-        };
-        let hidden = self.output.forward_add(hidden, &mixed, &pass.groups)?;
-        let normed = ops::rms_norm(&hidden, &self.post_norm, pass.eps)?;
-        let wide = ops::swiglu(&self.gate_up.forward(&normed, &pass.groups)?)?;
-        self.down.forward_add(&hidden, &wide, &pass.groups)
-    }
-}
-
-/// Takes `weight` of the builder's path, naming it where it is missing or of another shape.
-fn tensor(vb: &VarBuilder, shape: &[usize]) -> Result<Tensor, DecoderError> {
-    let name = format!("{}.weight", vb.prefix());
-    vb.get(shape, "weight").map_err(|error| match unwrap(error) {
-        candle_core::Error::CannotFindTensor { .. } => DecoderError::MissingTensor { name },
-        candle_core::Error::UnexpectedShape { got, expected, .. } => {
-            DecoderError::Shape { name, expected: expected.into_dims(), found: got.into_dims() }
-        }
-        other => DecoderError::Candle(other),
-    })
-}
-
-/// The cause inside candle's wrappers.
-fn unwrap(error: candle_core::Error) -> candle_core::Error {
-    match error {
-        candle_core::Error::WithBacktrace { inner, .. } => unwrap(*inner),
-        candle_core::Error::WithPath { inner, .. } => unwrap(*inner),
-        other => other,
     }
 }
 

@@ -20,6 +20,8 @@ pub(super) struct Projection {
     /// Output width of each module.
     widths: Vec<usize>,
     weight: Weight,
+    /// `[sum of outs]`.
+    bias: Option<Tensor>,
 }
 
 /// Frozen weights are stacked once; trained ones anew in every pass, so that gradients reach them.
@@ -30,21 +32,27 @@ enum Weight {
 }
 
 impl Projection {
-    /// Stacks `(module, [out, in])` of one layer.
-    pub fn new(layer: usize, parts: Vec<(Module, Tensor)>) -> Result<Self> {
+    /// Stacks `(module, [out, in])` of one layer. `biases` holds one per module, or none.
+    pub fn new(layer: usize, parts: Vec<(Module, Tensor)>, biases: &[Tensor]) -> Result<Self> {
         let (modules, weights): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+        let bias = (!biases.is_empty()).then(|| Tensor::cat(biases, 0)).transpose()?;
         let widths = weights.iter().map(|weight| weight.dim(0)).collect::<Result<_>>()?;
         let trained = weights.iter().any(Tensor::track_op);
         let weight = match trained {
             true => Weight::Parts(weights),
             false => Weight::Stacked(Tensor::cat(&weights, 0)?),
         };
-        Ok(Self { layer, modules, widths, weight })
+        Ok(Self { layer, modules, widths, weight, bias })
     }
 
     /// `[n, in]` to `[n, sum of outs]`.
     pub fn forward(&self, x: &Tensor, groups: &[AdapterRows<'_>]) -> Result<Tensor> {
-        self.adapt(ops::linear(x, &self.weight()?)?, x, groups)
+        let weight = self.weight()?;
+        let base = match &self.bias {
+            Some(bias) => ops::linear_biased(x, &weight, bias)?,
+            None => ops::linear(x, &weight)?,
+        };
+        self.adapt(base, x, groups)
     }
 
     /// [`Self::forward`] added to `residual`.
@@ -54,7 +62,11 @@ impl Projection {
         x: &Tensor,
         groups: &[AdapterRows<'_>],
     ) -> Result<Tensor> {
-        self.adapt(ops::linear_add(residual, x, &self.weight()?)?, x, groups)
+        let base = match &self.bias {
+            Some(bias) => (residual + ops::linear_biased(x, &self.weight()?, bias)?)?,
+            None => ops::linear_add(residual, x, &self.weight()?)?,
+        };
+        self.adapt(base, x, groups)
     }
 
     fn weight(&self) -> Result<Tensor> {
@@ -104,9 +116,9 @@ impl Projection {
             let Some(adapter) = group.adapter else { continue };
             let mut column = 0;
             for (&module, &width) in self.modules.iter().zip(&self.widths) {
-                if let Some(LoraPair { a, b }) = adapter.pair(self.layer, module) {
+                if let Some(LoraPair { a, b, scale }) = adapter.pair(self.layer, module) {
                     fits &= plain(a) && plain(b);
-                    let (rows, scale) = (group.rows.clone(), adapter.config.scale() as f32);
+                    let (rows, scale) = (group.rows.clone(), *scale as f32);
                     changes.push(Change { rows, column, a, b, scale });
                 }
                 column += width;
@@ -121,7 +133,7 @@ impl Projection {
         for (&module, &width) in self.modules.iter().zip(&self.widths) {
             parts.push(match adapter.pair(self.layer, module) {
                 Some(pair) => {
-                    let low = (ops::linear(x, &pair.a)? * adapter.config.scale())?;
+                    let low = (ops::linear(x, &pair.a)? * pair.scale)?;
                     ops::linear(&low, &pair.b)?
                 }
                 None => Tensor::zeros((x.dim(0)?, width), x.dtype(), x.device())?,

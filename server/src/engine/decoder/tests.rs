@@ -2,6 +2,7 @@
 //! against finite differences.
 
 mod adapters;
+mod families;
 mod naive;
 mod parity;
 mod speed;
@@ -27,7 +28,7 @@ fn tiny() -> DecoderConfig {
         num_key_value_heads: Some(2),
         vocab_size: 50,
         max_position_embeddings: 64,
-        tie_word_embeddings: true,
+        tie_word_embeddings: Some(true),
         rms_norm_eps: 1e-5,
         ..DecoderConfig::default()
     }
@@ -51,7 +52,7 @@ fn decoder(config: &DecoderConfig, weights: &HashMap<String, Tensor>) -> Decoder
 /// An adapter that changes something, made of `Var`s.
 fn adapter(config: &DecoderConfig, modules: &[&str], seed: u64) -> LoraAdapter {
     let target_modules = modules.iter().map(|&name| name.to_owned()).collect();
-    let settings = LoraConfig { r: 3, alpha: 6.0, target_modules };
+    let settings = LoraConfig { r: 3, alpha: 6.0, target_modules, ..LoraConfig::default() };
     let adapter = LoraAdapter::init(config, settings, seed, &Device::Cpu).unwrap();
     let mut random = SplitMix64::new(seed + 1);
     for (_, tensor) in adapter.parameters() {

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::{
     composite,
-    head::{self, HeadKeys, Rotary},
+    head::{self, HeadKeys, HeadPlan, Rotary},
     host::{fits, floats, lend},
 };
 
@@ -35,58 +35,113 @@ impl Heads {
     }
 }
 
+/// Rotary angles of a batch's rows (Su et al., 2021).
+#[derive(Debug, Clone, Default)]
+pub struct Angles {
+    /// Cosines, `[rows, width / 2]`.
+    pub cos: Vec<f32>,
+    /// Sines, `[rows, width / 2]`.
+    pub sin: Vec<f32>,
+}
+
+/// How scores become shares, the same in every layer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scoring {
+    /// What products of queries and keys are multiplied by.
+    pub scale: f32,
+    /// Scores are bent to stay within this by a hyperbolic tangent.
+    pub softcap: Option<f32>,
+}
+
+/// What sets one layer's attention apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LayerRule {
+    /// Which of the plan's angles turn queries and keys; `None` leaves them as they are.
+    pub angles: Option<usize>,
+    /// Number of tokens that a token sees, itself included; `None` sees all.
+    pub window: Option<usize>,
+}
+
+impl LayerRule {
+    /// The first of `seen` tokens that the last of them sees.
+    pub fn first(self, seen: usize) -> usize {
+        self.window.map_or(0, |window| seen.saturating_sub(window))
+    }
+}
+
 /// What every layer's attention over one batch has in common.
 #[derive(Debug, Clone)]
 pub struct AttentionPlan {
     /// The heads.
     pub heads: Heads,
+    /// From scores to shares.
+    pub scoring: Scoring,
     /// Each segment's rows.
     pub spans: Vec<Range<usize>>,
-    /// Cosines of the rotary angles, `[rows, width / 2]`.
-    pub cos: Vec<f32>,
-    /// Sines of the rotary angles, `[rows, width / 2]`.
-    pub sin: Vec<f32>,
+    /// The angles that [`LayerRule::angles`] chooses from.
+    pub angles: Vec<Angles>,
 }
 
 impl AttentionPlan {
-    /// Lays `(length, position of the first token)` of each segment end to end.
-    pub fn new(heads: Heads, theta: f64, segments: impl Iterator<Item = (usize, usize)>) -> Self {
-        let half = heads.width / 2;
-        // As Hugging Face computes them: frequencies and angles in f32.
-        let frequency = |i| 1.0 / (theta as f32).powf(2.0 * i as f32 / heads.width as f32);
-        let frequencies: Vec<f32> = (0..half).map(frequency).collect();
-        let mut plan = Self { heads, spans: Vec::new(), cos: Vec::new(), sin: Vec::new() };
+    /// Lays `(length, position of the first token)` of each segment end to end. Every set of
+    /// `frequencies` (in radians per token, `width / 2` of them) gives a set of angles.
+    pub fn new(
+        heads: Heads,
+        scoring: Scoring,
+        frequencies: &[Vec<f32>],
+        segments: impl Iterator<Item = (usize, usize)>,
+    ) -> Self {
+        let angles = vec![Angles::default(); frequencies.len()];
+        let mut plan = Self { heads, scoring, spans: Vec::new(), angles };
         let mut start = 0;
         for (len, position) in segments {
             plan.spans.push(start..start + len);
             start += len;
-            for at in position..position + len {
-                for frequency in &frequencies {
-                    let (sin, cos) = (at as f32 * frequency).sin_cos();
-                    plan.cos.push(cos);
-                    plan.sin.push(sin);
+            for (angles, frequencies) in plan.angles.iter_mut().zip(frequencies) {
+                for at in position..position + len {
+                    for frequency in frequencies {
+                        // As Hugging Face computes them: angles in f32.
+                        let (sin, cos) = (at as f32 * frequency).sin_cos();
+                        angles.cos.push(cos);
+                        angles.sin.push(sin);
+                    }
                 }
             }
         }
         plan
     }
 
-    /// The angles as tensors `[rows, 1, width / 2]`.
-    pub fn angles(&self, device: &Device, dtype: DType) -> Result<(Tensor, Tensor)> {
+    /// The angles of a layer as tensors `[rows, 1, width / 2]`.
+    pub fn angles(
+        &self,
+        rule: LayerRule,
+        device: &Device,
+        dtype: DType,
+    ) -> Result<Option<(Tensor, Tensor)>> {
+        let Some(angles) = rule.angles.and_then(|index| self.angles.get(index)) else {
+            return Ok(None);
+        };
         let half = self.heads.width / 2;
-        let shape = (self.cos.len() / half, 1, half);
+        let shape = (angles.cos.len() / half, 1, half);
         let tensor = |x: &[f32]| Tensor::from_slice(x, shape, device)?.to_dtype(dtype);
-        Ok((tensor(&self.cos)?, tensor(&self.sin)?))
+        Ok(Some((tensor(&angles.cos)?, tensor(&angles.sin)?)))
     }
 
     fn rows(&self) -> usize {
         self.spans.last().map_or(0, |span| span.end)
     }
 
-    fn rotary(&self, span: &Range<usize>) -> Rotary<'_> {
+    fn rotary(&self, rule: LayerRule, span: &Range<usize>) -> Option<Rotary<'_>> {
+        let angles = self.angles.get(rule.angles?)?;
         let half = self.heads.width / 2;
         let rows = span.start * half..span.end * half;
-        Rotary { cos: &self.cos[rows.clone()], sin: &self.sin[rows] }
+        Some(Rotary { cos: &angles.cos[rows.clone()], sin: &angles.sin[rows] })
+    }
+
+    /// What one head of one segment needs beside its rows.
+    fn head(&self, rule: LayerRule, span: &Range<usize>) -> HeadPlan<'_> {
+        let (heads, scoring) = (self.heads, self.scoring);
+        HeadPlan { heads, scoring, rule, rotary: self.rotary(rule, span) }
     }
 
     /// Lends each segment its rows of `data`, which has `width` values per row.
@@ -126,11 +181,11 @@ pub struct HostKeys {
 
 /// Causal attention within each segment: rows of queries, keys and values `[n, Heads::row]` to
 /// `[n, query heads * width]`. Differentiable.
-pub fn attention(qkv: &Tensor, plan: &Arc<AttentionPlan>) -> Result<Tensor> {
+pub fn attention(qkv: &Tensor, plan: &Arc<AttentionPlan>, rule: LayerRule) -> Result<Tensor> {
     if fits(qkv) {
-        qkv.contiguous()?.apply_op1(Attention { plan: plan.clone() })
+        qkv.contiguous()?.apply_op1(Attention { plan: plan.clone(), rule })
     } else {
-        composite::attention(qkv, plan, None)
+        composite::attention(qkv, plan, rule, None)
     }
 }
 
@@ -139,6 +194,7 @@ pub fn attention(qkv: &Tensor, plan: &Arc<AttentionPlan>) -> Result<Tensor> {
 pub fn attention_cached(
     qkv: &Tensor,
     plan: &AttentionPlan,
+    rule: LayerRule,
     past: &mut [&mut HostKeys],
 ) -> Result<Tensor> {
     plan.check(qkv.shape())?;
@@ -151,12 +207,13 @@ pub fn attention_cached(
         let segments: Vec<_> = plan.spans.iter().zip(past.iter_mut()).collect();
         let outputs = segments.into_par_iter().map(|(span, past)| {
             let rows = &qkv[span.start * row..span.end * row];
-            head::append(past, rows, heads, plan.rotary(span));
+            let head_plan = plan.head(rule, span);
+            head::append(past, rows, &head_plan);
             let past = &**past;
             let output = |head: usize| {
                 let at = head * heads.width;
                 let keys = HeadKeys::new(&past.keys[at..], &past.values[at..], width, width);
-                head::forward(rows, heads, head, &keys, past.keys.len() / width, plan.rotary(span))
+                head::forward(rows, &head_plan, head, &keys, past.keys.len() / width)
             };
             (0..heads.kv).into_par_iter().map(output).collect::<Vec<_>>()
         });
@@ -183,6 +240,7 @@ fn join(dst: &mut [f32], plan: &AttentionPlan, outputs: &[Vec<Vec<f32>>]) {
 
 struct Attention {
     plan: Arc<AttentionPlan>,
+    rule: LayerRule,
 }
 
 impl Attention {
@@ -190,7 +248,8 @@ impl Attention {
     fn keys(&self, rows: &[f32], span: &Range<usize>, head: usize) -> Vec<f32> {
         let heads = self.plan.heads;
         let at = (heads.query + head) * heads.width;
-        head::rotated(rows, heads.row(), at, heads.width, self.plan.rotary(span), 1.0)
+        let rotary = self.plan.rotary(self.rule, span);
+        head::rotated(rows, heads.row(), at, heads.width, rotary, 1.0)
     }
 
     fn forward(&self, qkv: &[f32]) -> Vec<Vec<Vec<f32>>> {
@@ -200,7 +259,7 @@ impl Attention {
             let keys = self.keys(rows, span, head);
             let values = &rows[(heads.query + heads.kv + head) * heads.width..];
             let keys = HeadKeys::new(&keys, values, heads.width, row);
-            head::forward(rows, heads, head, &keys, span.len(), self.plan.rotary(span))
+            head::forward(rows, &self.plan.head(self.rule, span), head, &keys, span.len())
         })
     }
 
@@ -213,7 +272,7 @@ impl Attention {
             let keys = self.keys(rows, span, head);
             let values = &rows[(heads.query + heads.kv + head) * heads.width..];
             let keys = HeadKeys::new(&keys, values, heads.width, row);
-            head::backward(rows, grad, heads, head, &keys, self.plan.rotary(span))
+            head::backward(rows, grad, &self.plan.head(self.rule, span), head, &keys)
         });
         let mut dst = vec![0.0; qkv.len()];
         self.plan.split(&mut dst, row).into_par_iter().zip(&parts).for_each(|(dst, parts)| {

@@ -2,14 +2,17 @@
 
 use candle_core::{D, DType, Result, Tensor};
 
-use super::attention::AttentionPlan;
+use super::{
+    Activation,
+    attention::{AttentionPlan, LayerRule, Scoring},
+};
 
-/// See [`super::rms_norm`].
+/// See [`super::rms_norm`]; multiplies in the weight's data type.
 pub fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor> {
     let wide = x.to_dtype(DType::F32)?;
     let mean = (wide.sqr()?.sum_keepdim(D::Minus1)? / x.dim(D::Minus1)? as f64)?;
-    let normed = wide.broadcast_div(&(mean + eps)?.sqrt()?)?.to_dtype(x.dtype())?;
-    normed.broadcast_mul(weight)
+    let normed = wide.broadcast_div(&(mean + eps)?.sqrt()?)?.to_dtype(weight.dtype())?;
+    normed.broadcast_mul(weight)?.to_dtype(x.dtype())
 }
 
 /// See [`super::linear`].
@@ -17,11 +20,38 @@ pub fn linear(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     x.matmul(&weight.t()?)
 }
 
-/// See [`super::swiglu`].
-pub fn swiglu(gate_up: &Tensor) -> Result<Tensor> {
+/// See [`super::linear_biased`]. On the CPU half precision is rounded once, as a GPU's kernels do.
+pub fn linear_biased(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
+    if x.device().is_cpu() && x.dtype().size_in_bytes() == 2 {
+        let [wide, weight, bias] = [x, weight, bias].map(|x| x.to_dtype(DType::F32));
+        return linear(&wide?, &weight?)?.broadcast_add(&bias?)?.to_dtype(x.dtype());
+    }
+    linear(x, weight)?.broadcast_add(bias)
+}
+
+/// See [`super::gated`].
+pub fn gated(gate_up: &Tensor, activation: Activation) -> Result<Tensor> {
     let width = gate_up.dim(1)? / 2;
     let (gate, up) = (gate_up.narrow(1, 0, width)?, gate_up.narrow(1, width, width)?);
-    gate.silu()? * up
+    let opened = precisely(&gate, |gate| match activation {
+        Activation::Silu => gate.silu(),
+        Activation::GeluTanh => gate.gelu(),
+    });
+    opened? * up
+}
+
+/// Computes in f32 what candle would round at every step in half precision.
+fn precisely(x: &Tensor, f: impl FnOnce(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
+    match x.dtype() {
+        DType::BF16 | DType::F16 => f(&x.to_dtype(DType::F32)?)?.to_dtype(x.dtype()),
+        _ => f(x),
+    }
+}
+
+/// See [`super::softcap`].
+pub fn softcap(x: &Tensor, cap: f64) -> Result<Tensor> {
+    let bent = precisely(x, |x| x / cap)?;
+    precisely(&precisely(&bent, Tensor::tanh)?, |bent| bent * cap)
 }
 
 /// Mean negative log-likelihood of `targets` (`[n]`, u32) under `logits` (`[n, vocab]`), a scalar. The
@@ -40,6 +70,7 @@ pub fn cross_entropy(logits: &Tensor, targets: &Tensor, shares: &Tensor) -> Resu
 pub fn attention(
     qkv: &Tensor,
     plan: &AttentionPlan,
+    rule: LayerRule,
     mut past: Option<&mut [&mut DeviceKeys]>,
 ) -> Result<Tensor> {
     let (heads, kv, width) = (plan.heads.query, plan.heads.kv, plan.heads.width);
@@ -47,9 +78,11 @@ pub fn attention(
     let part = |start, count: usize| {
         qkv.narrow(1, start * width, count * width)?.reshape((rows, count, width))
     };
-    let (cos, sin) = plan.angles(qkv.device(), qkv.dtype())?;
-    let queries = rotate(&part(0, heads)?, &cos, &sin)?;
-    let keys = rotate(&part(heads, kv)?, &cos, &sin)?;
+    let (mut queries, mut keys) = (part(0, heads)?, part(heads, kv)?);
+    if let Some((cos, sin)) = plan.angles(rule, qkv.device(), qkv.dtype())? {
+        queries = rotate(&queries, &cos, &sin)?;
+        keys = rotate(&keys, &cos, &sin)?;
+    }
     let values = part(heads + kv, kv)?;
     let mut outputs = Vec::with_capacity(plan.spans.len());
     for (index, span) in plan.spans.iter().enumerate() {
@@ -58,7 +91,7 @@ pub fn attention(
         if let Some(past) = past.as_deref_mut() {
             (k, v) = past[index].append(&k, &v)?;
         }
-        outputs.push(attend(&take(&queries)?, &k, &v)?);
+        outputs.push(attend(&take(&queries)?, &k, &v, plan.scoring, rule)?);
     }
     Tensor::cat(&outputs, 0)
 }
@@ -73,7 +106,7 @@ fn rotate(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor> {
 }
 
 /// Causal attention of one segment: queries `[n, heads, width]` are the last n of the keys' tokens.
-fn attend(q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
+fn attend(q: &Tensor, k: &Tensor, v: &Tensor, scoring: Scoring, rule: LayerRule) -> Result<Tensor> {
     let (rows, heads, width) = q.dims3()?;
     let (total, kv, _) = k.dims3()?;
     let spread = |x: &Tensor| {
@@ -81,8 +114,15 @@ fn attend(q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
         x.broadcast_as((kv, heads / kv, total, width))?.contiguous()?.reshape((heads, total, width))
     };
     let q = q.transpose(0, 1)?.contiguous()?;
-    let scores = (q.matmul(&spread(k)?.t()?)? * (width as f64).powf(-0.5))?;
-    let hidden = |row: usize, column| column > row + total - rows;
+    let scale = f64::from(scoring.scale);
+    let mut scores = precisely(&q.matmul(&spread(k)?.t()?)?, |scores| scores * scale)?;
+    if let Some(cap) = scoring.softcap {
+        scores = softcap(&scores, cap.into())?;
+    }
+    let hidden = |row: usize, column| {
+        let end = row + total - rows + 1;
+        column >= end || column < rule.first(end)
+    };
     let mask = (0..rows * total).map(|at| match hidden(at / total, at % total) {
         true => f32::NEG_INFINITY,
         false => 0.0,

@@ -4,7 +4,7 @@
 //! length; the backward pass computes them again instead of keeping them (Dao et al., 2022).
 
 use super::{
-    attention::{Heads, HostKeys},
+    attention::{Heads, HostKeys, LayerRule, Scoring},
     lanes,
     product::{Matrix, MatrixMut, Threads, product},
 };
@@ -17,6 +17,16 @@ const BLOCK: usize = 64;
 pub struct Rotary<'a> {
     pub cos: &'a [f32],
     pub sin: &'a [f32],
+}
+
+/// What the heads of one segment of one layer have in common.
+#[derive(Debug, Clone, Copy)]
+pub struct HeadPlan<'a> {
+    pub heads: Heads,
+    pub scoring: Scoring,
+    pub rule: LayerRule,
+    /// Angles of the segment's rows; `None` where the layer turns nothing.
+    pub rotary: Option<Rotary<'a>>,
 }
 
 /// One head's rotated keys and its values, each in rows of its own stride.
@@ -34,12 +44,16 @@ impl<'a> HeadKeys<'a> {
         Self { keys, values, key_stride, value_stride }
     }
 
-    fn keys(&self, tokens: usize, width: usize) -> Matrix<'a> {
-        Matrix::new(self.keys, tokens, width, self.key_stride)
+    /// The keys that a block sees, `[seen, width]`.
+    fn keys(&self, block: &Block, width: usize) -> Matrix<'a> {
+        let from = &self.keys[block.first * self.key_stride..];
+        Matrix::new(from, block.seen(), width, self.key_stride)
     }
 
-    fn values(&self, tokens: usize, width: usize) -> Matrix<'a> {
-        Matrix::new(self.values, tokens, width, self.value_stride)
+    /// The values that a block sees, `[seen, width]`.
+    fn values(&self, block: &Block, width: usize) -> Matrix<'a> {
+        let from = &self.values[block.first * self.value_stride..];
+        Matrix::new(from, block.seen(), width, self.value_stride)
     }
 }
 
@@ -49,11 +63,17 @@ pub fn rotated(
     stride: usize,
     at: usize,
     width: usize,
-    rotary: Rotary<'_>,
+    rotary: Option<Rotary<'_>>,
     scale: f32,
 ) -> Vec<f32> {
     let half = width / 2;
     let mut dst = vec![0.0; rows.len() / stride * width];
+    let Some(rotary) = rotary else {
+        for (dst, row) in dst.chunks_exact_mut(width).zip(rows.chunks_exact(stride)) {
+            dst.iter_mut().zip(&row[at..at + width]).for_each(|(dst, x)| *dst = x * scale);
+        }
+        return dst;
+    };
     lanes::dispatch(|| {
         let angles = rotary.cos.chunks_exact(half).zip(rotary.sin.chunks_exact(half));
         let rows = rows.chunks_exact(stride).zip(angles);
@@ -70,8 +90,12 @@ pub fn rotated(
 }
 
 /// Undoes [`rotated`] on a gradient, in place.
-fn rotate_back(grad: &mut [f32], width: usize, rotary: Rotary<'_>, scale: f32) {
+fn rotate_back(grad: &mut [f32], width: usize, rotary: Option<Rotary<'_>>, scale: f32) {
     let half = width / 2;
+    let Some(rotary) = rotary else {
+        grad.iter_mut().for_each(|x| *x *= scale);
+        return;
+    };
     lanes::dispatch(|| {
         let angles = rotary.cos.chunks_exact(half).zip(rotary.sin.chunks_exact(half));
         for (row, (cos, sin)) in grad.chunks_exact_mut(width).zip(angles) {
@@ -86,13 +110,14 @@ fn rotate_back(grad: &mut [f32], width: usize, rotary: Rotary<'_>, scale: f32) {
 }
 
 /// Appends a segment's keys, rotated, and its values.
-pub fn append(past: &mut HostKeys, rows: &[f32], heads: Heads, rotary: Rotary<'_>) {
+pub fn append(past: &mut HostKeys, rows: &[f32], plan: &HeadPlan<'_>) {
+    let heads = plan.heads;
     let (stride, width) = (heads.row(), heads.kv * heads.width);
     let first = past.keys.len();
     past.keys.resize(first + rows.len() / stride * width, 0.0);
     for head in 0..heads.kv {
         let at = (heads.query + head) * heads.width;
-        let keys = rotated(rows, stride, at, heads.width, rotary, 1.0);
+        let keys = rotated(rows, stride, at, heads.width, plan.rotary, 1.0);
         let targets = past.keys[first..].chunks_exact_mut(width);
         for (target, key) in targets.zip(keys.chunks_exact(heads.width)) {
             target[head * heads.width..(head + 1) * heads.width].copy_from_slice(key);
@@ -103,70 +128,104 @@ pub fn append(past: &mut HostKeys, rows: &[f32], heads: Heads, rotary: Rotary<'_
     }
 }
 
-/// A block of queries and the keys that its last query sees.
+/// A block of queries and the keys that any of them sees.
 struct Block {
+    /// Its first query.
     start: usize,
+    /// Number of queries.
     rows: usize,
-    seen: usize,
+    /// First key seen.
+    first: usize,
+    /// One past the key that the last query sees last: its own.
+    end: usize,
 }
 
 /// Blocks of `rows` queries that are the last of `tokens` tokens.
-fn blocks(rows: usize, tokens: usize) -> impl Iterator<Item = Block> {
-    (0..rows)
-        .step_by(BLOCK)
-        .map(move |start| {
-            let rows = BLOCK.min(rows - start);
-            Block { start, rows, seen: 0 }
-        })
-        .map(move |block| Block { seen: tokens - rows + block.start + block.rows, ..block })
+fn blocks(rows: usize, tokens: usize, rule: LayerRule) -> impl Iterator<Item = Block> {
+    let earlier = tokens - rows;
+    (0..rows).step_by(BLOCK).map(move |start| {
+        let count = BLOCK.min(rows - start);
+        let first = rule.first(earlier + start + 1);
+        Block { start, rows: count, first, end: earlier + start + count }
+    })
 }
 
 impl Block {
-    /// Attention shares of the block's queries, `[rows, seen]`; zero for later keys.
-    fn shares(&self, scores: &mut [f32], queries: &[f32], keys: &HeadKeys<'_>, width: usize) {
+    /// Number of keys seen.
+    fn seen(&self) -> usize {
+        self.end - self.first
+    }
+
+    /// Attention shares of the block's queries, `[rows, seen]`; zero where a query doesn't see a key.
+    /// `slopes`, where given, takes the derivative of the soft cap, of the same shape.
+    fn shares(
+        &self,
+        scores: &mut [f32],
+        slopes: Option<&mut [f32]>,
+        queries: &[f32],
+        keys: &HeadKeys<'_>,
+        plan: &HeadPlan<'_>,
+    ) {
+        let (seen, width) = (self.seen(), plan.heads.width);
         let queries = &queries[self.start * width..];
         product(
-            MatrixMut::new(scores, self.rows, self.seen, self.seen),
+            MatrixMut::new(scores, self.rows, seen, seen),
             Matrix::new(queries, self.rows, width, width),
-            keys.keys(self.seen, width).t(),
+            keys.keys(self, width).t(),
             false,
             Threads::One,
         );
+        if let Some(cap) = plan.scoring.softcap {
+            bend(scores, slopes, cap);
+        }
         lanes::dispatch(|| {
-            for (index, row) in scores.chunks_exact_mut(self.seen).enumerate() {
-                let (visible, later) = row.split_at_mut(self.seen - self.rows + index + 1);
+            for (index, row) in scores.chunks_exact_mut(seen).enumerate() {
+                let end = self.end - self.rows + index + 1;
+                let (row, later) = row.split_at_mut(end - self.first);
+                let (earlier, visible) = row.split_at_mut(plan.rule.first(end) - self.first);
                 lanes::softmax(visible);
+                earlier.fill(0.0);
                 later.fill(0.0);
             }
         });
     }
 }
 
+/// `cap * tanh(score / cap)` in place, and its slope.
+fn bend(scores: &mut [f32], slopes: Option<&mut [f32]>, cap: f32) {
+    for score in scores.iter_mut() {
+        *score = (*score / cap).tanh();
+    }
+    for (slope, bent) in slopes.into_iter().flatten().zip(scores.iter()) {
+        *slope = 1.0 - bent * bent;
+    }
+    scores.iter_mut().for_each(|score| *score *= cap);
+}
+
 /// The mixed values of the query heads of key head `head`: `[rows, group * width]`.
 pub fn forward(
     rows: &[f32],
-    heads: Heads,
+    plan: &HeadPlan<'_>,
     head: usize,
     keys: &HeadKeys<'_>,
     tokens: usize,
-    rotary: Rotary<'_>,
 ) -> Vec<f32> {
+    let heads = plan.heads;
     let (width, group, stride) = (heads.width, heads.group(), heads.row());
     let count = rows.len() / stride;
     let mut dst = vec![0.0; count * group * width];
     let mut buffer = vec![0.0; BLOCK.min(count) * tokens];
     for member in 0..group {
         let at = (head * group + member) * width;
-        let scale = (width as f32).sqrt().recip();
-        let queries = rotated(rows, stride, at, width, rotary, scale);
-        for block in blocks(count, tokens) {
-            let scores = &mut buffer[..block.rows * block.seen];
-            block.shares(scores, &queries, keys, width);
+        let queries = rotated(rows, stride, at, width, plan.rotary, plan.scoring.scale);
+        for block in blocks(count, tokens, plan.rule) {
+            let scores = &mut buffer[..block.rows * block.seen()];
+            block.shares(scores, None, &queries, keys, plan);
             let target = &mut dst[block.start * group * width + member * width..];
             product(
                 MatrixMut::new(target, block.rows, width, group * width),
-                Matrix::new(scores, block.rows, block.seen, block.seen),
-                keys.values(block.seen, width),
+                Matrix::new(scores, block.rows, block.seen(), block.seen()),
+                keys.values(&block, width),
                 false,
                 Threads::One,
             );
@@ -206,36 +265,41 @@ impl HeadGradient {
 pub fn backward(
     rows: &[f32],
     grad: &[f32],
-    heads: Heads,
+    plan: &HeadPlan<'_>,
     head: usize,
     keys: &HeadKeys<'_>,
-    rotary: Rotary<'_>,
 ) -> HeadGradient {
+    let (heads, rotary, scale) = (plan.heads, plan.rotary, plan.scoring.scale);
     let (width, stride) = (heads.width, heads.row());
-    let (count, scale) = (rows.len() / stride, (width as f32).sqrt().recip());
+    let count = rows.len() / stride;
     let zeros = || vec![0.0; count * width];
     let mut gradient = HeadGradient { queries: Vec::new(), keys: zeros(), values: zeros() };
     let mut shares = vec![0.0; BLOCK.min(count) * count];
     let mut d_scores = shares.clone();
+    let mut slopes = if plan.scoring.softcap.is_some() { shares.clone() } else { vec![] };
     for at in (head * heads.group()..(head + 1) * heads.group()).map(|head| head * width) {
         let queries = rotated(rows, stride, at, width, rotary, scale);
         let mut d_queries = zeros();
-        for block in blocks(count, count) {
-            let size = block.rows * block.seen;
+        for block in blocks(count, count, plan.rule) {
+            let size = block.rows * block.seen();
             let (shares, d_scores) = (&mut shares[..size], &mut d_scores[..size]);
-            block.shares(shares, &queries, keys, width);
+            let mut slopes = slopes.get_mut(..size);
+            block.shares(shares, slopes.as_deref_mut(), &queries, keys, plan);
             let grad = &grad[block.start * heads.query * width + at..];
             let grad = Matrix::new(grad, block.rows, width, heads.query * width);
             block.d_scores(d_scores, shares, grad, keys, width);
-            let (seen, start) = (block.seen, block.start * width);
+            for (d, slope) in d_scores.iter_mut().zip(slopes.into_iter().flatten()) {
+                *d *= *slope;
+            }
+            let (seen, start, first) = (block.seen(), block.start * width, block.first * width);
             let scores = |x| Matrix::new(x, block.rows, seen, seen);
             let block_queries = Matrix::new(&queries[start..], block.rows, width, width);
-            let all = |x| MatrixMut::new(x, seen, width, width);
-            product(all(&mut gradient.values), scores(shares).t(), grad, true, Threads::One);
-            let d_keys = all(&mut gradient.keys);
+            let d_values = MatrixMut::new(&mut gradient.values[first..], seen, width, width);
+            product(d_values, scores(shares).t(), grad, true, Threads::One);
+            let d_keys = MatrixMut::new(&mut gradient.keys[first..], seen, width, width);
             product(d_keys, scores(d_scores).t(), block_queries, true, Threads::One);
             let d_block = MatrixMut::new(&mut d_queries[start..], block.rows, width, width);
-            product(d_block, scores(d_scores), keys.keys(seen, width), false, Threads::One);
+            product(d_block, scores(d_scores), keys.keys(&block, width), false, Threads::One);
         }
         rotate_back(&mut d_queries, width, rotary, scale);
         gradient.queries.push(d_queries);
@@ -254,12 +318,13 @@ impl Block {
         keys: &HeadKeys<'_>,
         width: usize,
     ) {
-        let values = keys.values(self.seen, width).t();
-        let target = MatrixMut::new(d_scores, self.rows, self.seen, self.seen);
+        let values = keys.values(self, width).t();
+        let seen = self.seen();
+        let target = MatrixMut::new(d_scores, self.rows, seen, seen);
         product(target, grad, values, false, Threads::One);
         lanes::dispatch(|| {
-            let rows = shares.chunks_exact(self.seen);
-            for (row, shares) in d_scores.chunks_exact_mut(self.seen).zip(rows) {
+            let rows = shares.chunks_exact(seen);
+            for (row, shares) in d_scores.chunks_exact_mut(seen).zip(rows) {
                 let mean = lanes::sum2(row, shares, |d, share| d * share);
                 for (d, &share) in row.iter_mut().zip(shares) {
                     *d = (*d - mean) * share;

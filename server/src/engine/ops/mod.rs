@@ -9,6 +9,7 @@ pub mod attention;
 pub mod composite;
 mod cross_entropy;
 mod denormals;
+mod gated;
 mod head;
 mod host;
 mod lanes;
@@ -16,20 +17,20 @@ mod linear;
 pub mod lora;
 mod product;
 mod rms_norm;
-mod swiglu;
 
 use candle_core::{Result, Tensor, bail};
 
 pub use self::{
-    attention::{AttentionPlan, Heads, HostKeys},
+    attention::{AttentionPlan, Heads, HostKeys, LayerRule, Scoring},
     denormals::flush_denormals,
+    gated::Activation,
 };
 use self::{
     cross_entropy::LinearCrossEntropy,
+    gated::Gated,
     host::fits,
     linear::{Linear, LinearAdd},
     rms_norm::RmsNorm,
-    swiglu::Swiglu,
 };
 
 /// Whether tensors like this one take the fused kernels: f32 on the CPU.
@@ -55,6 +56,15 @@ pub fn linear(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     }
 }
 
+/// `x · weightᵀ + bias`: `[n, in]`, `[out, in]` and `[out]` to `[n, out]`.
+pub fn linear_biased(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
+    if fits(x) && fits(weight) && fits(bias) {
+        linear_add(&bias.broadcast_as((x.dim(0)?, bias.dim(0)?))?, x, weight)
+    } else {
+        composite::linear_biased(x, weight, bias)
+    }
+}
+
 /// `residual + x · weightᵀ`: `[n, out]`, `[n, in]` and `[out, in]` to `[n, out]`.
 pub fn linear_add(residual: &Tensor, x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     if fits(residual) && fits(x) && fits(weight) {
@@ -64,9 +74,36 @@ pub fn linear_add(residual: &Tensor, x: &Tensor, weight: &Tensor) -> Result<Tens
     }
 }
 
-/// `silu(gate) * up` of rows that hold both halves: `[n, 2 f]` to `[n, f]`.
-pub fn swiglu(gate_up: &Tensor) -> Result<Tensor> {
-    if fits(gate_up) { gate_up.contiguous()?.apply_op1(Swiglu) } else { composite::swiglu(gate_up) }
+/// `activation(gate) * up` of rows that hold both halves: `[n, 2 f]` to `[n, f]`.
+pub fn gated(gate_up: &Tensor, activation: Activation) -> Result<Tensor> {
+    if fits(gate_up) {
+        gate_up.contiguous()?.apply_op1(Gated(activation))
+    } else {
+        composite::gated(gate_up, activation)
+    }
+}
+
+/// [`rms_norm`] of every query and key head on its own, with weights `[width]` each; values stay as
+/// they are. Rows of queries, keys and values `[n, Heads::row]` to the same.
+pub fn head_norms(
+    qkv: &Tensor,
+    heads: Heads,
+    (query, key): (&Tensor, &Tensor),
+    eps: f64,
+) -> Result<Tensor> {
+    let rows = qkv.dim(0)?;
+    let norm = |start: usize, count: usize, weight: &Tensor| {
+        let part = qkv.narrow(1, start * heads.width, count * heads.width)?;
+        let normed = rms_norm(&part.reshape((rows * count, heads.width))?, weight, eps)?;
+        normed.reshape((rows, count * heads.width))
+    };
+    let values = qkv.narrow(1, (heads.query + heads.kv) * heads.width, heads.kv * heads.width)?;
+    Tensor::cat(&[norm(0, heads.query, query)?, norm(heads.query, heads.kv, key)?, values], 1)
+}
+
+/// `cap * tanh(x / cap)`: bends values so that they stay within the cap.
+pub fn softcap(x: &Tensor, cap: f64) -> Result<Tensor> {
+    composite::softcap(x, cap)
 }
 
 /// Mean negative log-likelihood of `hidden · headᵀ`, without ever holding all logits: `[n, hidden]`
@@ -83,11 +120,20 @@ pub fn linear_cross_entropy(
         let loss = LinearCrossEntropy::new(hidden, head, targets.to_vec(), shares);
         hidden.contiguous()?.apply_op2(&head.contiguous()?, loss)
     } else {
-        let logits = composite::linear(hidden, head)?;
-        let targets = Tensor::from_slice(targets, targets.len(), hidden.device())?;
-        let shares = Tensor::from_slice(&shares, shares.len(), hidden.device())?;
-        composite::cross_entropy(&logits, &targets, &shares)
+        entropy_of(&composite::linear(hidden, head)?, targets, &shares)
     }
+}
+
+/// [`linear_cross_entropy`] of logits `[n, vocab]` that are there already.
+pub fn cross_entropy(logits: &Tensor, targets: &[u32], weights: &[f32]) -> Result<Tensor> {
+    let (rows, classes) = logits.dims2()?;
+    entropy_of(logits, targets, &shares(rows, classes, targets, weights)?)
+}
+
+fn entropy_of(logits: &Tensor, targets: &[u32], shares: &[f32]) -> Result<Tensor> {
+    let targets = Tensor::from_slice(targets, targets.len(), logits.device())?;
+    let shares = Tensor::from_slice(shares, shares.len(), logits.device())?;
+    composite::cross_entropy(logits, &targets, &shares)
 }
 
 /// The weights divided by their sum, after checks.

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use candle_core::{Device, Result, Tensor, Var};
 use domain::random::SplitMix64;
 
-use super::{AttentionPlan, Heads, attention::attention, composite};
+use super::{
+    Activation, AttentionPlan, Heads, LayerRule, Scoring, attention::attention, composite,
+};
 
 const HEADS: Heads = Heads { query: 4, kv: 2, width: 6 };
 
@@ -105,12 +107,32 @@ fn linear_add() {
 }
 
 #[test]
-fn swiglu() {
-    check(
-        &[random(&[3, 38], 8)],
-        |x| super::swiglu(&(&x[0] * 3.0)?),
-        |x| composite::swiglu(&(&x[0] * 3.0)?),
-    );
+fn gated() {
+    for activation in [Activation::Silu, Activation::GeluTanh] {
+        check(
+            &[random(&[3, 38], 8)],
+            |x| super::gated(&(&x[0] * 3.0)?, activation),
+            |x| composite::gated(&(&x[0] * 3.0)?, activation),
+        );
+    }
+}
+
+#[test]
+fn head_norms_are_norms_of_each_head_alone() {
+    let (query, key) = (random(&[HEADS.width], 31), random(&[HEADS.width], 32));
+    let qkv = random(&[2, HEADS.row()], 33);
+    let normed = super::head_norms(&qkv, HEADS, (&query, &key), 1e-6).unwrap();
+    for head in 0..HEADS.query + 2 * HEADS.kv {
+        let part = |x: &Tensor| x.narrow(1, head * HEADS.width, HEADS.width).unwrap();
+        let expected = match head {
+            head if head < HEADS.query => composite::rms_norm(&part(&qkv), &query, 1e-6).unwrap(),
+            head if head < HEADS.query + HEADS.kv => {
+                composite::rms_norm(&part(&qkv), &key, 1e-6).unwrap()
+            }
+            _ => part(&qkv),
+        };
+        close(&part(&normed), &expected, 1e-6, &format!("head {head}"));
+    }
 }
 
 /// The composition that [`super::linear_cross_entropy`] must equal.
@@ -162,25 +184,61 @@ fn targets_and_weights_are_checked() {
     assert!(refused(&[1, 2], &[0.0; 2]).contains("above zero"));
 }
 
+/// A plan with usual frequencies for segments that begin at position 0.
+fn plan(softcap: Option<f32>, lengths: &[usize]) -> Arc<AttentionPlan> {
+    let scoring = Scoring { scale: (HEADS.width as f32).powf(-0.5), softcap };
+    let frequency = |i| 100f32.powf(-2.0 * i as f32 / HEADS.width as f32);
+    let frequencies = [(0..HEADS.width / 2).map(frequency).collect()];
+    let segments = lengths.iter().map(|len| (*len, 0));
+    Arc::new(AttentionPlan::new(HEADS, scoring, &frequencies, segments))
+}
+
+/// Every layer is one of these.
+const RULES: [LayerRule; 4] = [
+    LayerRule { angles: Some(0), window: None },
+    LayerRule { angles: None, window: None },
+    LayerRule { angles: Some(0), window: Some(2) },
+    LayerRule { angles: Some(0), window: Some(40) },
+];
+
 #[test]
 fn attention_over_ragged_segments() {
-    let plan = AttentionPlan::new(HEADS, 100.0, [(1, 0), (5, 0), (3, 0)].into_iter());
-    let plan = Arc::new(plan);
-    check(
-        &[random(&[9, HEADS.row()], 15)],
-        |x| attention(&(&x[0] * 2.0)?, &plan),
-        |x| composite::attention(&(&x[0] * 2.0)?, &plan, None),
-    );
+    for (rule, softcap) in RULES.into_iter().zip([None, Some(0.7), None, Some(2.0)]) {
+        let plan = plan(softcap, &[1, 5, 3]);
+        check(
+            &[random(&[9, HEADS.row()], 15)],
+            |x| attention(&(&x[0] * 2.0)?, &plan, rule),
+            |x| composite::attention(&(&x[0] * 2.0)?, &plan, rule, None),
+        );
+    }
 }
 
 #[test]
 fn attention_over_several_blocks() {
-    let plan = Arc::new(AttentionPlan::new(HEADS, 100.0, [(70, 0), (129, 0)].into_iter()));
-    let qkv = random(&[199, HEADS.row()], 16);
-    let fused = attention(&qkv, &plan).unwrap();
-    let composed = composite::attention(&qkv, &plan, None).unwrap();
-    close(&fused, &composed, 1e-5, "value");
-    let fused = weigh(&fused).unwrap().backward().unwrap();
-    let composed = weigh(&composed).unwrap().backward().unwrap();
-    close(fused.get(&qkv).unwrap(), composed.get(&qkv).unwrap(), 1e-4, "gradient");
+    for (rule, softcap) in RULES.into_iter().zip([None, None, Some(0.5), None]) {
+        let plan = plan(softcap, &[70, 129]);
+        let qkv = random(&[199, HEADS.row()], 16);
+        let fused = attention(&qkv, &plan, rule).unwrap();
+        let composed = composite::attention(&qkv, &plan, rule, None).unwrap();
+        close(&fused, &composed, 1e-5, "value");
+        let fused = weigh(&fused).unwrap().backward().unwrap();
+        let composed = weigh(&composed).unwrap().backward().unwrap();
+        close(fused.get(&qkv).unwrap(), composed.get(&qkv).unwrap(), 1e-4, "gradient");
+    }
+}
+
+#[test]
+fn a_window_hides_what_is_too_far_back() {
+    let (plan, rule) = (plan(None, &[6]), LayerRule { angles: Some(0), window: Some(3) });
+    let qkv = random(&[6, HEADS.row()], 17).detach();
+    let values = |x: &Tensor| x.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    let last = |qkv: &Tensor| values(&attention(qkv, &plan, rule).unwrap().get(5).unwrap());
+    let changed = |row: usize| {
+        let other = random(&[1, HEADS.row()], 18).detach();
+        let rows = [qkv.narrow(0, 0, row), Ok(other), qkv.narrow(0, row + 1, 5 - row)];
+        let rows = rows.map(Result::unwrap).into_iter().filter(|x| x.dims()[0] > 0);
+        Tensor::cat(&rows.collect::<Vec<_>>(), 0).unwrap()
+    };
+    assert_eq!(last(&changed(2)), last(&qkv), "three back is hidden");
+    assert_ne!(last(&changed(3)), last(&qkv), "two back is seen");
 }

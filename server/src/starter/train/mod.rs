@@ -96,10 +96,10 @@ pub fn starter_shape() -> DecoderConfig {
         num_attention_heads: 8,
         num_key_value_heads: Some(4),
         vocab_size: 3072,
-        rope_theta: 10_000.0,
+        rope_theta: Some(10_000.0),
         rms_norm_eps: 1e-5,
         max_position_embeddings: 1024,
-        tie_word_embeddings: true,
+        tie_word_embeddings: Some(true),
         eos_token_id: Some(TokenIds::One(END)),
         pad_token_id: Some(PAD),
         ..DecoderConfig::default()

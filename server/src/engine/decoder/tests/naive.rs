@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use candle_core::{Result, Tensor};
 
 use super::super::{DecoderConfig, Segment};
-use crate::engine::ops::{AttentionPlan, Heads, composite};
+use crate::engine::ops::{AttentionPlan, Heads, LayerRule, composite};
 
 /// Logits `[tokens, vocab]` of tied weights.
 pub fn logits(
@@ -21,7 +21,9 @@ pub fn logits(
         width: config.head_width(),
     };
     let spans = segments.iter().map(|segment| (segment.len, 0));
-    let plan = AttentionPlan::new(heads, config.theta(), spans);
+    let frequencies = config.rotations().unwrap()[0].frequencies(heads.width);
+    let plan = AttentionPlan::new(heads, config.scoring(), &[frequencies], spans);
+    let rule = LayerRule { angles: Some(0), window: None };
     let embedding = &weights["model.embed_tokens.weight"];
     let mut hidden = embedding.index_select(&Tensor::new(tokens, embedding.device())?, 0)?;
     for layer in 0..config.num_hidden_layers {
@@ -32,7 +34,7 @@ pub fn logits(
         let parts = ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"];
         let parts =
             parts.into_iter().map(|name| linear(&normed, name)).collect::<Result<Vec<_>>>()?;
-        let mixed = composite::attention(&Tensor::cat(&parts, 1)?, &plan, None)?;
+        let mixed = composite::attention(&Tensor::cat(&parts, 1)?, &plan, rule, None)?;
         hidden = (hidden + linear(&mixed, "self_attn.o_proj")?)?;
         let normed = norm(&hidden, "post_attention_layernorm")?;
         let wide = (linear(&normed, "mlp.gate_proj")?.silu()? * linear(&normed, "mlp.up_proj")?)?;

@@ -14,12 +14,12 @@ fn oracle_logits(config: &DecoderConfig, weights: &HashMap<String, Tensor>, row:
         num_key_value_heads: config.kv_heads(),
         use_flash_attn: false,
         rms_norm_eps: config.rms_norm_eps,
-        rope_theta: config.theta() as f32,
+        rope_theta: config.rotations().unwrap()[0].theta as f32,
         bos_token_id: None,
         eos_token_id: None,
         rope_scaling: None,
         max_position_embeddings: config.max_position_embeddings,
-        tie_word_embeddings: config.tie_word_embeddings,
+        tie_word_embeddings: config.tied(),
     };
     let vb = VarBuilder::from_tensors(weights.clone(), DType::F32, &Device::Cpu);
     let model = oracle::Llama::load(vb, &settings).unwrap();
@@ -42,7 +42,7 @@ fn whole(
 #[test]
 fn agrees_with_another_implementation() {
     for tied in [true, false] {
-        let config = DecoderConfig { tie_word_embeddings: tied, ..tiny() };
+        let config = DecoderConfig { tie_word_embeddings: Some(tied), ..tiny() };
         let weights = weights(&config, 3);
         let tokens = tokens(17, 4);
         let ours = whole(&decoder(&config, &weights), &tokens, &segments(&[(17, None)]), &[]);

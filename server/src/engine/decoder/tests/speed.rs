@@ -15,7 +15,7 @@ fn starter() -> DecoderConfig {
         num_key_value_heads: Some(4),
         vocab_size: 3072,
         max_position_embeddings: 1024,
-        tie_word_embeddings: true,
+        tie_word_embeddings: Some(true),
         ..DecoderConfig::default()
     }
 }
