@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::engine::{DeviceChoice, Engine, EngineConfig, EngineError, ModelSource};
+use crate::engine::{DeviceChoice, Engine, EngineConfig, EngineError};
 use crate::store::{Store, StoreError, default_folder};
 
 /// Where things are kept.
@@ -33,8 +33,10 @@ impl StoreArgs {
 /// Which model computes, and where.
 #[derive(Debug, Clone, Args)]
 pub struct ModelArgs {
-    /// `starter`, or a folder with config.json, tokenizer files and *.safetensors.
-    #[arg(long, value_name = "starter|DIR", default_value = "starter", env = "POLYLOGUE_MODEL")]
+    /// `starter`; a folder with config.json, tokenizer files and *.safetensors; or a model of the
+    /// Hugging Face hub as `owner/name` or `owner/name@revision` (HF_HOME, HF_TOKEN, HF_ENDPOINT and
+    /// HF_HUB_OFFLINE mean what they mean to Hugging Face's own tools).
+    #[arg(long, value_name = "MODEL", default_value = "starter", env = "POLYLOGUE_MODEL")]
     pub model: String,
     /// `auto`, `cpu` or `cuda:N`.
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
@@ -42,13 +44,9 @@ pub struct ModelArgs {
 }
 
 impl ModelArgs {
-    /// What the engine is started with. A folder named `starter` is reached as `./starter`.
+    /// What the engine is started with.
     pub fn config(&self) -> EngineConfig {
-        let source = match self.model.as_str() {
-            "starter" => ModelSource::Starter,
-            folder => ModelSource::Folder(PathBuf::from(folder)),
-        };
-        EngineConfig { source, device: self.device }
+        EngineConfig { source: self.model.as_str().into(), device: self.device }
     }
 
     /// Loads the model and starts the engine, away from the async threads.

@@ -1,23 +1,17 @@
 //! `polylogue starter report`: what the built-in model, or another in a folder, has learned.
 
 use std::error::Error;
-use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::engine::device::DeviceChoice;
-use crate::engine::handle::{Engine, EngineConfig, ModelSource};
+use crate::config::ModelArgs;
 use crate::starter::report::{ReportOptions, report};
 
 /// Arguments of `starter report`.
 #[derive(Debug, Args)]
 pub struct ReportArgs {
-    /// Folder of a model; the built-in one by default.
-    #[arg(long)]
-    model: Option<PathBuf>,
-    /// `auto`, `cpu` or `cuda:N`.
-    #[arg(long, default_value = "auto")]
-    device: DeviceChoice,
+    #[command(flatten)]
+    model: ModelArgs,
     /// Seed of sampling.
     #[arg(long, default_value_t = ReportOptions::default().seed)]
     seed: u64,
@@ -41,7 +35,6 @@ impl ReportArgs {
     /// # Errors
     /// A model that cannot be loaded, or whatever the engine fails at.
     pub fn run(self) -> Result<(), Box<dyn Error>> {
-        let source = self.model.map_or(ModelSource::Starter, ModelSource::Folder);
         let options = ReportOptions {
             seed: self.seed,
             questions: self.questions,
@@ -50,7 +43,7 @@ impl ReportArgs {
         };
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let report = runtime.block_on(async {
-            let engine = Engine::start(EngineConfig { source, device: self.device })?;
+            let engine = self.model.start().await?;
             report(&engine, &options, |part| eprintln!("{part} ...")).await
         })?;
         match self.json {

@@ -30,11 +30,24 @@ pub enum EngineError {
     /// The model folder isn't there, or isn't a folder.
     #[error(
         "`{}` is not a folder\nName a folder that holds config.json, tokenizer.json and \
-         *.safetensors files.", path.display()
+         *.safetensors files, or a model of the Hugging Face hub as `owner/name`.", path.display()
     )]
     FolderMissing {
         /// The folder asked for.
         path: PathBuf,
+    },
+
+    /// A model can't be fetched from the Hugging Face hub.
+    #[error("the model `{model}` can't be fetched: {reason}\n{hint}")]
+    Hub {
+        /// Its name on the hub.
+        model: String,
+        /// What the hub or the network says.
+        reason: String,
+        /// A way out.
+        hint: String,
+        /// Whether the hub answered at all.
+        reachable: bool,
     },
 
     /// A file that every model folder needs isn't there.
@@ -175,7 +188,9 @@ impl EngineError {
         match self {
             Self::StarterMissing => "starter-missing",
             Self::Device { .. } => "device",
-            Self::FolderMissing { .. } | Self::FileMissing { .. } => "model-missing",
+            Self::FolderMissing { .. } | Self::FileMissing { .. } | Self::Hub { .. } => {
+                "model-missing"
+            }
             Self::FileBroken { .. } | Self::ModelRefused { .. } => "model-broken",
             Self::UnsupportedArchitecture { .. } => "unsupported-architecture",
             Self::TokenizerMismatch { .. } => "tokenizer-mismatch",
@@ -220,6 +235,12 @@ mod tests {
         let errors = [
             EngineError::StarterMissing,
             EngineError::FolderMissing { path: "m".into() },
+            EngineError::Hub {
+                model: "a/b".to_owned(),
+                reason: "it is gone".to_owned(),
+                hint: "Choose another.".to_owned(),
+                reachable: true,
+            },
             EngineError::ContextExceeded { tokens: 9, limit: 8, model: "m".to_owned() },
             EngineError::UnknownAdapter { name: "x".to_owned(), known: vec!["joint".to_owned()] },
             EngineError::UnknownAdapter { name: "x".to_owned(), known: vec![] },

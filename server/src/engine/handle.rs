@@ -12,6 +12,7 @@ use super::adapters;
 use super::adapters::Adapters;
 use super::device::DeviceChoice;
 use super::error::EngineError;
+use super::hub::HubModel;
 use super::load::Load;
 use super::loading::LoadedModel;
 use super::option_scorer::ScoreJob;
@@ -32,6 +33,21 @@ pub enum ModelSource {
     Starter,
     /// A folder of config.json, tokenizer files and *.safetensors.
     Folder(PathBuf),
+    /// A model of the Hugging Face hub.
+    Hub(HubModel),
+}
+
+impl From<&str> for ModelSource {
+    /// `starter`, a folder, or `owner/name` where no folder is called so. A folder named `starter`
+    /// is reached as `./starter`.
+    fn from(text: &str) -> Self {
+        let path = Path::new(text);
+        match text.parse() {
+            _ if text == "starter" => Self::Starter,
+            Ok(model) if !path.exists() => Self::Hub(model),
+            _ => Self::Folder(path.to_owned()),
+        }
+    }
 }
 
 /// What to start.

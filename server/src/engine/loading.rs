@@ -15,6 +15,7 @@ use super::decoder::init::parameter_shapes;
 use super::decoder::{Decoder, DecoderConfig, DecoderError, TokenIds};
 use super::error::EngineError;
 use super::handle::ModelSource;
+use super::hub::{Hub, HubModel};
 use super::starter_files;
 use super::tokenizer::{ModelTokenizer, TokenizerFiles};
 use super::weights::Weights;
@@ -40,11 +41,16 @@ impl LoadedModel {
     /// # Errors
     /// See [`EngineError`]: each names the file or tensor at fault.
     pub fn load(source: &ModelSource, device: &Device) -> Result<Self, EngineError> {
+        let fetched;
         let files = match source {
             ModelSource::Starter => Files::Embedded,
-            ModelSource::Folder(folder) if folder.is_dir() => Files::Folder(folder),
+            ModelSource::Folder(folder) if folder.is_dir() => Files::Folder(folder, None),
             ModelSource::Folder(path) => {
                 return Err(EngineError::FolderMissing { path: path.clone() });
+            }
+            ModelSource::Hub(model) => {
+                fetched = Hub::from_env().fetch(model, &mut |line| eprintln!("{line}"))?;
+                Files::Folder(&fetched, Some(model))
             }
         };
         let weights = files.weights()?;
@@ -83,15 +89,17 @@ fn device_name(device: &Device) -> String {
 /// Where a model's files are read from.
 enum Files<'a> {
     Embedded,
-    Folder(&'a Path),
+    /// A folder, and the model's name on the hub if it came from there.
+    Folder(&'a Path, Option<&'a HubModel>),
 }
 
 impl Files<'_> {
     fn name(&self) -> String {
         match self {
             Self::Embedded => "Polylogue Starter".to_owned(),
+            Self::Folder(_, Some(model)) => model.to_string(),
             // `model/.` and `..` have no name of their own.
-            Self::Folder(folder) => folder
+            Self::Folder(folder, None) => folder
                 .canonicalize()
                 .ok()
                 .and_then(|full| Some(full.file_name()?.to_string_lossy().into_owned()))
@@ -102,7 +110,7 @@ impl Files<'_> {
     fn path(&self, name: &str) -> PathBuf {
         match self {
             Self::Embedded => Path::new("starter").join(name),
-            Self::Folder(folder) => folder.join(name),
+            Self::Folder(folder, _) => folder.join(name),
         }
     }
 
@@ -111,7 +119,7 @@ impl Files<'_> {
             Self::Embedded => starter_files::file("model/model.safetensors")
                 .map(Weights::Embedded)
                 .ok_or(EngineError::StarterMissing),
-            Self::Folder(folder) => Weights::find(folder),
+            Self::Folder(folder, _) => Weights::find(folder),
         }
     }
 
@@ -189,7 +197,7 @@ impl Files<'_> {
     fn optional(&self, name: &str) -> Result<Option<Vec<u8>>, EngineError> {
         match self {
             Self::Embedded => Ok(starter_files::file(&format!("model/{name}")).map(<[u8]>::to_vec)),
-            Self::Folder(folder) => match std::fs::read(folder.join(name)) {
+            Self::Folder(folder, _) => match std::fs::read(folder.join(name)) {
                 Ok(bytes) => Ok(Some(bytes)),
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
                 Err(error) => Err(EngineError::FileBroken {

@@ -14,8 +14,10 @@ use sha2::{Digest, Sha256};
 
 use super::error::EngineError;
 
-const SINGLE: &str = "model.safetensors";
-const INDEX: &str = "model.safetensors.index.json";
+/// The one file of small models.
+pub const SINGLE: &str = "model.safetensors";
+/// Which file of a large model holds which tensor.
+pub const INDEX: &str = "model.safetensors.index.json";
 /// Largest header that is read; the largest published ones are below 1 MB.
 const HEADER_LIMIT: u64 = 100 << 20;
 
@@ -109,6 +111,14 @@ fn broken(path: &Path, reason: &dyn std::fmt::Display) -> EngineError {
 }
 
 fn shards(folder: &Path, index: &Path) -> Result<Vec<PathBuf>, EngineError> {
+    Ok(shard_names(index)?.into_iter().map(|name| folder.join(name)).collect())
+}
+
+/// Names of the files that an index tells, in order.
+///
+/// # Errors
+/// [`EngineError::FileBroken`].
+pub fn shard_names(index: &Path) -> Result<BTreeSet<String>, EngineError> {
     let bytes = std::fs::read(index).map_err(|error| broken(index, &error))?;
     let parsed: Index = serde_json::from_slice(&bytes).map_err(|error| broken(index, &error))?;
     let names: BTreeSet<String> = parsed.weight_map.into_values().collect();
@@ -123,7 +133,7 @@ fn shards(folder: &Path, index: &Path) -> Result<Vec<PathBuf>, EngineError> {
             &format!("`weight_map` must name files of its folder, not `{name}`"),
         ));
     }
-    Ok(names.into_iter().map(|name| folder.join(name)).collect())
+    Ok(names)
 }
 
 /// Reads no more than the header, and compares what it promises with the file's size.
