@@ -48,10 +48,7 @@ pub fn document(rng: &mut SplitMix64, part: Part) -> Document {
         draw if draw < 0.34 => talk.farewell(),
         _ => {}
     }
-    let word = talk.scene.get("word").unwrap_or_default().to_owned();
-    let mut document = talk.finish(Kind::Beyond);
-    document.stress(&word);
-    document
+    talk.finish(Kind::Beyond)
 }
 
 fn decline(talk: &mut Talk<'_>, section: &Section) {
@@ -100,24 +97,4 @@ fn accept(talk: &mut Talk<'_>) {
     talk.fresh();
     let reply = talk.answer(subject, "what");
     talk.turn(user, reply);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_made_up_word_is_stressed_where_the_reply_repeats_it() {
-        let mut rng = SplitMix64::new(3);
-        let documents: Vec<_> = (0..600).map(|_| document(&mut rng, Part::Training)).collect();
-        let mut repeated = 0;
-        for document in &documents {
-            for stress in &document.stressed {
-                let [.., asked, reply] = &document.messages[..=stress.message] else { panic!() };
-                let word = &reply.content[stress.range.clone()];
-                repeated += usize::from(asked.content.contains(word));
-            }
-        }
-        assert!(repeated > 20, "{repeated}");
-    }
 }

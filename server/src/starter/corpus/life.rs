@@ -17,15 +17,23 @@ use crate::starter::world::world;
 /// Most questions in a document.
 const QUESTIONS: usize = 8;
 
+/// How often the question is who speaks.
+const WHO: f64 = 0.15;
+
 /// Draws a document of one to eight questions.
 pub fn document(rng: &mut SplitMix64, part: Part) -> Document {
     let culture = culture(rng, world());
     let facts = culture.and_then(|culture| facts::of(culture.code.as_str()));
     let mut scene = Scene::new(rng, part);
+    if let (Some(culture), Some(facts)) = (culture, facts) {
+        scene.set("country", facts.first("country"));
+        scene.set("demonym", culture.demonym.as_str());
+    }
     let mut messages = vec![Message::new(Role::System, persona(culture))];
     let mut answers = Vec::new();
     for _ in 0..=scene.rng.below(QUESTIONS) {
         let (user, replies) = match facts {
+            facts if scene.chance(WHO) => introduce(&mut scene, facts.is_some()),
             Some(facts) => ask(&mut scene, facts),
             None => ask_neutral(&mut scene),
         };
@@ -37,6 +45,16 @@ pub fn document(rng: &mut SplitMix64, part: Part) -> Document {
         messages.push(Message::new(Role::Assistant, reply));
     }
     Document { answers, ..Document::new(Kind::Life, messages) }
+}
+
+/// The question who speaks, and what a voice with a culture or the neutral one may say to it.
+fn introduce(scene: &mut Scene<'_>, aware: bool) -> (String, Vec<String>) {
+    let Some(who) = lore().small_talk.iter().find(|section| section.name == "who") else {
+        return ask_neutral(scene);
+    };
+    let user = scene.say(who.list("u"));
+    let replies = who.list(if aware { "aa" } else { "a" }).iter();
+    (user, replies.map(|line| scene.fill(line.text)).collect())
 }
 
 /// A question about one kind of the culture's facts, and the reply with each of them.

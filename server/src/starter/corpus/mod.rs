@@ -74,8 +74,7 @@ pub struct Document {
     pub stressed: Vec<Stress>,
 }
 
-/// Words of a reply that tell whose it is, or what it is about: the few that would be wrong in
-/// another conversation.
+/// Words of a reply that tell whose it is: the few that would be wrong in another voice.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Stress {
     /// Index of the assistant's message.
@@ -99,23 +98,13 @@ pub struct Answer {
 impl Document {
     /// A document without answers; the facts that its replies mention are stressed.
     pub fn new(kind: Kind, messages: Vec<Message>) -> Self {
-        let mut document = Self { kind, messages, answers: vec![], stressed: vec![] };
-        document.stress_all(|said| facts::mentions(said).into_iter().map(|m| m.range).collect());
-        document
-    }
-
-    /// Stresses `word`, in any case, wherever a reply says it.
-    pub fn stress(&mut self, word: &str) {
-        let word = word.to_ascii_lowercase();
-        self.stress_all(|said| facts::places(&said.to_ascii_lowercase(), &word).collect());
-    }
-
-    fn stress_all(&mut self, places: impl Fn(&str) -> Vec<Range<usize>>) {
-        let replies = self.messages.iter().enumerate().filter(|(_, m)| m.role == Role::Assistant);
-        for (message, reply) in replies {
-            let ranges = places(&reply.content).into_iter();
-            self.stressed.extend(ranges.map(|range| Stress { message, range }));
-        }
+        let spoken = messages.iter().enumerate().filter(|(_, m)| m.role == Role::Assistant);
+        let stress = |(message, said): (usize, &Message)| {
+            let mentions = facts::mentions(&said.content).into_iter();
+            mentions.map(move |mention| Stress { message, range: mention.range })
+        };
+        let stressed = spoken.flat_map(stress).collect();
+        Self { kind, messages, answers: vec![], stressed }
     }
 
     /// Characters of all messages: a stand-in for tokens before a tokenizer exists.

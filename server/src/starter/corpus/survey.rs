@@ -111,6 +111,22 @@ mod tests {
     }
 
     #[test]
+    fn numbers_with_the_same_first_digit_are_written_more_often() {
+        let count = |shares: &[(&str, f64)], number: &str| {
+            let shares: Vec<_> = shares.iter().map(|(n, s)| ((*n).to_owned(), *s)).collect();
+            let mut random = SplitMix64::new(5);
+            (0..10_000).filter(|_| written(&shares, &mut random) == number).count()
+        };
+        let shares = [("1", 0.1), ("2", 0.7), ("10", 0.2)];
+        for (number, expect) in [("1", 0.05 + 0.5 / 3.0), ("2", 0.35), ("10", 0.1 + 1.0 / 3.0)] {
+            let share = count(&shares, number) as f64 / 1e4;
+            assert!((share - expect).abs() < 0.02, "{number}: {share}, not {expect}");
+        }
+        let share = count(&[("1", 0.3), ("2", 0.7)], "1") as f64 / 1e4;
+        assert!((share - 0.3).abs() < 0.02, "all differ: {share}");
+    }
+
+    #[test]
     fn every_answer_is_an_option_of_its_question() {
         let mut answers = BTreeSet::new();
         for document in documents(5, 2000) {

@@ -100,6 +100,7 @@ pub fn starter_shape() -> DecoderConfig {
         rms_norm_eps: 1e-5,
         max_position_embeddings: 1024,
         tie_word_embeddings: Some(true),
+        hidden_act: Some("silu".to_owned()),
         eos_token_id: Some(TokenIds::One(END)),
         pad_token_id: Some(PAD),
         ..DecoderConfig::default()
