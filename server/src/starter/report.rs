@@ -158,7 +158,7 @@ pub async fn report(
     progress("facts of the persona's culture");
     let (own_facts, neutral_without_facts) = about_life(engine, options).await?;
     progress("held-out text");
-    let (perplexity, answers) = held_out(engine, options)?;
+    let HeldOut { perplexity, answers } = held_out(engine, options)?;
     progress("conversations");
     let conversations = converse(engine, options).await?;
     Ok(Report {
@@ -280,11 +280,16 @@ async fn about_life(
     Ok((own, neutral))
 }
 
-/// Perplexity on the corpus's held-out part, of what users and assistants say, and the loss on answers.
-fn held_out(
-    engine: &Engine,
-    options: &ReportOptions,
-) -> Result<(BTreeMap<String, f64>, BTreeMap<String, AnswerLoss>), TuningError> {
+/// Measures on the corpus's held-out part.
+#[derive(Default)]
+struct HeldOut {
+    /// Of what users and assistants say, by kind.
+    perplexity: BTreeMap<String, f64>,
+    /// Of answers, by kind.
+    answers: BTreeMap<String, AnswerLoss>,
+}
+
+fn held_out(engine: &Engine, options: &ReportOptions) -> Result<HeldOut, TuningError> {
     let model = engine.model();
     let documents = corpus::documents(!options.seed, Part::HeldOut, Mix::default());
     let feed_options = FeedOptions {
@@ -298,7 +303,7 @@ fn held_out(
         feed::held_out(Box::new(documents), tokenizer, options.held_out_tokens, feed_options)?;
     let learner = Learner { decoder: &model.decoder, adapters: &[] };
     let workers = Workers::new(0, &model.device)?;
-    let (mut perplexity, mut answers) = (BTreeMap::new(), BTreeMap::new());
+    let HeldOut { mut perplexity, mut answers } = HeldOut::default();
     for (kind, mut batches) in held_out {
         let entropy: f64 = batches.iter().map(Packed::entropy).sum();
         if entropy > 0.0 {
@@ -312,7 +317,7 @@ fn held_out(
                 .insert(kind.as_str().to_owned(), learner.evaluate(&batches, &workers)?.exp());
         }
     }
-    Ok((perplexity, answers))
+    Ok(HeldOut { perplexity, answers })
 }
 
 /// Speaks the fixed conversations, turn by turn, all at once.

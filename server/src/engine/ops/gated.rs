@@ -25,7 +25,7 @@ impl Activation {
     #[inline(always)]
     fn open(self, x: f32) -> (f32, f32) {
         /// 2 √(2/π).
-        const SCALE: f32 = 1.595_769_1;
+        const SCALE: f32 = 1.595_769;
         const CUBE: f32 = 0.044_715;
         match self {
             Self::Silu => (lanes::sigmoid(x), 1.0),
