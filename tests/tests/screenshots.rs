@@ -18,7 +18,7 @@ async fn pictures_for_the_readme() {
     journey("screenshots", |page| async move {
         page.look_through(WIDE.0, WIDE.1, false).await;
         let voices = "voices=unaware,THA%2Bjoint,NGA%2Bjoint";
-        page.open(&format!("/?{voices}&seed=7&q=What%20is%20your%20favourite%20food%3F")).await;
+        page.open(&format!("/?{voices}&seed=7&q=What%20do%20you%20do%20on%20weekends%3F")).await;
         let ends = all("reply-end");
         let done = format!("{ends}.length > 0 && {ends}.every(e => e.dataset.phase === 'done')");
         page.until("all voices have answered", &done).await;
