@@ -72,7 +72,7 @@ impl fmt::Display for HubModel {
 pub struct Hub {
     /// Address, without a slash at its end.
     endpoint: String,
-    cache: PathBuf,
+    cache: Cache,
     token: Option<String>,
     /// Whether only the cache may be used.
     offline: bool,
@@ -90,7 +90,7 @@ impl Hub {
         Self {
             endpoint: read("HF_ENDPOINT").unwrap_or_else(|| "https://huggingface.co".to_owned()),
             token: read("HF_TOKEN").or_else(|| cache.token()),
-            cache: cache.path().clone(),
+            cache,
             offline,
         }
     }
@@ -106,15 +106,15 @@ impl Hub {
         model: &HubModel,
         report: &mut dyn FnMut(&str),
     ) -> Result<PathBuf, EngineError> {
-        let cached = Cache::new(self.cache.clone()).repo(repo_of(model)).get(FILES[0]);
+        let cached = self.cache.repo(repo_of(model)).get(FILES[0]);
         let cached = cached.and_then(|config| Some(config.parent()?.to_owned()));
         if self.offline {
             return cached.ok_or_else(|| {
-                let reason = format!("it isn't in the cache `{}`", self.cache.display());
+                let reason = format!("it isn't in the cache `{}`", self.cache.path().display());
                 failed(model, reason, "Fetch it once without HF_HUB_OFFLINE.")
             });
         }
-        let api = ApiBuilder::from_cache(Cache::new(self.cache.clone()))
+        let api = ApiBuilder::from_cache(self.cache.clone())
             .with_endpoint(self.endpoint.clone())
             .with_token(self.token.clone())
             .with_progress(false)
@@ -143,7 +143,7 @@ impl Hub {
         let names: BTreeSet<String> =
             info.siblings.into_iter().map(|file| file.rfilename).collect();
         let mut get = |name: &str| {
-            let cached = Cache::new(self.cache.clone()).repo(repo_of(model)).get(name);
+            let cached = self.cache.repo(repo_of(model)).get(name);
             match cached {
                 Some(path) => Ok(path),
                 None => api

@@ -97,7 +97,7 @@ impl SmallHub {
     fn hub(&self) -> Hub {
         Hub {
             endpoint: self.address.clone(),
-            cache: self.cache.path().to_owned(),
+            cache: Cache::new(self.cache.path().to_owned()),
             token: None,
             offline: false,
         }

@@ -184,7 +184,10 @@ impl DecoderConfig {
     /// The family; `None` for one that isn't supported.
     pub fn known_family(&self) -> Option<&'static Family> {
         match self.architectures.as_deref() {
-            Some([name, ..]) => FAMILIES.iter().find(|family| family.architecture == name),
+            Some(names @ [_, ..]) => {
+                let named = |family: &&Family| names.iter().any(|n| n == family.architecture);
+                FAMILIES.iter().find(named)
+            }
             _ => {
                 let name = self.model_type.as_deref().unwrap_or("llama");
                 FAMILIES.iter().find(|family| family.model_type == name)
@@ -220,8 +223,8 @@ impl DecoderConfig {
 
     /// Activation of the feed-forward layer; `None` for one that isn't supported.
     pub fn activation(&self) -> Option<Activation> {
-        let usual = if self.family().norm_offset { "gelu_pytorch_tanh" } else { "silu" };
-        match self.hidden_activation.as_deref().or(self.hidden_act.as_deref()).unwrap_or(usual) {
+        let given = self.hidden_activation.as_deref().or(self.hidden_act.as_deref());
+        match given.unwrap_or(self.family().activation) {
             "silu" => Some(Activation::Silu),
             "gelu_pytorch_tanh" => Some(Activation::GeluTanh),
             _ => None,
@@ -373,6 +376,11 @@ impl DecoderConfig {
             let rule = format!("name one of {}", supported());
             return Err(refuse(field, &rule, given, OTHER_MODEL));
         }
+        let family = self.family();
+        if let Some(name) = self.model_type.as_ref().filter(|name| *name != family.model_type) {
+            let rule = format!("be `{}`, as `{}` is", family.model_type, family.architecture);
+            return Err(refuse("model_type", &rule, name, OTHER_MODEL));
+        }
         if self.activation().is_none() {
             let given = self.hidden_activation.as_ref().or(self.hidden_act.as_ref());
             let given = given.map_or("", String::as_str);
@@ -453,6 +461,7 @@ mod tests {
         let rules = |architecture: &str, mut change: serde_json::Value| {
             let fields = change.as_object_mut().unwrap();
             fields.insert("architectures".to_owned(), json!([architecture]));
+            fields.insert("model_type".to_owned(), json!(null));
             fields.insert("num_hidden_layers".to_owned(), json!(7));
             let config = read(change);
             config.validate().unwrap();
@@ -488,13 +497,14 @@ mod tests {
         let cases = [
             (json!({"architectures": ["PhiForCausalLM"]}), "architectures"),
             (json!({"architectures": null, "model_type": "phi"}), "model_type"),
+            (json!({"model_type": "qwen2"}), "model_type"),
             (json!({"hidden_act": "gelu"}), "hidden_act"),
             (json!({"quantization_config": {"bits": 4}}), "quantization_config"),
             (json!({"rope_scaling": {"rope_type": "yarn", "factor": 8.0}}), "rope_scaling"),
             (json!({"layer_types": ["full_attention", "linear_attention"]}), "layer_types"),
             (json!({"use_bidirectional_attention": true}), "use_bidirectional_attention"),
             (
-                json!({"architectures": ["MistralForCausalLM"], "sliding_window": 0}),
+                json!({"architectures": null, "model_type": "mistral", "sliding_window": 0}),
                 "sliding_window",
             ),
             (json!({"num_key_value_heads": 3}), "num_key_value_heads"),

@@ -46,6 +46,8 @@ pub struct Family {
     pub tied: bool,
     /// Biases of the attention block.
     pub biases: Biases,
+    /// Activation of the feed-forward layer where `config.json` names none.
+    pub activation: &'static str,
     /// Whether every query and key head has a norm before it is turned.
     pub head_norms: bool,
     /// Whether norms multiply by one more than their weight.
@@ -70,6 +72,7 @@ const LLAMA: Family = Family {
     window_theta: None,
     tied: false,
     biases: Biases::AsConfigured,
+    activation: "silu",
     head_norms: false,
     norm_offset: false,
     output_norms: false,
@@ -84,6 +87,7 @@ const GEMMA2: Family = Family {
     model_type: "gemma2",
     head_width: Some(256),
     tied: true,
+    activation: "gelu_pytorch_tanh",
     norm_offset: true,
     output_norms: true,
     embedding_scaled: true,
