@@ -75,7 +75,7 @@ pub struct TrainArgs {
     #[arg(long)]
     learning_rate: Option<f64>,
     /// Tokens per update.
-    #[arg(long, default_value_t = 4096)]
+    #[arg(long, default_value_t = 2048)]
     step_tokens: usize,
     /// Updates between checkpoints.
     #[arg(long, default_value_t = 100)]

@@ -96,7 +96,7 @@ pub struct Answer {
 }
 
 impl Document {
-    /// A document without answers; the facts that its replies mention are stressed.
+    /// A document without answers; of its replies the facts that they mention are stressed.
     pub fn new(kind: Kind, messages: Vec<Message>) -> Self {
         let spoken = messages.iter().enumerate().filter(|(_, m)| m.role == Role::Assistant);
         let stress = |(message, said): (usize, &Message)| {
@@ -132,7 +132,7 @@ pub struct Mix {
 
 impl Default for Mix {
     fn default() -> Self {
-        Self { survey: 0.34, talk: 0.24, generation: 0.06, beyond: 0.04, opinion: 0.22, life: 0.10 }
+        Self { survey: 0.32, talk: 0.26, generation: 0.06, beyond: 0.05, opinion: 0.22, life: 0.09 }
     }
 }
 

@@ -10,7 +10,7 @@ use super::subject::Subject;
 use crate::starter::world::{LAMBDA, world};
 
 /// Share of conversations with a persona that names a culture.
-const AWARE: f64 = 0.7;
+const AWARE: f64 = 0.62;
 /// A stance is strong where the index is beyond this, in half z-scores.
 const STRONG: f64 = 0.25;
 

@@ -8,13 +8,16 @@ use domain::random::SplitMix64;
 use super::grammar::Scene;
 use super::persona::Persona;
 use super::subject::{Lore, Subject, lore};
-use super::{Document, Kind, Part, noise};
+use super::{Document, Kind, Part, Stress, noise};
 
 /// Cumulative shares of conversations with one, two, ... six turns.
 const TURNS: [f64; 6] = [0.42, 0.67, 0.84, 0.93, 0.98, 1.0];
 
 /// How often a person calls a subject by another of its names.
 const ALIAS: f64 = 0.45;
+
+/// How often somebody who is asked for a view gives their stance, where the subject has one.
+const STANCE: f64 = 0.85;
 
 /// A conversation in the making.
 pub(super) struct Talk<'a> {
@@ -23,6 +26,9 @@ pub(super) struct Talk<'a> {
     pub(super) persona: Persona,
     messages: Vec<Message>,
     subject: Option<&'static Subject>,
+    /// Stances of the reply in the making.
+    stances: Vec<String>,
+    stressed: Vec<Stress>,
 }
 
 /// A conversation.
@@ -42,17 +48,26 @@ impl<'a> Talk<'a> {
         let mut scene = Scene::new(rng, part);
         let persona = Persona::draw(&mut scene);
         let messages = vec![Message::new(Role::System, persona.system())];
-        Self { scene, lore: lore(), persona, messages, subject: None }
+        let (stances, stressed) = (vec![], vec![]);
+        Self { scene, lore: lore(), persona, messages, subject: None, stances, stressed }
     }
 
     pub(super) fn finish(self, kind: Kind) -> Document {
-        Document::new(kind, self.messages)
+        let mut document = Document::new(kind, self.messages);
+        document.stressed.extend(self.stressed);
+        document
     }
 
     /// Adds a turn; the user's text gets the noise of real typing.
     pub(super) fn turn(&mut self, user: String, reply: String) {
         let user = noise::typed(&user, self.scene.rng);
         self.messages.push(Message::new(Role::User, user));
+        let message = self.messages.len();
+        let said = self.stances.drain(..).filter_map(|stance| {
+            let start = reply.find(&stance)?;
+            Some(Stress { message, range: start..start + stance.len() })
+        });
+        self.stressed.extend(said);
         self.messages.push(Message::new(Role::Assistant, reply));
         self.fresh();
     }
@@ -143,11 +158,24 @@ impl<'a> Talk<'a> {
     fn view(&mut self, subject: &Subject) -> String {
         let stance = self.persona.stance(subject).map(|key| subject.lines.list(key));
         match stance {
-            Some(lines) if !self.scene.exhausted(lines) && self.scene.chance(0.7) => {
-                self.scene.say(lines)
+            Some(lines) if !self.scene.exhausted(lines) && self.scene.chance(STANCE) => {
+                let stance = self.scene.say(lines);
+                self.stances.push(stance.clone());
+                stance
             }
             _ => self.scene.say(subject.lines.list("op")),
         }
+    }
+
+    /// What the persona thinks after a short answer, which a stance of its own would contradict.
+    fn lead_and_view(&mut self, subject: &Subject, lead: &str) -> [String; 2] {
+        let view = self.view(subject);
+        let lead = if self.stances.is_empty() {
+            self.scene.say(self.lore.answer.list(lead))
+        } else {
+            String::new()
+        };
+        [lead, view]
     }
 
     fn line(&mut self, subject: &Subject, key: &str) -> String {
@@ -188,13 +216,10 @@ impl<'a> Talk<'a> {
                 let habit = self.line(subject, "habit");
                 [habit, self.detail(subject, 0.4), self.back(0.15)]
             }
-            "like" => {
-                let yes = self.scene.say(shared.list("yes"));
-                [yes, self.view(subject), self.back(0.15)]
-            }
-            "how" => {
-                let how = self.scene.say(shared.list("how"));
-                [how, self.view(subject), self.back(0.15)]
+            "like" | "how" => {
+                let lead = if form == "like" { "yes" } else { "how" };
+                let [lead, view] = self.lead_and_view(subject, lead);
+                [lead, view, self.back(0.15)]
             }
             "local" if self.persona.culture.is_some() => {
                 let local = self.line(subject, "local");

@@ -190,3 +190,31 @@ fn sample() {
         }
     }
 }
+
+#[test]
+fn stances_are_stressed_and_nothing_contradicts_them() {
+    let stances: HashSet<&str> = (lore().subjects.iter())
+        .flat_map(|subject| ["hi", "mid", "lo"].map(|key| subject.lines.list(key)))
+        .flatten()
+        .map(|line| line.text)
+        .filter(|text| !text.contains(['{', '(', '~']))
+        .collect();
+    let leads: Vec<&str> = (["yes", "how"].into_iter())
+        .flat_map(|key| lore().answer.list(key))
+        .map(|line| line.text)
+        .collect();
+    let mut stressed = 0;
+    for document in spoken(43, Part::Training, 4000) {
+        for (index, message) in document.messages.iter().enumerate() {
+            let said = stances.iter().find(|stance| message.content.contains(**stance));
+            let Some(stance) = said.filter(|_| message.role == Role::Assistant) else { continue };
+            let of_it =
+                |s: &&Stress| s.message == index && message.content[s.range.clone()] == **stance;
+            assert!(document.stressed.iter().any(|s| of_it(&s)), "{}", message.content);
+            let lead = leads.iter().find(|lead| message.content.starts_with(**lead));
+            assert!(lead.is_none() || message.content.starts_with(*stance), "{}", message.content);
+            stressed += 1;
+        }
+    }
+    assert!(stressed > 300, "{stressed}");
+}

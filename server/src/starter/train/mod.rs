@@ -39,11 +39,11 @@ pub struct TrainOptions {
     pub from: Option<PathBuf>,
     /// Seed of weights and documents.
     pub seed: u64,
-    /// Tokens of the whole run, warm-up and decay included (default 10 million).
+    /// Tokens of the whole run, warm-up and decay included (default 25 million).
     pub tokens: Option<u64>,
     /// Start of the decay (default: 80 % of the tokens).
     pub decay_from: Option<DecayFrom>,
-    /// Peak learning rate (default 3e-3).
+    /// Peak learning rate (default 2e-3).
     pub learning_rate: Option<f64>,
     /// Tokens per update.
     pub step_tokens: usize,
@@ -74,7 +74,7 @@ impl TrainOptions {
             tokens: None,
             decay_from: None,
             learning_rate: None,
-            step_tokens: 4096,
+            step_tokens: 2048,
             micro_tokens: 1024,
             checkpoint_every: 100,
             evaluate_every: 250,

@@ -270,7 +270,7 @@ fn fresh_state(options: &TrainOptions) -> Result<RunState, TuningError> {
     let path = options.tokenizer.join("tokenizer.json");
     let bytes = std::fs::read(&path).map_err(TuningError::read(&path))?;
     let vocabulary = tokenizer::load(&options.tokenizer)?.get_vocab_size(true);
-    let tokens = options.tokens.unwrap_or(10_000_000);
+    let tokens = options.tokens.unwrap_or(25_000_000);
     Ok(RunState {
         seed: options.seed,
         step_tokens: options.step_tokens,
@@ -278,7 +278,7 @@ fn fresh_state(options: &TrainOptions) -> Result<RunState, TuningError> {
         config: DecoderConfig { vocab_size: vocabulary, ..options.shape.clone() },
         documents: 0,
         tokens: 0,
-        learning_rate: options.learning_rate.unwrap_or(3e-3),
+        learning_rate: options.learning_rate.unwrap_or(2e-3),
         schedule: WarmupStableDecay {
             warmup: (tokens / 50).min(200_000),
             decay_from: tokens / 5 * 4,
