@@ -68,7 +68,7 @@ pub struct TrainArgs {
     /// Tokens of the whole run. A later call may change it.
     #[arg(long)]
     tokens: Option<u64>,
-    /// Tokens after which the learning rate falls to zero, or `now`; by default 80 % of the run.
+    /// Tokens after which the learning rate falls to zero, or `now`; by default half of the run.
     #[arg(long, value_parser = parse_decay)]
     decay_from: Option<DecayFrom>,
     /// Peak learning rate.

@@ -41,7 +41,7 @@ pub struct TrainOptions {
     pub seed: u64,
     /// Tokens of the whole run, warm-up and decay included (default 25 million).
     pub tokens: Option<u64>,
-    /// Start of the decay (default: 80 % of the tokens).
+    /// Start of the decay (default: half of the tokens).
     pub decay_from: Option<DecayFrom>,
     /// Peak learning rate (default 2e-3).
     pub learning_rate: Option<f64>,

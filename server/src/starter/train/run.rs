@@ -178,7 +178,7 @@ impl Run {
         let state = &mut self.state;
         if let Some(tokens) = options.tokens {
             state.schedule.tokens = tokens;
-            state.schedule.decay_from = tokens / 5 * 4;
+            state.schedule.decay_from = tokens / 2;
         }
         match options.decay_from {
             Some(DecayFrom::Tokens(tokens)) => state.schedule.decay_from = tokens,
@@ -281,7 +281,7 @@ fn fresh_state(options: &TrainOptions) -> Result<RunState, TuningError> {
         learning_rate: options.learning_rate.unwrap_or(2e-3),
         schedule: WarmupStableDecay {
             warmup: (tokens / 50).min(200_000),
-            decay_from: tokens / 5 * 4,
+            decay_from: tokens / 2,
             tokens,
         },
     })
