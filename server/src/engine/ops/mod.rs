@@ -16,6 +16,7 @@ mod lanes;
 mod linear;
 pub mod lora;
 mod product;
+pub mod quantised;
 mod rms_norm;
 
 use candle_core::{Result, Tensor, bail};
