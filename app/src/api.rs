@@ -41,7 +41,8 @@ pub struct World {
 pub struct ModelInfo {
     /// Name for people: `Polylogue Starter`, or the folder's name.
     pub name: String,
-    /// First 12 hexadecimal digits of the SHA-256 of the weights.
+    /// First 12 hexadecimal digits of the SHA-256 of the weights, and the form of its matrices unless
+    /// they are dense: `0123456789ab q8_0`.
     pub hash: String,
     /// Number of parameters.
     pub parameters: usize,
@@ -49,6 +50,8 @@ pub struct ModelInfo {
     pub context: usize,
     /// `cpu` or `cuda:0`.
     pub device: String,
+    /// How matrices are kept: `f32`, `q8_0` or `q4k`.
+    pub weights: String,
     /// Whether this is the built-in starter model.
     pub starter: bool,
 }

@@ -19,6 +19,7 @@ use super::option_scorer::ScoreJob;
 use super::prompts::{encode_prompts, encode_row};
 use super::request::{GenerateRow, GenerationStream, ScorePrompt};
 use super::starter_adapters;
+use super::weight_format::WeightFormat;
 use super::worker::{self, Command};
 
 /// Replies that may be in the batch or wait for it.
@@ -57,6 +58,15 @@ pub struct EngineConfig {
     pub source: ModelSource,
     /// Where to compute.
     pub device: DeviceChoice,
+    /// In which form matrices are kept.
+    pub weights: WeightFormat,
+}
+
+impl EngineConfig {
+    /// Dense matrices.
+    pub fn new(source: ModelSource, device: DeviceChoice) -> Self {
+        Self { source, device, weights: WeightFormat::F32 }
+    }
 }
 
 /// A running engine; clones share it. The thread that computes ends after the last clone.
@@ -82,7 +92,7 @@ impl Engine {
     /// Whatever is wrong with the device or the model, see [`EngineError`].
     pub fn start(config: EngineConfig) -> Result<Self, EngineError> {
         let device = config.device.open()?;
-        let model = Arc::new(LoadedModel::load(&config.source, &device)?);
+        let model = Arc::new(LoadedModel::load_as(&config.source, &device, config.weights)?);
         let adapters = Arc::new(Adapters::default());
         if model.info.starter {
             starter_adapters::load(&model, &adapters);
@@ -106,9 +116,14 @@ impl Engine {
         &self.shared.model.info
     }
 
-    /// SHA-256 of the weights, 64 hexadecimal digits.
+    /// SHA-256 of the weights, 64 hexadecimal digits: what adapters belong to.
     pub fn base_hash(&self) -> &str {
         &self.shared.model.hash
+    }
+
+    /// What answers belong to, see [`LoadedModel::id`].
+    pub fn model_id(&self) -> String {
+        self.shared.model.id()
     }
 
     /// The model itself, as tuning needs it: its weights never change, so another thread may

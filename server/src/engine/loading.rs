@@ -18,6 +18,7 @@ use super::handle::ModelSource;
 use super::hub::{Hub, HubModel};
 use super::starter_files;
 use super::tokenizer::{ModelTokenizer, TokenizerFiles};
+use super::weight_format::WeightFormat;
 use super::weights::Weights;
 
 /// A model in memory. Its weights never change, so any thread may compute with it.
@@ -31,16 +32,36 @@ pub struct LoadedModel {
     pub info: ModelInfo,
     /// SHA-256 of the weight files, 64 hexadecimal digits.
     pub hash: String,
+    /// In which form its matrices are.
+    pub weights: WeightFormat,
     /// Where the weights are.
     pub device: Device,
 }
 
 impl LoadedModel {
-    /// Loads `source` to `device`, computing in f32.
+    /// What answers belong to: the hash of the weights, and the form of the matrices unless they are
+    /// dense.
+    pub fn id(&self) -> String {
+        id(&self.hash, self.weights)
+    }
+
+    /// [`Self::load_as`] with dense matrices.
+    ///
+    /// # Errors
+    /// See [`Self::load_as`].
+    pub fn load(source: &ModelSource, device: &Device) -> Result<Self, EngineError> {
+        Self::load_as(source, device, WeightFormat::F32)
+    }
+
+    /// Loads `source` to `device`, computing in f32; matrices are kept as `format` says.
     ///
     /// # Errors
     /// See [`EngineError`]: each names the file or tensor at fault.
-    pub fn load(source: &ModelSource, device: &Device) -> Result<Self, EngineError> {
+    pub fn load_as(
+        source: &ModelSource,
+        device: &Device,
+        format: WeightFormat,
+    ) -> Result<Self, EngineError> {
         let fetched;
         let files = match source {
             ModelSource::Starter => Files::Embedded,
@@ -62,19 +83,38 @@ impl LoadedModel {
             parameter_shapes(&config).into_iter().map(|(_, dims)| dims.iter().product::<usize>());
         let parameters = parameters.sum();
         let context = config.max_position_embeddings;
-        let decoder = Decoder::new(config, builder).map_err(|error| files.refuse(&error))?;
+        let decoder = match format.matrices(&weights, device)? {
+            Some(matrices) => Decoder::with_matrices(config, builder, &matrices),
+            None => Decoder::new(config, builder),
+        };
+        let decoder = decoder.map_err(|error| files.refuse(&error))?;
         let hash = weights.hash()?;
         let info = ModelInfo {
             name: files.name(),
-            hash: hash.chars().take(12).collect(),
+            hash: short_id(&id(&hash, format)),
             parameters,
             context,
             device: device_name(device),
+            weights: format.to_string(),
             starter: *source == ModelSource::Starter,
         };
         let (decoder, tokenizer) = (Arc::new(decoder), Arc::new(tokenizer));
-        Ok(Self { decoder, tokenizer, info, hash, device: device.clone() })
+        let device = device.clone();
+        Ok(Self { decoder, tokenizer, info, hash, weights: format, device })
     }
+}
+
+fn id(hash: &str, weights: WeightFormat) -> String {
+    match weights {
+        WeightFormat::F32 => hash.to_owned(),
+        weights => format!("{hash} {weights}"),
+    }
+}
+
+/// A model's identity as people see it: twelve digits of the hash, and what follows it.
+pub fn short_id(id: &str) -> String {
+    let (hash, rest) = id.split_at_checked(64).unwrap_or((id, ""));
+    hash.chars().take(12).chain(rest.chars()).collect()
 }
 
 /// Name of a device in [`ModelInfo::device`].

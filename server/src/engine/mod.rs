@@ -3,7 +3,8 @@
 //! A request goes [`handle`] -> [`prompts`] -> [`worker`] -> [`scheduler`] -> [`pass`] ->
 //! [`sampler`] and back over a channel of its own. In reading order:
 //! - [`error`], [`request`], [`handle`]: what callers see;
-//! - [`hub`], [`loading`], [`weights`], `starter_files`: from files to a model in memory;
+//! - [`hub`], [`loading`], [`weights`], [`weight_format`], `starter_files`: from files to a model in
+//!   memory;
 //! - [`tokenizer`], [`chat_template`], [`text_stream`]: text and tokens;
 //! - [`adapters`], `starter_adapters`: which adapters are loaded;
 //! - [`prompts`], [`worker`], [`scheduler`], [`pass`], [`sampler`]: one thread, one batch for all
@@ -21,6 +22,7 @@ pub mod request;
 pub mod hub;
 pub mod loading;
 mod starter_files;
+pub mod weight_format;
 pub mod weights;
 
 pub mod chat_template;
@@ -52,6 +54,7 @@ mod tests;
 pub use device::DeviceChoice;
 pub use error::EngineError;
 pub use handle::{Engine, EngineConfig, ModelSource};
-pub use loading::LoadedModel;
+pub use loading::{LoadedModel, short_id};
 pub use request::{GenerateRow, GenerationStream, RowEvent, ScorePrompt};
 pub use tokenizer::{ModelTokenizer, TokenizerFiles};
+pub use weight_format::WeightFormat;

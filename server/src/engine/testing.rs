@@ -94,7 +94,7 @@ fn write_json(path: &Path, value: &serde_json::Value) {
 }
 
 /// One token per byte, after the special ones.
-fn write_tokenizer(folder: &Path) {
+pub fn write_tokenizer(folder: &Path) {
     let mut alphabet: Vec<char> = ByteLevel::alphabet().into_iter().collect();
     alphabet.sort_unstable();
     let bytes = alphabet.iter().map(char::to_string);

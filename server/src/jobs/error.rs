@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use app::api::ApiError;
 
-use crate::engine::EngineError;
+use crate::engine::{EngineError, short_id};
 use crate::store::StoreError;
 use crate::tuning::TuningError;
 
@@ -85,6 +85,12 @@ pub enum JobError {
 }
 
 impl JobError {
+    /// A run that was begun with another model than the loaded one, both by their
+    /// [`Engine::model_id`](crate::engine::Engine::model_id).
+    pub fn other_model(run: String, begun: &str, loaded: &str) -> Self {
+        Self::OtherModel { run, begun: short_id(begun), loaded: short_id(loaded) }
+    }
+
     /// A stable word for programs.
     pub fn code(&self) -> &'static str {
         match self {

@@ -14,7 +14,7 @@ use crate::store::{NewRun, Run, RunKind, Store, StoreError};
 pub struct MethodSettings {
     /// The survey that gives seeds and held-out questions.
     pub survey: String,
-    /// SHA-256 of the base model's weights.
+    /// The model, see [`Engine::model_id`].
     pub base_hash: String,
     /// Seed of everything that is drawn.
     pub seed: u64,
@@ -177,13 +177,8 @@ async fn named(
         return Err(StoreError::RunExists { id: run.id, difference }.into());
     }
     let settings: MethodSettings = run.settings()?;
-    if settings.base_hash != engine.base_hash() {
-        let short = |hash: &str| hash.chars().take(12).collect::<String>();
-        return Err(JobError::OtherModel {
-            begun: short(&settings.base_hash),
-            loaded: short(engine.base_hash()),
-            run: run.id,
-        });
+    if settings.base_hash != engine.model_id() {
+        return Err(JobError::other_model(run.id, &settings.base_hash, &engine.model_id()));
     }
     match difference(&settings, request) {
         Some(difference) => Err(StoreError::RunExists { id: run.id, difference }.into()),
@@ -200,7 +195,7 @@ async fn latest(
     let mut finished = None;
     for run in store.runs(RunKind::Method).await? {
         let settings: MethodSettings = run.settings()?;
-        if settings.base_hash != engine.base_hash() || difference(&settings, request).is_some() {
+        if settings.base_hash != engine.model_id() || difference(&settings, request).is_some() {
             continue;
         }
         if run.state != JobState::Done {
@@ -248,7 +243,7 @@ async fn new_settings(
     };
     Ok(MethodSettings {
         survey: id,
-        base_hash: engine.base_hash().to_owned(),
+        base_hash: engine.model_id(),
         seed: request.seed.unwrap_or(7),
         per_topic: request.per_topic.unwrap_or(30),
         cultures,

@@ -31,6 +31,7 @@ const BATCH: usize = 24;
 struct Settings {
     survey: String,
     voices: Vec<Voice>,
+    /// The model, see [`Engine::model_id`].
     base_hash: String,
 }
 
@@ -84,7 +85,7 @@ impl SurveyRuns {
         let settings = Settings {
             survey: request.survey,
             voices: request.voices,
-            base_hash: self.engine.base_hash().to_owned(),
+            base_hash: self.engine.model_id(),
         };
         let new = NewRun { id: None, kind: RunKind::Survey, settings: &settings, total };
         let run = self.store.create_run(new).await?;
@@ -172,13 +173,9 @@ impl SurveyRuns {
 
     async fn spawn(&self, run: &Run) -> Result<(), JobError> {
         let settings: Settings = run.settings()?;
-        if settings.base_hash != self.engine.base_hash() {
-            let short = |hash: &str| hash.chars().take(12).collect::<String>();
-            return Err(JobError::OtherModel {
-                run: run.id.clone(),
-                begun: short(&settings.base_hash),
-                loaded: short(self.engine.base_hash()),
-            });
+        let model = self.engine.model_id();
+        if settings.base_hash != model {
+            return Err(JobError::other_model(run.id.clone(), &settings.base_hash, &model));
         }
         let (sender, progress) = watch::channel(info(run)?);
         let stop = Arc::new(AtomicBool::new(false));

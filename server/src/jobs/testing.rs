@@ -75,7 +75,7 @@ pub fn write_tiny_model(folder: &Path) {
 /// Starts an engine on the model in `folder`.
 pub fn engine(folder: &Path) -> Engine {
     let source = ModelSource::Folder(folder.to_owned());
-    Engine::start(EngineConfig { source, device: DeviceChoice::Cpu }).expect("the tiny model")
+    Engine::start(EngineConfig::new(source, DeviceChoice::Cpu)).expect("the tiny model")
 }
 
 /// A run named `run` that has written `questions` questions per topic, as a real model would have;

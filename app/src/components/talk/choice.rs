@@ -75,6 +75,7 @@ pub(crate) mod tests {
                 parameters: 5_000_000,
                 context: 1024,
                 device: "cpu".to_owned(),
+                weights: "f32".to_owned(),
                 starter: true,
             },
             cultures: cultures

@@ -6,8 +6,11 @@ use candle_core::{DType, Tensor};
 use candle_nn::VarBuilder;
 
 use super::{
-    DecoderConfig, DecoderError, KvCache, Module, batch::AdapterRows, kv_cache,
+    DecoderConfig, DecoderError, KvCache, Module,
+    batch::AdapterRows,
+    kv_cache,
     projection::Projection,
+    weight::{Matrices, Weight},
 };
 use crate::engine::ops::{self, Activation, AttentionPlan, LayerRule};
 
@@ -43,9 +46,10 @@ impl Layer {
         index: usize,
         rule: LayerRule,
         vb: &VarBuilder,
+        matrices: &dyn Matrices,
     ) -> Result<Self, DecoderError> {
         let (hidden, family) = (config.hidden_size, config.family());
-        let projection = |modules: &[Module]| projection(config, index, vb, modules);
+        let projection = |modules: &[Module]| projection(config, index, (vb, matrices), modules);
         let norm = |name: &str, width| norm_weight(config, &vb.pp(name), width);
         let head_norm = |name: &str| norm(&format!("self_attn.{name}"), config.head_width());
         // Where outputs have norms too, the norm after attention is its output's.
@@ -116,14 +120,14 @@ fn add(
 fn projection(
     config: &DecoderConfig,
     index: usize,
-    vb: &VarBuilder,
+    (vb, matrices): (&VarBuilder, &dyn Matrices),
     modules: &[Module],
 ) -> Result<Projection, DecoderError> {
     let (mut parts, mut biases) = (Vec::with_capacity(modules.len()), Vec::new());
     for &module in modules {
         let (rows, columns) = module.shape(config);
         let vb = vb.pp(module.path());
-        parts.push((module, tensor(&vb, "weight", &[rows, columns])?));
+        parts.push((module, Weight::take(&vb, matrices, [rows, columns])?));
         if config.has_bias(module) {
             biases.push(tensor(&vb, "bias", &[rows])?);
         }

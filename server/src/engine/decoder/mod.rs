@@ -2,8 +2,8 @@
 //!
 //! Layout: [`family`] (what sets the supported families apart), [`config`] (what a checkpoint says),
 //! [`rotary`] (frequencies), `layer` (one layer), [`batch`] (rows packed end to end), [`lora`]
-//! (adapters), [`kv_cache`] (what a sequence has seen), [`init`] (fresh weights), `projection`
-//! (linear layers with the rows' adapters). The arithmetic is in [`crate::engine::ops`]; files,
+//! (adapters), [`kv_cache`] (what a sequence has seen), [`init`] (fresh weights), [`weight`] (dense and
+//! quantised matrices), `projection` (linear layers with the rows' adapters). The arithmetic is in [`crate::engine::ops`]; files,
 //! tokens and sampling are elsewhere.
 
 pub mod batch;
@@ -16,13 +16,13 @@ mod layer;
 pub mod lora;
 mod projection;
 pub mod rotary;
+pub mod weight;
 
 use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 
-use self::layer::{Layer, Pass, norm_weight, tensor};
 pub use self::{
     batch::{PackedBatch, Segment},
     config::{DecoderConfig, TokenIds},
@@ -30,6 +30,10 @@ pub use self::{
     init::init_parameters,
     kv_cache::KvCache,
     lora::{LoraAdapter, LoraConfig, LoraPair, Module},
+};
+use self::{
+    layer::{Layer, Pass, norm_weight},
+    weight::{Dense, Matrices, Weight},
 };
 use crate::engine::ops::{self, AttentionPlan, Heads};
 
@@ -39,30 +43,42 @@ pub struct Decoder {
     config: DecoderConfig,
     /// Rotary frequencies, in the order of [`DecoderConfig::rotations`].
     frequencies: Vec<Vec<f32>>,
-    embedding: Tensor,
+    embedding: Weight,
     layers: Vec<Layer>,
     norm: Tensor,
     /// The output layer; absent where it is the embedding.
-    head: Option<Tensor>,
+    head: Option<Weight>,
 }
 
 impl Decoder {
     /// Takes the weights by their Hugging Face names; refuses configurations and checkpoints that
     /// don't fit.
     pub fn new(config: DecoderConfig, vb: VarBuilder) -> Result<Self, DecoderError> {
+        Self::with_matrices(config, vb, &Dense)
+    }
+
+    /// As [`Self::new`], with the matrices that `matrices` has instead of dense ones.
+    pub fn with_matrices(
+        config: DecoderConfig,
+        vb: VarBuilder,
+        matrices: &dyn Matrices,
+    ) -> Result<Self, DecoderError> {
         config.validate()?;
         let (hidden, vocab) = (config.hidden_size, config.vocab_size);
         let rotations = config.rotations()?;
         let frequencies = rotations.iter().map(|r| r.frequencies(config.head_width())).collect();
         let model = vb.pp("model");
-        let embedding = tensor(&model.pp("embed_tokens"), "weight", &[vocab, hidden])?;
+        let table = |vb: &VarBuilder| Weight::take(vb, matrices, [vocab, hidden]);
+        let embedding = table(&model.pp("embed_tokens"))?;
         let rules = config.layer_rules().into_iter().enumerate();
-        let layer = |(index, rule)| Layer::new(&config, index, rule, &model.pp("layers").pp(index));
+        let layer = |(index, rule)| {
+            Layer::new(&config, index, rule, &model.pp("layers").pp(index), matrices)
+        };
         let layers = rules.map(layer).collect::<Result<_, _>>()?;
         let norm = norm_weight(&config, &model.pp("norm"), hidden)?;
         let head = match config.tied() {
             true => None,
-            false => Some(tensor(&vb.pp("lm_head"), "weight", &[vocab, hidden])?),
+            false => Some(table(&vb.pp("lm_head"))?),
         };
         Ok(Self { config, frequencies, embedding, layers, norm, head })
     }
@@ -112,8 +128,7 @@ impl Decoder {
         for cache in caches.iter_mut().flat_map(|caches| caches.iter_mut()) {
             cache.truncate(cache.len());
         }
-        let tokens = Tensor::new(batch.tokens, self.device())?;
-        let mut hidden = self.embedding.index_select(&tokens, 0)?;
+        let mut hidden = self.embedding.select(batch.tokens)?;
         if let Some(scale) = self.config.embedding_scale() {
             // Hugging Face rounds the scale to the weights' data type.
             let scale = Tensor::new(scale as f32, self.device())?.to_dtype(self.dtype())?;
@@ -132,7 +147,7 @@ impl Decoder {
 
     /// Scores of every token after each of the hidden rows: `[n, hidden]` to `[n, vocab]`, f32.
     pub fn logits(&self, hidden: &Tensor) -> Result<Tensor, DecoderError> {
-        let logits = ops::linear(hidden, self.output_weight())?;
+        let logits = self.output_weight().linear(hidden)?;
         Ok(self.capped(logits)?.to_dtype(DType::F32)?)
     }
 
@@ -144,10 +159,12 @@ impl Decoder {
         targets: &[u32],
         weights: &[f32],
     ) -> Result<Tensor, DecoderError> {
-        if self.config.final_logit_softcapping.is_none() {
-            return Ok(ops::linear_cross_entropy(hidden, self.output_weight(), targets, weights)?);
+        match (self.output_weight(), self.config.final_logit_softcapping) {
+            (Weight::Dense(head), None) => {
+                Ok(ops::linear_cross_entropy(hidden, head, targets, weights)?)
+            }
+            _ => Ok(ops::cross_entropy(&self.logits(hidden)?, targets, weights)?),
         }
-        Ok(ops::cross_entropy(&self.logits(hidden)?, targets, weights)?)
     }
 
     fn capped(&self, logits: Tensor) -> Result<Tensor, DecoderError> {
@@ -157,7 +174,7 @@ impl Decoder {
         }
     }
 
-    fn output_weight(&self) -> &Tensor {
+    fn output_weight(&self) -> &Weight {
         self.head.as_ref().unwrap_or(&self.embedding)
     }
 }

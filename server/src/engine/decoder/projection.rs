@@ -1,56 +1,60 @@
 //! Linear layers that share an input, as one product, with the low-rank changes of the rows'
 //! adapters. Which rows have which adapter is decided in [`super::batch`].
 
+use std::sync::Arc;
+
 use candle_core::{Result, Tensor};
 
 use super::{
     batch::AdapterRows,
     lora::{LoraAdapter, LoraPair, Module},
+    weight::Weight,
 };
 use crate::engine::ops::{
     self,
     lora::{Change, add_changes},
+    quantised::QuantisedMatrix,
 };
 
-/// The stacked weight of one to three linear layers with the same input.
+/// One to three linear layers with the same input.
 #[derive(Debug)]
 pub(super) struct Projection {
     layer: usize,
     modules: Vec<Module>,
     /// Output width of each module.
     widths: Vec<usize>,
-    weight: Weight,
+    weights: Weights,
     /// `[sum of outs]`.
     bias: Option<Tensor>,
 }
 
-/// Frozen weights are stacked once; trained ones anew in every pass, so that gradients reach them.
+/// Frozen dense weights are stacked once; trained ones anew in every pass, so that gradients reach
+/// them; quantised ones stay apart where their formats differ.
 #[derive(Debug)]
-enum Weight {
-    Stacked(Tensor),
-    Parts(Vec<Tensor>),
+enum Weights {
+    One(Weight),
+    Trained(Vec<Tensor>),
+    Apart(Vec<Weight>),
 }
 
 impl Projection {
-    /// Stacks `(module, [out, in])` of one layer. `biases` holds one per module, or none.
-    pub fn new(layer: usize, parts: Vec<(Module, Tensor)>, biases: &[Tensor]) -> Result<Self> {
-        let (modules, weights): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+    /// Takes `(module, [out, in])` of one layer. `biases` holds one per module, or none.
+    pub fn new(layer: usize, parts: Vec<(Module, Weight)>, biases: &[Tensor]) -> Result<Self> {
+        let (modules, parts): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
         let bias = (!biases.is_empty()).then(|| Tensor::cat(biases, 0)).transpose()?;
-        let widths = weights.iter().map(|weight| weight.dim(0)).collect::<Result<_>>()?;
-        let trained = weights.iter().any(Tensor::track_op);
-        let weight = match trained {
-            true => Weight::Parts(weights),
-            false => Weight::Stacked(Tensor::cat(&weights, 0)?),
-        };
-        Ok(Self { layer, modules, widths, weight, bias })
+        let widths = parts.iter().map(Weight::rows).collect::<Result<_>>()?;
+        Ok(Self { layer, modules, widths, weights: Weights::new(parts)?, bias })
     }
 
     /// `[n, in]` to `[n, sum of outs]`.
     pub fn forward(&self, x: &Tensor, groups: &[AdapterRows<'_>]) -> Result<Tensor> {
-        let weight = self.weight()?;
-        let base = match &self.bias {
-            Some(bias) => ops::linear_biased(x, &weight, bias)?,
-            None => ops::linear(x, &weight)?,
+        let base = match (&self.weights.joined()?, &self.bias) {
+            (Some(weight), Some(bias)) => weight.linear_biased(x, bias)?,
+            (Some(weight), None) => weight.linear(x)?,
+            (None, bias) => {
+                let base = self.side_by_side(x)?;
+                bias.as_ref().map_or(Ok(base.clone()), |bias| base.broadcast_add(bias))?
+            }
         };
         self.adapt(base, x, groups)
     }
@@ -62,21 +66,21 @@ impl Projection {
         x: &Tensor,
         groups: &[AdapterRows<'_>],
     ) -> Result<Tensor> {
-        let base = match &self.bias {
-            Some(bias) => (residual + ops::linear_biased(x, &self.weight()?, bias)?)?,
-            None => ops::linear_add(residual, x, &self.weight()?)?,
+        let base = match (&self.weights.joined()?, &self.bias) {
+            (Some(weight), Some(bias)) => (residual + weight.linear_biased(x, bias)?)?,
+            (Some(weight), None) => weight.linear_add(residual, x)?,
+            (None, _) => return residual + self.forward(x, groups)?,
         };
         self.adapt(base, x, groups)
     }
 
-    fn weight(&self) -> Result<Tensor> {
-        match &self.weight {
-            Weight::Stacked(weight) => Ok(weight.clone()),
-            Weight::Parts(weights) => match weights.as_slice() {
-                [weight] => Ok(weight.clone()),
-                weights => Tensor::cat(weights, 0),
-            },
-        }
+    /// The outputs of weights that stay apart.
+    fn side_by_side(&self, x: &Tensor) -> Result<Tensor> {
+        let Weights::Apart(weights) = &self.weights else {
+            candle_core::bail!("only weights that stay apart are multiplied one by one");
+        };
+        let outputs: Vec<Tensor> = weights.iter().map(|w| w.linear(x)).collect::<Result<_>>()?;
+        Tensor::cat(&outputs, 1)
     }
 
     /// Adds the changes of the rows' adapters.
@@ -140,5 +144,40 @@ impl Projection {
             });
         }
         Tensor::cat(&parts, 1)
+    }
+}
+
+impl Weights {
+    fn new(parts: Vec<Weight>) -> Result<Self> {
+        let (mut dense, mut quantised) = (Vec::new(), Vec::new());
+        for part in &parts {
+            match part {
+                Weight::Dense(tensor) => dense.push(tensor.clone()),
+                Weight::Quantised(matrix) => quantised.push(&**matrix),
+            }
+        }
+        if quantised.is_empty() {
+            return Ok(match dense.iter().any(Tensor::track_op) {
+                true => Self::Trained(dense),
+                false => Self::One(Weight::Dense(Tensor::cat(&dense, 0)?)),
+            });
+        }
+        let stack = dense.is_empty().then(|| QuantisedMatrix::stack(&quantised)).flatten();
+        Ok(match stack {
+            Some(stack) => Self::One(Weight::Quantised(Arc::new(stack))),
+            None => Self::Apart(parts),
+        })
+    }
+
+    /// All of them as one; `None` if they stay apart.
+    fn joined(&self) -> Result<Option<Weight>> {
+        Ok(match self {
+            Self::One(weight) => Some(weight.clone()),
+            Self::Trained(weights) => match weights.as_slice() {
+                [weight] => Some(Weight::Dense(weight.clone())),
+                weights => Some(Weight::Dense(Tensor::cat(weights, 0)?)),
+            },
+            Self::Apart(_) => None,
+        })
     }
 }

@@ -2,6 +2,7 @@
 
 mod generation;
 mod loading;
+mod quantised;
 mod scoring;
 mod speed;
 
@@ -16,7 +17,7 @@ use super::{DeviceChoice, Engine, EngineConfig, GenerateRow, ModelSource};
 fn tiny_engine() -> (Engine, TempDir) {
     let folder = tiny_model_dir();
     let source = ModelSource::Folder(folder.path().to_owned());
-    (Engine::start(EngineConfig { source, device: DeviceChoice::Cpu }).unwrap(), folder)
+    (Engine::start(EngineConfig::new(source, DeviceChoice::Cpu)).unwrap(), folder)
 }
 
 fn conversation(persona: &str, message: &str) -> Vec<Message> {

@@ -14,7 +14,7 @@ fn starter_engine() -> (Engine, TempDir) {
     let folder = TempDir::new().unwrap();
     write_model(folder.path(), &starter_shape(), 1);
     let source = ModelSource::Folder(folder.path().to_owned());
-    let engine = Engine::start(EngineConfig { source, device: DeviceChoice::Cpu }).unwrap();
+    let engine = Engine::start(EngineConfig::new(source, DeviceChoice::Cpu)).unwrap();
     for (index, name) in ["joint", "specific-THA", "specific-KEN"].into_iter().enumerate() {
         engine.adapter_store().insert(name, "00", tiny_adapter(&starter_shape(), index as u64));
     }

@@ -1,0 +1,221 @@
+//! In which form a model's matrices are kept in memory, and quantising them while they are loaded.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use candle_core::quantized::QTensor;
+use candle_core::safetensors::{MmapedSafetensors, SliceSafetensors};
+use candle_core::{DType, Device, Tensor};
+use rayon::prelude::*;
+use safetensors::{Dtype, tensor::TensorView};
+
+use super::decoder::DecoderError;
+use super::decoder::weight::Matrices;
+use super::error::EngineError;
+use super::ops::quantised::{Format, QuantisedMatrix};
+use super::weights::Weights;
+
+/// Values that are quantised at a time by one thread.
+const PORTION: usize = 1 << 20;
+
+/// The form of the matrices in memory; written `f32`, `q8_0` or `q4k`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WeightFormat {
+    /// As they are: 32 bits per value.
+    #[default]
+    F32,
+    /// 8.5 bits per value.
+    Q8_0,
+    /// 4.5 bits per value where a matrix has whole blocks of 256 columns, else 8.5; the embedding and
+    /// the output layer have 6.6.
+    Q4K,
+}
+
+impl FromStr for WeightFormat {
+    type Err = EngineError;
+
+    fn from_str(text: &str) -> Result<Self, EngineError> {
+        [Self::F32, Self::Q8_0, Self::Q4K]
+            .into_iter()
+            .find(|format| format.to_string() == text)
+            .ok_or_else(|| {
+                let rule = format!("weights must be `f32`, `q8_0` or `q4k`, not `{text}`");
+                EngineError::invalid(rule, "Leave the setting out for `f32`.")
+            })
+    }
+}
+
+impl fmt::Display for WeightFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::F32 => "f32",
+            Self::Q8_0 => "q8_0",
+            Self::Q4K => "q4k",
+        })
+    }
+}
+
+impl WeightFormat {
+    /// The blocks of a matrix of this name and width; `None` leaves it dense.
+    fn blocks(self, name: &str, columns: usize) -> Option<Format> {
+        let table = name.contains("embed_tokens") || name.starts_with("lm_head");
+        let wished: &[Format] = match self {
+            Self::F32 => &[],
+            Self::Q8_0 => &[Format::Q8_0],
+            Self::Q4K if table => &[Format::Q6K, Format::Q8_0],
+            Self::Q4K => &[Format::Q4K, Format::Q8_0],
+        };
+        wished.iter().copied().find(|format| columns.is_multiple_of(format.columns()))
+    }
+
+    /// The matrices of a checkpoint in this form, made as they are asked for; `None` for dense ones.
+    ///
+    /// # Errors
+    /// [`EngineError::FileBroken`], and a device that has no product for quantised weights.
+    pub fn matrices(
+        self,
+        weights: &Weights,
+        device: &Device,
+    ) -> Result<Option<Quantising>, EngineError> {
+        if self == Self::F32 {
+            return Ok(None);
+        }
+        if !device.is_cpu() {
+            let rule = format!("weights can be `{self}` on the CPU only");
+            return Err(EngineError::invalid(rule, "Use `--weights f32`, or `--device cpu`."));
+        }
+        let broken = |path: PathBuf, reason: &dyn fmt::Display| EngineError::FileBroken {
+            path,
+            reason: reason.to_string(),
+        };
+        let tensors = match weights {
+            Weights::Embedded(bytes) => Tensors::Bytes(
+                SliceSafetensors::new(bytes).map_err(|error| broken("starter".into(), &error))?,
+            ),
+            Weights::Files(files) => {
+                #[expect(
+                    unsafe_code,
+                    reason = "weights larger than memory must be mapped; the mapping lives only \
+                              while the model is loaded, and every tensor is copied out of it"
+                )]
+                // SAFETY: sound as long as nobody shortens the files within these seconds.
+                let mapped = unsafe { MmapedSafetensors::multi(files) };
+                let first = || files.first().cloned().unwrap_or_default();
+                Tensors::Mapped(mapped.map_err(|error| broken(first(), &error))?)
+            }
+        };
+        Ok(Some(Quantising { format: self, tensors }))
+    }
+}
+
+/// The matrices of a checkpoint, quantised when they are taken.
+pub struct Quantising {
+    format: WeightFormat,
+    tensors: Tensors,
+}
+
+enum Tensors {
+    Bytes(SliceSafetensors<'static>),
+    Mapped(MmapedSafetensors),
+}
+
+impl Quantising {
+    fn view(&self, name: &str) -> Option<TensorView<'_>> {
+        match &self.tensors {
+            Tensors::Bytes(tensors) => tensors.get(name).ok(),
+            Tensors::Mapped(tensors) => tensors.get(name).ok(),
+        }
+    }
+}
+
+impl Matrices for Quantising {
+    fn matrix(
+        &self,
+        name: &str,
+        [rows, columns]: [usize; 2],
+    ) -> Result<Option<QuantisedMatrix>, DecoderError> {
+        let Some(format) = self.format.blocks(name, columns) else { return Ok(None) };
+        // What is missing or of another shape is named where dense tensors are taken.
+        let Some(view) = self.view(name).filter(|view| view.shape() == [rows, columns]) else {
+            return Ok(None);
+        };
+        let dtype = match view.dtype() {
+            Dtype::F32 => DType::F32,
+            Dtype::F16 => DType::F16,
+            Dtype::BF16 => DType::BF16,
+            _ => return Ok(None),
+        };
+        let row_bytes = columns * dtype.size_in_bytes();
+        let portion = (PORTION / columns).max(1) * row_bytes;
+        let blocks = view.data().par_chunks(portion).map(|bytes| {
+            let shape = [bytes.len() / row_bytes, columns];
+            let values = Tensor::from_raw_buffer(bytes, dtype, &shape, &Device::Cpu)?;
+            // Quantising would make any number of a value that is none.
+            let sum = values.to_dtype(DType::F32)?.abs()?.sum_all()?.to_scalar::<f32>()?;
+            if !sum.is_finite() {
+                candle_core::bail!("tensor `{name}` holds values that are no finite numbers");
+            }
+            Ok(QTensor::quantize(&values, format.dtype())?.data()?.into_owned())
+        });
+        let blocks = blocks.collect::<candle_core::Result<Vec<_>>>()?.concat();
+        Ok(QuantisedMatrix::from_blocks(format, rows, columns, &blocks))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::testing::{tiny_config, write_model};
+
+    #[test]
+    fn reads_and_writes_names() {
+        for format in [WeightFormat::F32, WeightFormat::Q8_0, WeightFormat::Q4K] {
+            assert_eq!(format.to_string().parse::<WeightFormat>(), Ok(format));
+        }
+        let error = "q5".parse::<WeightFormat>().unwrap_err().to_string();
+        assert!(error.contains("`q5`") && error.contains("`q8_0`"), "{error}");
+    }
+
+    #[test]
+    fn blocks_are_as_narrow_as_the_columns_allow() {
+        let expected = [
+            (WeightFormat::F32, "model.layers.0.mlp.up_proj.weight", 256, None),
+            (WeightFormat::Q8_0, "model.layers.0.mlp.up_proj.weight", 896, Some(Format::Q8_0)),
+            (WeightFormat::Q8_0, "model.layers.0.mlp.up_proj.weight", 48, None),
+            (WeightFormat::Q4K, "model.layers.0.mlp.up_proj.weight", 256, Some(Format::Q4K)),
+            (WeightFormat::Q4K, "model.layers.0.mlp.up_proj.weight", 896, Some(Format::Q8_0)),
+            (WeightFormat::Q4K, "model.embed_tokens.weight", 512, Some(Format::Q6K)),
+            (WeightFormat::Q4K, "lm_head.weight", 896, Some(Format::Q8_0)),
+        ];
+        for (weights, name, columns, format) in expected {
+            assert_eq!(weights.blocks(name, columns), format, "{weights} {name} {columns}");
+        }
+    }
+
+    #[test]
+    fn every_portion_of_a_matrix_arrives_in_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        // The embedding has more values than a portion.
+        let config = super::super::decoder::DecoderConfig {
+            hidden_size: 64,
+            vocab_size: 17_000,
+            ..tiny_config()
+        };
+        write_model(folder.path(), &config, 1);
+        let weights = Weights::find(folder.path()).unwrap();
+        let matrices = WeightFormat::Q8_0.matrices(&weights, &Device::Cpu).unwrap().unwrap();
+        let name = "model.embed_tokens.weight";
+        let matrix = matrices.matrix(name, [17_000, 64]).unwrap().unwrap();
+        let dense = weights.builder(DType::F32, &Device::Cpu).unwrap();
+        let dense = dense.get((17_000, 64), name).unwrap().to_vec2::<f32>().unwrap();
+        for (index, dense) in dense.iter().enumerate() {
+            let largest = dense.iter().fold(0.0_f32, |a, b| a.max(b.abs()));
+            for (given, exact) in matrix.row(index).iter().zip(dense) {
+                assert!((given - exact).abs() < largest / 200.0, "row {index}");
+            }
+        }
+        assert!(matrices.matrix(name, [16_999, 64]).unwrap().is_none());
+        assert!(matrices.matrix("model.norm.other", [1, 64]).unwrap().is_none());
+    }
+}
