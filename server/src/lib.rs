@@ -6,8 +6,10 @@
 //! - [`store`]: everything that is kept;
 //! - [`http`]: the API and the pages;
 //! - [`starter`]: the built-in world, corpus and model;
+//! - [`bench`]: speed and memory beside peers;
 //! - [`cli`]: the commands; [`config`]: the arguments they share; [`telemetry`]: the log.
 
+pub mod bench;
 pub mod cli;
 pub mod config;
 pub mod engine;

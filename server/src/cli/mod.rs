@@ -3,6 +3,7 @@
 //!
 //! Results go to standard output, progress and errors to standard error.
 
+mod bench;
 mod corpus;
 mod import;
 mod method;
@@ -45,6 +46,9 @@ enum Command {
     /// The built-in model: its tokenizer, its training and its files.
     #[command(subcommand)]
     Starter(starter::StarterCommand),
+    /// Speed and memory beside the tools that people would use instead.
+    #[command(subcommand)]
+    Bench(bench::BenchCommand),
     /// Reads somebody else's data into the store.
     #[command(subcommand)]
     Import(import::ImportCommand),
@@ -62,6 +66,7 @@ impl Cli {
         match self.command {
             Command::Score(args) => args.run(),
             Command::Starter(command) => command.run(),
+            Command::Bench(command) => command.run(),
             Command::Serve(args) => wait(serve::run(args)),
             Command::Generate(args) => wait(method::generate(args)),
             Command::Elicit(args) => wait(method::elicit(args)),

@@ -1,0 +1,54 @@
+//! Measures of speed and memory beside the tools that people would use instead, in the same run.
+//!
+//! Every measure is a process of its own, ours and a peer's alike, with the same number of threads
+//! and the same work: [`workload`] writes it down once. [`checkpoint`] makes the model, [`ours`]
+//! does the work with the engine, [`peers`] asks a Python with the peers to do it, [`roofline`]
+//! measures what the machine could do at best, [`engine`] puts it all in a table.
+
+mod checkpoint;
+pub mod engine;
+mod ours;
+mod peers;
+mod roofline;
+mod workload;
+
+pub use self::{engine::EngineBench, ours::part};
+
+use std::path::PathBuf;
+
+/// A measure could not be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum BenchError {
+    /// A file of the bench can't be written or read.
+    #[error("`{}` can't be used: {source}\nGive a folder with 4 GB of room with `--folder`.", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What happened.
+        source: std::io::Error,
+    },
+    /// The model of the bench can't be made or run.
+    #[error("the model of the bench failed: {0}\nRemove the folder of the bench and try again.")]
+    Model(String),
+    /// A measure's process ended without a result.
+    #[error("the measure `{measure}` of {whose} failed: {reason}")]
+    Process {
+        /// The measure.
+        measure: String,
+        /// `ours`, or the peer.
+        whose: String,
+        /// Its last words.
+        reason: String,
+    },
+}
+
+impl BenchError {
+    fn file(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| Self::File { path, source }
+    }
+
+    fn model(error: impl std::fmt::Display) -> Self {
+        Self::Model(error.to_string())
+    }
+}

@@ -1,0 +1,121 @@
+"""Does one measure with transformers (and peft), as quickly as those can, and prints it as JSON.
+
+usage: transformers_peer.py MEASURE MODEL WORKLOAD THREADS f32|bf16 ADAPTERS
+"""
+
+import json
+import statistics
+import sys
+import time
+
+measure, model_folder, workload, threads, dtype, adapters = sys.argv[1:7]
+
+import torch
+
+torch.set_num_threads(int(threads))
+torch.set_grad_enabled(False)
+
+from transformers import AutoModelForCausalLM, DynamicCache
+from transformers.utils import logging
+
+logging.set_verbosity_error()
+logging.disable_progress_bar()
+work = json.load(open(workload))
+kind = {"f32": torch.float32, "bf16": torch.bfloat16}[dtype]
+model = AutoModelForCausalLM.from_pretrained(
+    model_folder, dtype=kind, attn_implementation="sdpa"
+)
+model.eval()
+model.generation_config.eos_token_id = None
+model.generation_config.pad_token_id = 0
+
+
+def peak_megabytes():
+    for line in open("/proc/self/status"):
+        if line.startswith("VmHWM"):
+            return int(line.split()[1]) / 1024
+
+
+def report(value, note=""):
+    note = f"torch {torch.__version__}, {dtype}" + (", " + note if note else "")
+    print(json.dumps({"value": value, "peak_mb": peak_megabytes(), "note": note}), flush=True)
+
+
+def seconds(run):
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+def median(run, count=3, warm=1):
+    for _ in range(warm):
+        run()
+    return statistics.median(seconds(run) for _ in range(count))
+
+
+def generate(tokens, count, of=model, **options):
+    return of.generate(
+        input_ids=tokens,
+        attention_mask=torch.ones_like(tokens),
+        max_new_tokens=count,
+        min_new_tokens=count,
+        do_sample=False,
+        **options,
+    )
+
+
+def decode(prompts, count, of=model, **options):
+    """New tokens per second after the first one."""
+    tokens = torch.tensor(prompts)
+    first = median(lambda: generate(tokens, 1, of, **options))
+    whole = median(lambda: generate(tokens, count, of, **options), warm=0)
+    return len(prompts) * (count - 1) / (whole - first)
+
+
+if measure == "first_token":
+    generate(torch.tensor(work["prompts"][:1]), 1)
+    report(0.0)
+elif measure in ("decode_single", "peak_memory"):
+    report(decode(work["prompts"][:1], work["single_tokens"]))
+elif measure == "prefill_512":
+    tokens = torch.tensor([work["long_prompt"]])
+    taken = median(lambda: model(tokens, use_cache=True, logits_to_keep=1), 3, 1)
+    report(tokens.numel() / taken)
+elif measure == "decode_18_adapters":
+    from peft import PeftModel
+
+    names = [str(voice) for voice in range(len(work["prompts"]))]
+    # Adapters in the model's own type: f32 ones would be slower beside a bf16 base.
+    with_adapters = PeftModel.from_pretrained(
+        model, f"{adapters}/0", adapter_name="0", autocast_adapter_dtype=dtype == "f32"
+    )
+    for name in names[1:]:
+        with_adapters.load_adapter(
+            f"{adapters}/{name}", adapter_name=name, autocast_adapter_dtype=dtype == "f32"
+        )
+    with_adapters.eval()
+    value = decode(work["prompts"], work["voice_tokens"], with_adapters, adapter_names=names)
+    report(value, "one mixed batch")
+elif measure == "survey_sweep":
+    # Keys and values of the personas are computed once per batch of them, and cut back after each
+    # question.
+    best = None
+    for batch in (6, 18):
+        def sweep():
+            for start in range(0, len(work["personas"]), batch):
+                personas = torch.tensor(work["personas"][start : start + batch])
+                cache = DynamicCache()
+                model(personas, past_key_values=cache, logits_to_keep=1)
+                for question in work["questions"]:
+                    tokens = torch.tensor([question] * len(personas))
+                    scores = model(tokens, past_key_values=cache, logits_to_keep=1).logits
+                    scores.float().log_softmax(-1)[:, -1, work["options"]]
+                    cache.crop(-len(question))
+
+        taken = median(sweep, 2, 0)
+        value = len(work["personas"]) * len(work["questions"]) / taken
+        if best is None or value > best[0]:
+            best = (value, f"batches of {batch}")
+    report(*best)
+else:
+    sys.exit(f"unknown measure {measure}")

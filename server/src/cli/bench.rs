@@ -1,0 +1,82 @@
+//! `polylogue bench`: speed and memory beside the tools that people would use instead.
+
+use std::error::Error;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use crate::bench::{self, EngineBench, engine::Options};
+use crate::engine::WeightFormat;
+
+#[derive(Debug, Subcommand)]
+pub enum BenchCommand {
+    /// The engine on a random model of the shape of Qwen2.5-0.5B, beside transformers with peft and
+    /// llama.cpp where a Python has them.
+    Engine(EngineArgs),
+    /// One measure of the engine, in a process of its own.
+    #[command(hide = true)]
+    Part(PartArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct EngineArgs {
+    /// Folder for the model and its adapters (2 GB); made when first used.
+    #[arg(long, value_name = "DIR")]
+    folder: Option<PathBuf>,
+    /// A Python interpreter with torch, transformers and peft, and perhaps llama-cpp-python.
+    #[arg(long, value_name = "PROGRAM")]
+    python: Option<PathBuf>,
+    /// How our matrices are kept: `f32`, `q8_0` or `q4k`.
+    #[arg(long, default_value = "q8_0")]
+    weights: WeightFormat,
+    /// Threads of everybody; by default one per core.
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Takes only these measures.
+    #[arg(long, value_name = "KEY")]
+    only: Vec<String>,
+    /// Prints JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct PartArgs {
+    key: String,
+    #[arg(long)]
+    folder: PathBuf,
+    #[arg(long)]
+    weights: WeightFormat,
+}
+
+impl BenchCommand {
+    /// Measures and prints.
+    ///
+    /// # Errors
+    /// See [`bench::BenchError`].
+    pub fn run(self) -> Result<(), Box<dyn Error>> {
+        match self {
+            Self::Part(args) => Ok(bench::part(&args.folder, &args.key, args.weights)?),
+            Self::Engine(args) => args.run(),
+        }
+    }
+}
+
+impl EngineArgs {
+    fn run(self) -> Result<(), Box<dyn Error>> {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        let options = Options {
+            folder: self.folder.unwrap_or_else(|| std::env::temp_dir().join("polylogue-bench")),
+            python: self.python,
+            weights: self.weights,
+            threads: self.threads.unwrap_or_else(cores),
+            only: self.only,
+        };
+        let result = EngineBench::run(&options, |step| eprintln!("{step}"))?;
+        match self.json {
+            true => println!("{}", serde_json::to_string_pretty(&result)?),
+            false => println!("{result}"),
+        }
+        Ok(())
+    }
+}
