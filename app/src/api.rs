@@ -50,7 +50,7 @@ pub struct ModelInfo {
     pub context: usize,
     /// `cpu` or `cuda:0`.
     pub device: String,
-    /// How matrices are kept: `f32`, `q8_0` or `q4k`.
+    /// How matrices are kept: `f32`, `bf16`, `f16`, `q8_0` or `q4k`.
     pub weights: String,
     /// Whether this is the built-in starter model.
     pub starter: bool,

@@ -41,8 +41,8 @@ pub struct ModelArgs {
     /// `auto`, `cpu` or `cuda:N`.
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub device: DeviceChoice,
-    /// How matrices are kept in memory: `f32`; `q8_0` (a quarter of it) or `q4k` (an eighth), which are
-    /// faster on the CPU and change answers a little.
+    /// How matrices are kept in memory: `f32`; `bf16` or `f16` (half of it); `q8_0` (a quarter) or `q4k`
+    /// (an eighth), which are faster on the CPU and change answers a little.
     #[arg(long, value_name = "FORMAT", default_value = "f32", env = "POLYLOGUE_WEIGHTS")]
     pub weights: WeightFormat,
 }

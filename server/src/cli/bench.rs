@@ -26,7 +26,7 @@ pub struct EngineArgs {
     /// A Python interpreter with torch, transformers and peft, and perhaps llama-cpp-python.
     #[arg(long, value_name = "PROGRAM")]
     python: Option<PathBuf>,
-    /// How our matrices are kept: `f32`, `q8_0` or `q4k`.
+    /// How our matrices are kept, as for `serve`.
     #[arg(long, default_value = "q8_0")]
     weights: WeightFormat,
     /// Threads of everybody; by default one per core.

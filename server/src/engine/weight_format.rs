@@ -11,20 +11,27 @@ use rayon::prelude::*;
 use safetensors::{Dtype, tensor::TensorView};
 
 use super::decoder::DecoderError;
-use super::decoder::weight::Matrices;
+use super::decoder::weight::{Compact, Matrices};
 use super::error::EngineError;
-use super::ops::quantised::{Format, QuantisedMatrix};
+use super::ops::{
+    halves::HalfMatrix,
+    quantised::{Format, QuantisedMatrix},
+};
 use super::weights::Weights;
 
 /// Values that are quantised at a time by one thread.
 const PORTION: usize = 1 << 20;
 
-/// The form of the matrices in memory; written `f32`, `q8_0` or `q4k`.
+/// The form of the matrices in memory; written `f32`, `bf16`, `f16`, `q8_0` or `q4k`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum WeightFormat {
     /// As they are: 32 bits per value.
     #[default]
     F32,
+    /// The upper 16 bits of an f32.
+    BF16,
+    /// IEEE's 16 bits.
+    F16,
     /// 8.5 bits per value.
     Q8_0,
     /// 4.5 bits per value where a matrix has whole blocks of 256 columns, else 8.5; the embedding and
@@ -36,13 +43,11 @@ impl FromStr for WeightFormat {
     type Err = EngineError;
 
     fn from_str(text: &str) -> Result<Self, EngineError> {
-        [Self::F32, Self::Q8_0, Self::Q4K]
-            .into_iter()
-            .find(|format| format.to_string() == text)
-            .ok_or_else(|| {
-                let rule = format!("weights must be `f32`, `q8_0` or `q4k`, not `{text}`");
-                EngineError::invalid(rule, "Leave the setting out for `f32`.")
-            })
+        Self::ALL.into_iter().find(|format| format.to_string() == text).ok_or_else(|| {
+            let known = Self::ALL.map(|format| format!("`{format}`")).join(", ");
+            let rule = format!("weights must be one of {known}, not `{text}`");
+            EngineError::invalid(rule, "Leave the setting out for `f32`.")
+        })
     }
 }
 
@@ -50,6 +55,8 @@ impl fmt::Display for WeightFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::F32 => "f32",
+            Self::BF16 => "bf16",
+            Self::F16 => "f16",
             Self::Q8_0 => "q8_0",
             Self::Q4K => "q4k",
         })
@@ -57,11 +64,23 @@ impl fmt::Display for WeightFormat {
 }
 
 impl WeightFormat {
+    /// All forms.
+    pub const ALL: [Self; 5] = [Self::F32, Self::BF16, Self::F16, Self::Q8_0, Self::Q4K];
+
+    /// The type of values of 16 bits.
+    fn half(self) -> Option<DType> {
+        match self {
+            Self::BF16 => Some(DType::BF16),
+            Self::F16 => Some(DType::F16),
+            Self::F32 | Self::Q8_0 | Self::Q4K => None,
+        }
+    }
+
     /// The blocks of a matrix of this name and width; `None` leaves it dense.
     fn blocks(self, name: &str, columns: usize) -> Option<Format> {
         let table = name.contains("embed_tokens") || name.starts_with("lm_head");
         let wished: &[Format] = match self {
-            Self::F32 => &[],
+            Self::F32 | Self::BF16 | Self::F16 => &[],
             Self::Q8_0 => &[Format::Q8_0],
             Self::Q4K if table => &[Format::Q6K, Format::Q8_0],
             Self::Q4K => &[Format::Q4K, Format::Q8_0],
@@ -134,8 +153,7 @@ impl Matrices for Quantising {
         &self,
         name: &str,
         [rows, columns]: [usize; 2],
-    ) -> Result<Option<QuantisedMatrix>, DecoderError> {
-        let Some(format) = self.format.blocks(name, columns) else { return Ok(None) };
+    ) -> Result<Option<Compact>, DecoderError> {
         // What is missing or of another shape is named where dense tensors are taken.
         let Some(view) = self.view(name).filter(|view| view.shape() == [rows, columns]) else {
             return Ok(None);
@@ -146,21 +164,35 @@ impl Matrices for Quantising {
             Dtype::BF16 => DType::BF16,
             _ => return Ok(None),
         };
+        if let Some(half) = self.format.half() {
+            let values =
+                Tensor::from_raw_buffer(view.data(), dtype, &[rows, columns], &Device::Cpu)?;
+            let values = values.to_dtype(half)?;
+            check_finite(&values, name, self.format)?;
+            return Ok(Some(Compact::Half(HalfMatrix::new(&values)?)));
+        }
+        let Some(format) = self.format.blocks(name, columns) else { return Ok(None) };
         let row_bytes = columns * dtype.size_in_bytes();
         let portion = (PORTION / columns).max(1) * row_bytes;
         let blocks = view.data().par_chunks(portion).map(|bytes| {
             let shape = [bytes.len() / row_bytes, columns];
             let values = Tensor::from_raw_buffer(bytes, dtype, &shape, &Device::Cpu)?;
-            // Quantising would make any number of a value that is none.
-            let sum = values.to_dtype(DType::F32)?.abs()?.sum_all()?.to_scalar::<f32>()?;
-            if !sum.is_finite() {
-                candle_core::bail!("tensor `{name}` holds values that are no finite numbers");
-            }
+            check_finite(&values, name, self.format)?;
             Ok(QTensor::quantize(&values, format.dtype())?.data()?.into_owned())
         });
         let blocks = blocks.collect::<candle_core::Result<Vec<_>>>()?.concat();
-        Ok(QuantisedMatrix::from_blocks(format, rows, columns, &blocks))
+        Ok(QuantisedMatrix::from_blocks(format, rows, columns, &blocks).map(Compact::Quantised))
     }
+}
+
+/// Refuses values that are no numbers, which quantising would make numbers of, and those that this form
+/// can't hold.
+fn check_finite(values: &Tensor, name: &str, format: WeightFormat) -> candle_core::Result<()> {
+    let sum = values.to_dtype(DType::F32)?.abs()?.sum_all()?.to_scalar::<f32>()?;
+    if !sum.is_finite() {
+        candle_core::bail!("tensor `{name}` holds values that are no finite numbers as `{format}`");
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -170,7 +202,7 @@ mod tests {
 
     #[test]
     fn reads_and_writes_names() {
-        for format in [WeightFormat::F32, WeightFormat::Q8_0, WeightFormat::Q4K] {
+        for format in WeightFormat::ALL {
             assert_eq!(format.to_string().parse::<WeightFormat>(), Ok(format));
         }
         let error = "q5".parse::<WeightFormat>().unwrap_err().to_string();
@@ -206,7 +238,8 @@ mod tests {
         let weights = Weights::find(folder.path()).unwrap();
         let matrices = WeightFormat::Q8_0.matrices(&weights, &Device::Cpu).unwrap().unwrap();
         let name = "model.embed_tokens.weight";
-        let matrix = matrices.matrix(name, [17_000, 64]).unwrap().unwrap();
+        let taken = matrices.matrix(name, [17_000, 64]).unwrap();
+        let Some(Compact::Quantised(matrix)) = taken else { panic!("{taken:?}") };
         let dense = weights.builder(DType::F32, &Device::Cpu).unwrap();
         let dense = dense.get((17_000, 64), name).unwrap().to_vec2::<f32>().unwrap();
         for (index, dense) in dense.iter().enumerate() {

@@ -29,7 +29,7 @@ pub(super) struct Projection {
 }
 
 /// Frozen dense weights are stacked once; trained ones anew in every pass, so that gradients reach
-/// them; quantised ones stay apart where their formats differ.
+/// them; others stay apart where they can't be stacked.
 #[derive(Debug)]
 enum Weights {
     One(Weight),
@@ -154,18 +154,23 @@ impl Weights {
             match part {
                 Weight::Dense(tensor) => dense.push(tensor.clone()),
                 Weight::Quantised(matrix) => quantised.push(&**matrix),
+                Weight::Half(_) => {}
             }
         }
-        if quantised.is_empty() {
+        if dense.len() == parts.len() {
             return Ok(match dense.iter().any(Tensor::track_op) {
                 true => Self::Trained(dense),
                 false => Self::One(Weight::Dense(Tensor::cat(&dense, 0)?)),
             });
         }
-        let stack = dense.is_empty().then(|| QuantisedMatrix::stack(&quantised)).flatten();
+        let all = quantised.len() == parts.len();
+        let stack = all.then(|| QuantisedMatrix::stack(&quantised)).flatten();
         Ok(match stack {
             Some(stack) => Self::One(Weight::Quantised(Arc::new(stack))),
-            None => Self::Apart(parts),
+            None => match <[Weight; 1]>::try_from(parts) {
+                Ok([one]) => Self::One(one),
+                Err(parts) => Self::Apart(parts),
+            },
         })
     }
 

@@ -1,4 +1,4 @@
-//! The matrices of a decoder: dense tensors, or blocks of few bits.
+//! The matrices of a decoder: dense tensors, 16 bits per value, or blocks of few bits.
 
 use std::sync::Arc;
 
@@ -8,8 +8,27 @@ use candle_nn::VarBuilder;
 use super::{DecoderError, layer::tensor};
 use crate::engine::ops::{
     self,
+    halves::{self, HalfMatrix},
     quantised::{self, QuantisedMatrix},
 };
+
+/// A matrix that isn't a dense tensor.
+#[derive(Debug)]
+pub enum Compact {
+    /// Blocks of few bits.
+    Quantised(QuantisedMatrix),
+    /// 16 bits per value.
+    Half(HalfMatrix),
+}
+
+impl Compact {
+    fn shape(&self) -> (usize, usize) {
+        match self {
+            Self::Quantised(matrix) => matrix.shape(),
+            Self::Half(matrix) => matrix.shape(),
+        }
+    }
+}
 
 /// Where matrices come from that aren't dense tensors.
 pub trait Matrices {
@@ -21,7 +40,7 @@ pub trait Matrices {
         &self,
         name: &str,
         shape: [usize; 2],
-    ) -> std::result::Result<Option<QuantisedMatrix>, DecoderError>;
+    ) -> std::result::Result<Option<Compact>, DecoderError>;
 }
 
 /// Every matrix is a dense tensor.
@@ -33,7 +52,7 @@ impl Matrices for Dense {
         &self,
         _name: &str,
         _shape: [usize; 2],
-    ) -> std::result::Result<Option<QuantisedMatrix>, DecoderError> {
+    ) -> std::result::Result<Option<Compact>, DecoderError> {
         Ok(None)
     }
 }
@@ -43,6 +62,7 @@ impl Matrices for Dense {
 pub(super) enum Weight {
     Dense(Tensor),
     Quantised(Arc<QuantisedMatrix>),
+    Half(Arc<HalfMatrix>),
 }
 
 impl Weight {
@@ -53,9 +73,10 @@ impl Weight {
         shape: [usize; 2],
     ) -> std::result::Result<Self, DecoderError> {
         match matrices.matrix(&format!("{}.weight", vb.prefix()), shape)? {
-            Some(matrix) if matrix.shape() == (shape[0], shape[1]) => {
-                Ok(Self::Quantised(Arc::new(matrix)))
-            }
+            Some(matrix) if matrix.shape() == (shape[0], shape[1]) => Ok(match matrix {
+                Compact::Quantised(matrix) => Self::Quantised(Arc::new(matrix)),
+                Compact::Half(matrix) => Self::Half(Arc::new(matrix)),
+            }),
             Some(matrix) => {
                 let (rows, columns) = matrix.shape();
                 let (name, expected) = (format!("{}.weight", vb.prefix()), shape.to_vec());
@@ -70,6 +91,7 @@ impl Weight {
         match self {
             Self::Dense(weight) => weight.dim(0),
             Self::Quantised(weight) => Ok(weight.shape().0),
+            Self::Half(weight) => Ok(weight.shape().0),
         }
     }
 
@@ -77,7 +99,7 @@ impl Weight {
     pub fn dtype(&self) -> DType {
         match self {
             Self::Dense(weight) => weight.dtype(),
-            Self::Quantised(_) => DType::F32,
+            Self::Quantised(_) | Self::Half(_) => DType::F32,
         }
     }
 
@@ -85,7 +107,7 @@ impl Weight {
     pub fn device(&self) -> &Device {
         match self {
             Self::Dense(weight) => weight.device(),
-            Self::Quantised(_) => &Device::Cpu,
+            Self::Quantised(_) | Self::Half(_) => &Device::Cpu,
         }
     }
 
@@ -93,10 +115,9 @@ impl Weight {
     pub fn select(&self, indices: &[u32]) -> Result<Tensor> {
         match self {
             Self::Dense(weight) => weight.index_select(&Tensor::new(indices, weight.device())?, 0),
-            Self::Quantised(weight) => {
-                let columns = weight.shape().1;
-                let rows = indices.iter().flat_map(|&index| weight.row(index as usize)).collect();
-                Tensor::from_vec(rows, (indices.len(), columns), &Device::Cpu)
+            Self::Quantised(weight) => rows(indices, weight.shape().1, |row| weight.row(row)),
+            Self::Half(weight) => {
+                rows(indices, weight.shape().1, |row| weight.values(row..row + 1))
             }
         }
     }
@@ -106,6 +127,7 @@ impl Weight {
         match self {
             Self::Dense(weight) => ops::linear(x, weight),
             Self::Quantised(weight) => quantised::linear(x, weight),
+            Self::Half(weight) => halves::linear(x, weight),
         }
     }
 
@@ -117,6 +139,7 @@ impl Weight {
                 let bias = bias.broadcast_as((x.dim(0)?, bias.dim(0)?))?;
                 quantised::linear_add(&bias, x, weight)
             }
+            Self::Half(weight) => halves::linear(x, weight)?.broadcast_add(bias),
         }
     }
 
@@ -125,6 +148,13 @@ impl Weight {
         match self {
             Self::Dense(weight) => ops::linear_add(residual, x, weight),
             Self::Quantised(weight) => quantised::linear_add(residual, x, weight),
+            Self::Half(weight) => residual + halves::linear(x, weight)?,
         }
     }
+}
+
+/// The rows of these indices as a tensor.
+fn rows(indices: &[u32], columns: usize, row: impl Fn(usize) -> Vec<f32>) -> Result<Tensor> {
+    let values = indices.iter().flat_map(|&index| row(index as usize)).collect();
+    Tensor::from_vec(values, (indices.len(), columns), &Device::Cpu)
 }

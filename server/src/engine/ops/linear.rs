@@ -32,7 +32,13 @@ const SMALL_PRODUCT: usize = 256;
 ///
 /// A row must not depend on its company: neither a lone row nor a small product may be summed in
 /// another order than a large one. Such rows are repeated until the product is large enough.
-fn forward(dst: &mut [f32], x: &[f32], w: &[f32], (n, i, o): (usize, usize, usize), add: bool) {
+pub(super) fn forward(
+    dst: &mut [f32],
+    x: &[f32],
+    w: &[f32],
+    (n, i, o): (usize, usize, usize),
+    add: bool,
+) {
     let weight = Matrix::new(w, o, i, i).t();
     let needed = (SMALL_PRODUCT / o.max(1) + 1).max(2);
     if n >= needed || n == 0 {

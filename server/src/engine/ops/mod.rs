@@ -10,6 +10,7 @@ pub mod composite;
 mod cross_entropy;
 mod denormals;
 mod gated;
+pub mod halves;
 mod head;
 mod host;
 mod lanes;

@@ -51,7 +51,12 @@ fn logits_stay_close_to_those_of_dense_matrices() {
     let load = |format| LoadedModel::load_as(&source, &candle_core::Device::Cpu, format).unwrap();
     let dense = load(WeightFormat::F32);
     let exact = logits(&dense);
-    for (format, limit) in [(WeightFormat::Q8_0, 0.02), (WeightFormat::Q4K, 0.25)] {
+    for (format, limit) in [
+        (WeightFormat::BF16, 0.01),
+        (WeightFormat::F16, 0.002),
+        (WeightFormat::Q8_0, 0.02),
+        (WeightFormat::Q4K, 0.25),
+    ] {
         let model = load(format);
         assert_eq!(model.hash, dense.hash, "adapters fit both");
         assert_eq!(model.info.weights, format.to_string());
@@ -62,7 +67,7 @@ fn logits_stay_close_to_those_of_dense_matrices() {
 
 #[tokio::test]
 async fn a_batch_of_voices_says_what_each_says_alone() {
-    for format in [WeightFormat::Q8_0, WeightFormat::Q4K] {
+    for format in [WeightFormat::BF16, WeightFormat::Q8_0, WeightFormat::Q4K] {
         let folder = tempfile::tempdir().unwrap();
         write_model(folder.path(), &wide_config(), 1);
         let source = ModelSource::Folder(folder.path().to_owned());
