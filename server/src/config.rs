@@ -33,9 +33,9 @@ impl StoreArgs {
 /// Which model computes, and where.
 #[derive(Debug, Clone, Args)]
 pub struct ModelArgs {
-    /// `starter`; a folder with config.json, tokenizer files and *.safetensors; or a model of the
-    /// Hugging Face hub as `owner/name` or `owner/name@revision` (HF_HOME, HF_TOKEN, HF_ENDPOINT and
-    /// HF_HUB_OFFLINE mean what they mean to Hugging Face's own tools).
+    /// `starter`; a folder with config.json, tokenizer files and *.safetensors; a file that ends in
+    /// .gguf; or a model of the Hugging Face hub as `owner/name` or `owner/name@revision` (HF_HOME,
+    /// HF_TOKEN, HF_ENDPOINT and HF_HUB_OFFLINE mean what they mean to Hugging Face's own tools).
     #[arg(long, value_name = "MODEL", default_value = "starter", env = "POLYLOGUE_MODEL")]
     pub model: String,
     /// `auto`, `cpu` or `cuda:N`.
