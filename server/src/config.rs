@@ -33,28 +33,26 @@ impl StoreArgs {
 /// Which model computes, and where.
 #[derive(Debug, Clone, Args)]
 pub struct ModelArgs {
-    /// `starter`; a folder with config.json, tokenizer files and *.safetensors; or a model of the
-    /// Hugging Face hub as `owner/name` or `owner/name@revision` (HF_HOME, HF_TOKEN, HF_ENDPOINT and
-    /// HF_HUB_OFFLINE mean what they mean to Hugging Face's own tools).
+    /// `starter`; a folder with config.json, tokenizer files and *.safetensors; a file that ends in
+    /// .gguf; or a model of the Hugging Face hub as `owner/name` or `owner/name@revision` (HF_HOME,
+    /// HF_TOKEN, HF_ENDPOINT and HF_HUB_OFFLINE mean what they mean to Hugging Face's own tools).
     #[arg(long, value_name = "MODEL", default_value = "starter", env = "POLYLOGUE_MODEL")]
     pub model: String,
     /// `auto`, `cpu` or `cuda:N`.
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub device: DeviceChoice,
     /// How matrices are kept in memory: `f32`; `bf16` or `f16` (half of it); `q8_0` (a quarter) or `q4k`
-    /// (an eighth), which are faster on the CPU and change answers a little.
-    #[arg(long, value_name = "FORMAT", default_value = "f32", env = "POLYLOGUE_WEIGHTS")]
-    pub weights: WeightFormat,
+    /// (an eighth), which are faster on the CPU and change answers a little; `stored` as they are in
+    /// the file. By default `stored` for GGUF files and `f32` for others.
+    #[arg(long, value_name = "FORMAT", env = "POLYLOGUE_WEIGHTS")]
+    pub weights: Option<WeightFormat>,
 }
 
 impl ModelArgs {
     /// What the engine is started with.
     pub fn config(&self) -> EngineConfig {
-        EngineConfig {
-            source: self.model.as_str().into(),
-            device: self.device,
-            weights: self.weights,
-        }
+        let config = EngineConfig::new(self.model.as_str().into(), self.device);
+        EngineConfig { weights: self.weights.unwrap_or(config.weights), ..config }
     }
 
     /// Loads the model and starts the engine, away from the async threads.

@@ -30,7 +30,8 @@ pub enum EngineError {
     /// The model folder isn't there, or isn't a folder.
     #[error(
         "`{}` is not a folder\nName a folder that holds config.json, tokenizer.json and \
-         *.safetensors files, or a model of the Hugging Face hub as `owner/name`.", path.display()
+         *.safetensors files, a file that ends in .gguf, or a model of the Hugging Face hub as \
+         `owner/name`.", path.display()
     )]
     FolderMissing {
         /// The folder asked for.
@@ -60,7 +61,7 @@ pub enum EngineError {
     },
 
     /// A file can't be read or doesn't say what it must.
-    #[error("`{}` can't be used: {reason}\nDownload or copy the model folder again.", path.display())]
+    #[error("`{}` can't be used: {reason}\nDownload or copy the model again.", path.display())]
     FileBroken {
         /// The file.
         path: PathBuf,

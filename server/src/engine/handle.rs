@@ -34,17 +34,21 @@ pub enum ModelSource {
     Starter,
     /// A folder of config.json, tokenizer files and *.safetensors.
     Folder(PathBuf),
+    /// One GGUF file.
+    Gguf(PathBuf),
     /// A model of the Hugging Face hub.
     Hub(HubModel),
 }
 
 impl From<&str> for ModelSource {
-    /// `starter`, a folder, or `owner/name` where no folder is called so. A folder named `starter`
-    /// is reached as `./starter`.
+    /// `starter`, a folder, a file whose name ends in `.gguf`, or `owner/name` where no folder is
+    /// called so. A folder named `starter` is reached as `./starter`.
     fn from(text: &str) -> Self {
         let path = Path::new(text);
+        let gguf = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("gguf"));
         match text.parse() {
             _ if text == "starter" => Self::Starter,
+            _ if gguf && !path.is_dir() => Self::Gguf(path.to_owned()),
             Ok(model) if !path.exists() => Self::Hub(model),
             _ => Self::Folder(path.to_owned()),
         }
@@ -63,9 +67,9 @@ pub struct EngineConfig {
 }
 
 impl EngineConfig {
-    /// Dense matrices.
+    /// Matrices in the usual form of the source.
     pub fn new(source: ModelSource, device: DeviceChoice) -> Self {
-        Self { source, device, weights: WeightFormat::F32 }
+        Self { weights: WeightFormat::of(&source), source, device }
     }
 }
 

@@ -1,7 +1,7 @@
-//! From a model folder, or from the binary, to a model that can be run.
+//! From a model folder, a GGUF file, or from the binary, to a model that can be run.
 //!
 //! Every fault of the files is an error that names the file; nothing here panics on bad input. The
-//! weights themselves are found and checked in [`super::weights`].
+//! weights themselves are found and checked in [`super::weights`], GGUF files in [`super::gguf`].
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use super::decoder::family::supported;
 use super::decoder::init::parameter_shapes;
 use super::decoder::{Decoder, DecoderConfig, DecoderError, TokenIds};
 use super::error::EngineError;
+use super::gguf::GgufFile;
 use super::handle::ModelSource;
 use super::hub::{Hub, HubModel};
 use super::starter_files;
@@ -62,35 +63,28 @@ impl LoadedModel {
         device: &Device,
         format: WeightFormat,
     ) -> Result<Self, EngineError> {
-        let fetched;
-        let files = match source {
-            ModelSource::Starter => Files::Embedded,
-            ModelSource::Folder(folder) if folder.is_dir() => Files::Folder(folder, None),
-            ModelSource::Folder(path) => {
-                return Err(EngineError::FolderMissing { path: path.clone() });
-            }
-            ModelSource::Hub(model) => {
-                fetched = Hub::from_env().fetch(model, &mut |line| eprintln!("{line}"))?;
-                Files::Folder(&fetched, Some(model))
-            }
-        };
-        let weights = files.weights()?;
-        let config = files.config()?;
-        let tokenizer = ModelTokenizer::new(&files.tokenizer(&config)?)
-            .map_err(|error| files.with_folder(error))?;
+        let Parts { name, path, config, tokenizer, weights } = Parts::read(source)?;
         let builder = weights.builder(DType::F32, device)?;
         let parameters =
             parameter_shapes(&config).into_iter().map(|(_, dims)| dims.iter().product::<usize>());
         let parameters = parameters.sum();
         let context = config.max_position_embeddings;
-        let decoder = match format.matrices(&weights, device)? {
-            Some(matrices) => Decoder::with_matrices(config, builder, &matrices),
-            None => Decoder::new(config, builder),
+        let build = || match format.matrices(&weights, device)? {
+            Some(matrices) => Ok(Decoder::with_matrices(config, builder, &matrices)),
+            None => Ok(Decoder::new(config, builder)),
         };
-        let decoder = decoder.map_err(|error| files.refuse(&error))?;
-        let hash = weights.hash()?;
+        // Reading all files for the hash takes about as long as the rest.
+        let (decoder, hash) = std::thread::scope(|scope| {
+            let hash = scope.spawn(|| weights.hash());
+            let decoder: Result<_, EngineError> = build();
+            let hash = hash.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            (decoder, hash)
+        });
+        let decoder = decoder?
+            .map_err(|error| EngineError::ModelRefused { path, reason: error.to_string() })?;
+        let hash = hash?;
         let info = ModelInfo {
-            name: files.name(),
+            name,
             hash: short_id(&id(&hash, format)),
             parameters,
             context,
@@ -126,7 +120,46 @@ fn device_name(device: &Device) -> String {
     }
 }
 
-/// Where a model's files are read from.
+/// What every source of a model comes down to.
+struct Parts {
+    name: String,
+    /// What a refusal names.
+    path: PathBuf,
+    config: DecoderConfig,
+    tokenizer: ModelTokenizer,
+    weights: Weights,
+}
+
+impl Parts {
+    fn read(source: &ModelSource) -> Result<Self, EngineError> {
+        match source {
+            ModelSource::Starter => Files::Embedded.parts(),
+            ModelSource::Folder(folder) if folder.is_dir() => Files::Folder(folder, None).parts(),
+            ModelSource::Folder(path) => Err(EngineError::FolderMissing { path: path.clone() }),
+            ModelSource::Gguf(path) => Self::gguf(path),
+            ModelSource::Hub(model) => {
+                let folder = Hub::from_env().fetch(model, &mut |line| eprintln!("{line}"))?;
+                Files::Folder(&folder, Some(model)).parts()
+            }
+        }
+    }
+
+    fn gguf(path: &Path) -> Result<Self, EngineError> {
+        let file = GgufFile::open(path)?;
+        let tokenizer = ModelTokenizer::new(&file.tokenizer()?).map_err(|error| match error {
+            EngineError::FileBroken { reason, .. } => EngineError::FileBroken {
+                path: path.to_owned(),
+                reason: format!("its tokenizer is broken: {reason}"),
+            },
+            other => other,
+        })?;
+        let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+        let (path, config) = (path.to_owned(), file.config().clone());
+        Ok(Self { name, path, config, tokenizer, weights: Weights::Gguf(Arc::new(file)) })
+    }
+}
+
+/// Where the files of a folder are read from.
 enum Files<'a> {
     Embedded,
     /// A folder, and the model's name on the hub if it came from there.
@@ -134,6 +167,14 @@ enum Files<'a> {
 }
 
 impl Files<'_> {
+    fn parts(&self) -> Result<Parts, EngineError> {
+        let weights = self.weights()?;
+        let config = self.config()?;
+        let tokenizer = ModelTokenizer::new(&self.tokenizer(&config)?)
+            .map_err(|error| self.with_folder(error))?;
+        Ok(Parts { name: self.name(), path: self.path(""), config, tokenizer, weights })
+    }
+
     fn name(&self) -> String {
         match self {
             Self::Embedded => "Polylogue Starter".to_owned(),

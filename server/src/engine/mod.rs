@@ -3,8 +3,8 @@
 //! A request goes [`handle`] -> [`prompts`] -> [`worker`] -> [`scheduler`] -> [`pass`] ->
 //! [`sampler`] and back over a channel of its own. In reading order:
 //! - [`error`], [`request`], [`handle`]: what callers see;
-//! - [`hub`], [`loading`], [`weights`], [`weight_format`], `starter_files`: from files to a model in
-//!   memory;
+//! - [`hub`], [`gguf`], [`loading`], [`weights`], [`weight_format`], `starter_files`: from files to a
+//!   model in memory;
 //! - [`tokenizer`], [`chat_template`], [`text_stream`]: text and tokens;
 //! - [`adapters`], `starter_adapters`: which adapters are loaded;
 //! - [`prompts`], [`worker`], [`scheduler`], [`pass`], [`sampler`]: one thread, one batch for all
@@ -19,6 +19,7 @@ pub mod error;
 pub mod handle;
 pub mod request;
 
+pub mod gguf;
 pub mod hub;
 pub mod loading;
 mod starter_files;

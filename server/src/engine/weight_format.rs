@@ -1,18 +1,22 @@
 //! In which form a model's matrices are kept in memory, and quantising them while they are loaded.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 
-use candle_core::quantized::QTensor;
+use candle_core::quantized::{GgmlDType, QStorage, QTensor};
 use candle_core::safetensors::{MmapedSafetensors, SliceSafetensors};
 use candle_core::{DType, Device, Tensor};
 use rayon::prelude::*;
-use safetensors::{Dtype, tensor::TensorView};
+use safetensors::Dtype;
 
 use super::decoder::DecoderError;
 use super::decoder::weight::{Compact, Matrices};
 use super::error::EngineError;
+use super::gguf::GgufFile;
+use super::handle::ModelSource;
 use super::ops::{
     halves::HalfMatrix,
     quantised::{Format, QuantisedMatrix},
@@ -22,7 +26,7 @@ use super::weights::Weights;
 /// Values that are quantised at a time by one thread.
 const PORTION: usize = 1 << 20;
 
-/// The form of the matrices in memory; written `f32`, `bf16`, `f16`, `q8_0` or `q4k`.
+/// The form of the matrices in memory; written `f32`, `bf16`, `f16`, `q8_0`, `q4k` or `stored`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum WeightFormat {
     /// As they are: 32 bits per value.
@@ -37,6 +41,8 @@ pub enum WeightFormat {
     /// 4.5 bits per value where a matrix has whole blocks of 256 columns, else 8.5; the embedding and
     /// the output layer have 6.6.
     Q4K,
+    /// As the file has them: 16 bits, or blocks that there is a product for; others are [`Self::F32`].
+    Stored,
 }
 
 impl FromStr for WeightFormat {
@@ -59,19 +65,30 @@ impl fmt::Display for WeightFormat {
             Self::F16 => "f16",
             Self::Q8_0 => "q8_0",
             Self::Q4K => "q4k",
+            Self::Stored => "stored",
         })
     }
 }
 
 impl WeightFormat {
     /// All forms.
-    pub const ALL: [Self; 5] = [Self::F32, Self::BF16, Self::F16, Self::Q8_0, Self::Q4K];
+    pub const ALL: [Self; 6] =
+        [Self::F32, Self::BF16, Self::F16, Self::Q8_0, Self::Q4K, Self::Stored];
 
-    /// The type of values of 16 bits.
-    fn half(self) -> Option<DType> {
+    /// What a model of this source is kept as where nobody says otherwise.
+    pub fn of(source: &ModelSource) -> Self {
+        match source {
+            ModelSource::Gguf(_) => Self::Stored,
+            ModelSource::Starter | ModelSource::Folder(_) | ModelSource::Hub(_) => Self::F32,
+        }
+    }
+
+    /// The type of values of 16 bits, for matrices that are stored as `dtype`.
+    fn half(self, dtype: DType) -> Option<DType> {
         match self {
             Self::BF16 => Some(DType::BF16),
             Self::F16 => Some(DType::F16),
+            Self::Stored => Some(dtype).filter(|dtype| *dtype != DType::F32),
             Self::F32 | Self::Q8_0 | Self::Q4K => None,
         }
     }
@@ -80,12 +97,18 @@ impl WeightFormat {
     fn blocks(self, name: &str, columns: usize) -> Option<Format> {
         let table = name.contains("embed_tokens") || name.starts_with("lm_head");
         let wished: &[Format] = match self {
-            Self::F32 | Self::BF16 | Self::F16 => &[],
+            Self::F32 | Self::BF16 | Self::F16 | Self::Stored => &[],
             Self::Q8_0 => &[Format::Q8_0],
             Self::Q4K if table => &[Format::Q6K, Format::Q8_0],
             Self::Q4K => &[Format::Q4K, Format::Q8_0],
         };
         wished.iter().copied().find(|format| columns.is_multiple_of(format.columns()))
+    }
+
+    /// The blocks that a GGUF tensor has and keeps.
+    fn stored_blocks(self, stored: GgmlDType, name: &str, columns: usize) -> Option<Format> {
+        let stored = Format::of(stored).filter(|f| columns.is_multiple_of(f.columns()));
+        stored.filter(|f| self == Self::Stored || self.blocks(name, columns) == Some(*f))
     }
 
     /// The matrices of a checkpoint in this form, made as they are asked for; `None` for dense ones.
@@ -109,6 +132,7 @@ impl WeightFormat {
             reason: reason.to_string(),
         };
         let tensors = match weights {
+            Weights::Gguf(file) => Tensors::Gguf(Arc::clone(file)),
             Weights::Embedded(bytes) => Tensors::Bytes(
                 SliceSafetensors::new(bytes).map_err(|error| broken("starter".into(), &error))?,
             ),
@@ -137,44 +161,82 @@ pub struct Quantising {
 enum Tensors {
     Bytes(SliceSafetensors<'static>),
     Mapped(MmapedSafetensors),
+    Gguf(Arc<GgufFile>),
+}
+
+/// Values of a matrix, row by row, as they lie in a file or in memory.
+struct Stored<'a> {
+    dtype: DType,
+    bytes: Cow<'a, [u8]>,
 }
 
 impl Quantising {
-    fn view(&self, name: &str) -> Option<TensorView<'_>> {
-        match &self.tensors {
+    /// The values of a matrix; `None` where there is none of that name and shape, or of another type.
+    fn stored(&self, name: &str, shape: [usize; 2]) -> Result<Option<Stored<'_>>, DecoderError> {
+        let view = match &self.tensors {
             Tensors::Bytes(tensors) => tensors.get(name).ok(),
             Tensors::Mapped(tensors) => tensors.get(name).ok(),
-        }
-    }
-}
-
-impl Matrices for Quantising {
-    fn matrix(
-        &self,
-        name: &str,
-        [rows, columns]: [usize; 2],
-    ) -> Result<Option<Compact>, DecoderError> {
-        // What is missing or of another shape is named where dense tensors are taken.
-        let Some(view) = self.view(name).filter(|view| view.shape() == [rows, columns]) else {
-            return Ok(None);
+            Tensors::Gguf(file) => return of_gguf(file, name, shape),
         };
+        let Some(view) = view.filter(|view| view.shape() == shape) else { return Ok(None) };
         let dtype = match view.dtype() {
             Dtype::F32 => DType::F32,
             Dtype::F16 => DType::F16,
             Dtype::BF16 => DType::BF16,
             _ => return Ok(None),
         };
-        if let Some(half) = self.format.half() {
-            let values =
-                Tensor::from_raw_buffer(view.data(), dtype, &[rows, columns], &Device::Cpu)?;
+        Ok(Some(Stored { dtype, bytes: Cow::Borrowed(view.data()) }))
+    }
+
+    /// The blocks of a GGUF tensor, if they are kept.
+    fn kept(&self, name: &str, [rows, columns]: [usize; 2]) -> Option<QuantisedMatrix> {
+        let Tensors::Gguf(file) = &self.tensors else { return None };
+        let raw = file.raw(name).filter(|raw| raw.shape == [rows, columns])?;
+        let format = self.format.stored_blocks(raw.dtype, name, columns)?;
+        QuantisedMatrix::from_blocks(format, rows, columns, &raw.bytes)
+    }
+}
+
+fn of_gguf<'a>(
+    file: &'a GgufFile,
+    name: &str,
+    shape: [usize; 2],
+) -> Result<Option<Stored<'a>>, DecoderError> {
+    let Some(raw) = file.raw(name).filter(|raw| raw.shape == shape) else { return Ok(None) };
+    let dtype = match raw.dtype {
+        GgmlDType::F32 => DType::F32,
+        GgmlDType::F16 => DType::F16,
+        GgmlDType::BF16 => DType::BF16,
+        blocks => {
+            let storage = QStorage::from_data(raw.bytes, &Device::Cpu, blocks)?;
+            let values = QTensor::new(storage, shape.as_slice())?.dequantize(&Device::Cpu)?;
+            let values = values.flatten_all()?.to_vec1::<f32>()?;
+            let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+            return Ok(Some(Stored { dtype: DType::F32, bytes: Cow::Owned(bytes) }));
+        }
+    };
+    Ok(Some(Stored { dtype, bytes: raw.bytes }))
+}
+
+impl Matrices for Quantising {
+    fn matrix(&self, name: &str, shape: [usize; 2]) -> Result<Option<Compact>, DecoderError> {
+        if let Some(kept) = self.kept(name, shape) {
+            return Ok(Some(Compact::Quantised(kept)));
+        }
+        // What is missing or of another shape is named where dense tensors are taken.
+        let [rows, columns] = shape;
+        let blocks = self.format.blocks(name, columns);
+        let Some(Stored { dtype, bytes }) = self.stored(name, shape)? else { return Ok(None) };
+        if let Some(half) = self.format.half(dtype) {
+            let values = Tensor::from_raw_buffer(&bytes, dtype, &shape, &Device::Cpu)?;
             let values = values.to_dtype(half)?;
             check_finite(&values, name, self.format)?;
             return Ok(Some(Compact::Half(HalfMatrix::new(&values)?)));
         }
-        let Some(format) = self.format.blocks(name, columns) else { return Ok(None) };
+        let Some(format) = blocks else { return Ok(None) };
         let row_bytes = columns * dtype.size_in_bytes();
         let portion = (PORTION / columns).max(1) * row_bytes;
-        let blocks = view.data().par_chunks(portion).map(|bytes| {
+        let blocks = bytes.par_chunks(portion).map(|bytes| {
             let shape = [bytes.len() / row_bytes, columns];
             let values = Tensor::from_raw_buffer(bytes, dtype, &shape, &Device::Cpu)?;
             check_finite(&values, name, self.format)?;

@@ -1,9 +1,11 @@
-//! The safetensors files of a model: found, checked and hashed before a tensor is read.
+//! The files with a model's weights: safetensors are found and checked here before a tensor is read,
+//! GGUF in [`super::gguf`]; both are hashed here.
 
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use candle_core::{DType, Device};
 use candle_nn::VarBuilder;
@@ -13,6 +15,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::error::EngineError;
+use super::gguf::GgufFile;
 
 /// The one file of small models.
 pub const SINGLE: &str = "model.safetensors";
@@ -28,6 +31,8 @@ pub enum Weights {
     Embedded(&'static [u8]),
     /// In one file, or in several in the order of their names.
     Files(Vec<PathBuf>),
+    /// In a GGUF file.
+    Gguf(Arc<GgufFile>),
 }
 
 #[derive(Deserialize)]
@@ -66,6 +71,7 @@ impl Weights {
         let mut hasher = Sha256::new();
         match self {
             Self::Embedded(bytes) => hasher.update(bytes),
+            Self::Gguf(file) => hasher.update(file.bytes()),
             Self::Files(files) => {
                 for path in files {
                     let copied =
@@ -87,6 +93,7 @@ impl Weights {
         device: &Device,
     ) -> Result<VarBuilder<'static>, EngineError> {
         let (built, path) = match self {
+            Self::Gguf(file) => return Ok(file.builder(dtype, device)),
             Self::Embedded(bytes) => {
                 check_header(bytes).map_err(|reason| broken(Path::new(SINGLE), &reason))?;
                 (VarBuilder::from_slice_safetensors(bytes, dtype, device), Path::new(SINGLE))

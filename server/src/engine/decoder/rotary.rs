@@ -1,12 +1,14 @@
 //! Rotary frequencies (Su et al., 2021) and how checkpoints stretch them to longer texts.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::DecoderError;
 use super::config::{DecoderConfig, MEND_CONFIG, OTHER_MODEL, refuse};
 
 /// One rotary embedding.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Rotation {
     /// Base of the frequencies.
     pub theta: f64,
@@ -15,7 +17,7 @@ pub struct Rotation {
 }
 
 /// How frequencies are slowed down.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Stretch {
     /// Not at all.
     None,
@@ -35,6 +37,8 @@ pub enum Stretch {
         /// The original context in tokens.
         context: f64,
     },
+    /// Each by a factor of its own; GGUF files say it so.
+    Factors(Arc<[f32]>),
 }
 
 impl Rotation {
@@ -68,15 +72,16 @@ impl Rotation {
     pub fn frequencies(&self, width: usize) -> Vec<f32> {
         let theta = self.theta as f32;
         let frequency = |i| 1.0 / theta.powf(2.0 * i as f32 / width as f32);
-        (0..width / 2).map(frequency).map(|frequency| self.stretch.apply(frequency)).collect()
+        (0..width / 2).map(|i| self.stretch.apply(i, frequency(i))).collect()
     }
 }
 
 impl Stretch {
-    fn apply(self, frequency: f32) -> f32 {
-        match self {
+    fn apply(&self, index: usize, frequency: f32) -> f32 {
+        match *self {
             Self::None => frequency,
             Self::Linear { factor } => frequency / factor as f32,
+            Self::Factors(ref factors) => frequency / factors.get(index).unwrap_or(&1.0),
             Self::Llama3 { factor, low, high, context } => {
                 let turns = context as f32 * frequency / std::f32::consts::TAU;
                 let (slow, low, high) = (frequency / factor as f32, low as f32, high as f32);
@@ -114,11 +119,30 @@ fn stretch(
             let context = original.unwrap_or(config.max_position_embeddings as f64);
             Ok(Stretch::Llama3 { factor: number("factor")?, low, high, context })
         }
+        Some("factors") => factors(field, settings, config),
         _ => {
             let rule = "be of the type `default`, `linear` or `llama3`";
             Err(refuse(field, rule, settings, OTHER_MODEL))
         }
     }
+}
+
+/// Reads `{"factors": [...]}`, one for each frequency.
+fn factors(
+    field: &'static str,
+    settings: &Value,
+    config: &DecoderConfig,
+) -> Result<Stretch, DecoderError> {
+    let given = settings.get("factors").and_then(Value::as_array);
+    let numbers = given.into_iter().flatten().filter_map(Value::as_f64);
+    let sound = |factor: &f32| factor.is_finite() && *factor > 0.0;
+    let factors: Vec<f32> = numbers.map(|factor| factor as f32).filter(sound).collect();
+    let count = config.head_width() / 2;
+    if factors.len() != count {
+        let rule = format!("have {count} `factors` above zero");
+        return Err(refuse(field, &rule, factors.len(), MEND_CONFIG));
+    }
+    Ok(Stretch::Factors(factors.into()))
 }
 
 #[cfg(test)]
@@ -144,6 +168,11 @@ mod tests {
         assert!(ratio.iter().any(|ratio| *ratio > 1.5 && *ratio < 7.0), "{ratio:?}");
         let linear = rotation(json!({"type": "linear", "factor": 2.0})).unwrap().frequencies(4);
         assert_eq!(linear[0], 0.5);
+        // As a GGUF file says the same.
+        let given = json!({"rope_type": "factors", "factors": ratio});
+        for (ours, theirs) in rotation(given).unwrap().frequencies(128).iter().zip(&stretched) {
+            assert!((ours - theirs).abs() <= 2.0 * f32::EPSILON * theirs, "{ours} {theirs}");
+        }
     }
 
     #[test]
@@ -170,6 +199,8 @@ mod tests {
         for (settings, said) in [
             (json!({"rope_type": "yarn", "factor": 4.0}), "`default`, `linear` or `llama3`"),
             (json!({"rope_type": "linear"}), "`factor`"),
+            (json!({"rope_type": "factors"}), "have 64 `factors` above zero, got `0`"),
+            (json!({"rope_type": "factors", "factors": [1.0, 0.0]}), "got `1`"),
             (
                 json!({"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 4.0,
                 "high_freq_factor": 4.0}),
