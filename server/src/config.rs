@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::engine::{DeviceChoice, Engine, EngineConfig, EngineError};
+use crate::engine::{DeviceChoice, Engine, EngineConfig, EngineError, Limits};
 use crate::store::{Store, StoreError, default_folder};
 
 /// Where things are kept.
@@ -46,7 +46,8 @@ pub struct ModelArgs {
 impl ModelArgs {
     /// What the engine is started with.
     pub fn config(&self) -> EngineConfig {
-        EngineConfig { source: self.model.as_str().into(), device: self.device }
+        let limits = Limits::default();
+        EngineConfig { source: self.model.as_str().into(), device: self.device, limits }
     }
 
     /// Loads the model and starts the engine, away from the async threads.

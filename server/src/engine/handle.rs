@@ -4,27 +4,27 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, mpsc};
 use std::thread;
+use std::time::Instant;
 
 use app::api::{AdapterInfo, ModelInfo};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 
 use super::adapters;
 use super::adapters::Adapters;
 use super::device::DeviceChoice;
 use super::error::EngineError;
 use super::hub::HubModel;
+use super::limits::{Deadlines, Limits};
 use super::load::Load;
 use super::loading::LoadedModel;
+use super::mailbox::{self, GenerationStream};
 use super::option_scorer::ScoreJob;
+use super::places::Places;
 use super::prompts::{encode_prompts, encode_row};
-use super::request::{GenerateRow, GenerationStream, ScorePrompt};
+use super::request::{ClientId, GenerateRow, ScorePrompt};
+use super::scheduler::Ticket;
 use super::starter_adapters;
 use super::worker::{self, Command};
-
-/// Replies that may be in the batch or wait for it.
-pub const MAX_ROWS: usize = 256;
-/// Requests to score that may be at work or wait.
-pub const MAX_SCORE_REQUESTS: usize = 32;
 
 /// Which model to load.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,12 +57,18 @@ pub struct EngineConfig {
     pub source: ModelSource,
     /// Where to compute.
     pub device: DeviceChoice,
+    /// What it takes on.
+    pub limits: Limits,
 }
 
 /// A running engine; clones share it. The thread that computes ends after the last clone.
 #[derive(Debug, Clone)]
 pub struct Engine {
     shared: Arc<Shared>,
+    /// Who asks through this handle.
+    client: ClientId,
+    /// Whether replies asked for through this handle never time out.
+    patient: bool,
 }
 
 #[derive(Debug)]
@@ -70,9 +76,10 @@ struct Shared {
     model: Arc<LoadedModel>,
     adapters: Arc<Adapters>,
     load: Arc<Load>,
+    limits: Limits,
     commands: Sender<Command>,
-    rows: Arc<Semaphore>,
-    scores: Arc<Semaphore>,
+    rows: Arc<Places>,
+    scores: Arc<Places>,
 }
 
 impl Engine {
@@ -96,9 +103,22 @@ impl Engine {
             .name("polylogue-engine".to_owned())
             .spawn(move || worker::run(&worker_model, &worker_load, &received))
             .map_err(|error| EngineError::Compute { reason: error.to_string() })?;
-        let (rows, scores) = (Semaphore::new(MAX_ROWS), Semaphore::new(MAX_SCORE_REQUESTS));
-        let (rows, scores) = (Arc::new(rows), Arc::new(scores));
-        Ok(Self { shared: Arc::new(Shared { model, adapters, load, commands, rows, scores }) })
+        let limits = config.limits;
+        let rows = Places::new(limits.rows, limits.client_rows, "replies");
+        let scores = Places::new(limits.scores, limits.client_scores, "survey requests");
+        let shared = Shared { model, adapters, load, limits, commands, rows, scores };
+        Ok(Self { shared: Arc::new(shared), client: ClientId::server(), patient: false })
+    }
+
+    /// The same engine, asked by `client`: clients take turns, and each has its share of places.
+    pub fn for_client(&self, client: ClientId) -> Self {
+        Self { client, ..self.clone() }
+    }
+
+    /// The same engine for work that may take any time, as a job of many replies on a slow machine
+    /// does: replies don't time out.
+    pub fn patient(&self) -> Self {
+        Self { patient: true, ..self.clone() }
     }
 
     /// The base model.
@@ -124,24 +144,25 @@ impl Engine {
     /// Refusals come at once: too much queued, an unknown adapter, a prompt beyond the context,
     /// sampling out of range. Failures of a single row come as events.
     pub fn generate(&self, rows: Vec<GenerateRow>) -> Result<GenerationStream, EngineError> {
-        if rows.is_empty() || rows.len() > MAX_ROWS {
-            let rule = format!("a request must have 1 to {MAX_ROWS} rows, not {}", rows.len());
+        let shared = &*self.shared;
+        let most = shared.limits.client_rows.min(shared.limits.rows);
+        if rows.is_empty() || rows.len() > most {
+            let rule = format!("a request must have 1 to {most} rows, not {}", rows.len());
             return Err(EngineError::invalid(rule, "Split it into several requests."));
         }
-        let shared = &*self.shared;
-        let count = u32::try_from(rows.len()).unwrap_or(u32::MAX);
-        let mut permits = Arc::clone(&shared.rows)
-            .try_acquire_many_owned(count)
-            .map_err(|_| shared.overloaded(MAX_ROWS, "replies"))?;
-        let (sender, events) = tokio::sync::mpsc::unbounded_channel();
+        let places = shared.rows.take(&self.client, rows.len(), shared.load.retry_after())?;
+        let deadlines = match self.patient {
+            true => Deadlines::default(),
+            false => Deadlines::new(&shared.limits, Instant::now()),
+        };
+        let (senders, stream) = mailbox::open(rows.len());
         let mut ready = Vec::with_capacity(rows.len());
-        for (index, row) in rows.iter().enumerate() {
-            let Some(permit) = permits.split(1) else { break };
-            let channels = (sender.clone(), permit);
-            ready.push(encode_row(&shared.model, &shared.adapters, row, index, channels)?);
+        for (row, (place, events)) in rows.iter().zip(places.into_iter().zip(senders)) {
+            let ticket = Ticket { place, events, deadlines };
+            ready.push(encode_row(&shared.model, &shared.adapters, row, ticket)?);
         }
         shared.commands.send(Command::Generate(ready)).map_err(|_| EngineError::Stopped)?;
-        Ok(GenerationStream { events })
+        Ok(stream)
     }
 
     /// Probability per option of every prompt, normalised over its options; each option counts
@@ -155,13 +176,12 @@ impl Engine {
             return Ok(Vec::new());
         }
         let shared = Arc::clone(&self.shared);
-        let permit = Arc::clone(&shared.scores)
-            .try_acquire_owned()
-            .map_err(|_| shared.overloaded(MAX_SCORE_REQUESTS, "survey requests"))?;
+        let mut places = shared.scores.take(&self.client, 1, shared.load.retry_after())?;
+        let Some(place) = places.pop() else { return Err(EngineError::Stopped) };
         let (reply, answer) = oneshot::channel();
         blocking(move || {
             let encoded = encode_prompts(&shared.model, &shared.adapters, &prompts)?;
-            let job = ScoreJob::new(encoded, reply, permit);
+            let job = ScoreJob::new(encoded, reply, place);
             shared.commands.send(Command::Score(job)).map_err(|_| EngineError::Stopped)
         })
         .await?;
@@ -195,14 +215,8 @@ impl Engine {
         &self.shared.adapters
     }
 
-    pub(super) fn row_places(&self) -> &Arc<Semaphore> {
+    pub(super) fn row_places(&self) -> &Arc<Places> {
         &self.shared.rows
-    }
-}
-
-impl Shared {
-    fn overloaded(&self, limit: usize, unit: &'static str) -> EngineError {
-        EngineError::Overloaded { retry_after: self.load.retry_after(), limit, unit }
     }
 }
 

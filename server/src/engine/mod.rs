@@ -2,12 +2,14 @@
 //!
 //! A request goes [`handle`] -> [`prompts`] -> [`worker`] -> [`scheduler`] -> [`pass`] ->
 //! [`sampler`] and back over a channel of its own. In reading order:
-//! - [`error`], [`request`], [`handle`]: what callers see;
+//! - [`error`], [`request`], [`limits`], [`handle`]: what callers see;
+//! - [`mailbox`]: how replies travel back;
 //! - [`hub`], [`loading`], [`weights`], `starter_files`: from files to a model in memory;
 //! - [`tokenizer`], [`chat_template`], [`text_stream`]: text and tokens;
 //! - [`adapters`], `starter_adapters`: which adapters are loaded;
-//! - [`prompts`], [`worker`], [`scheduler`], [`pass`], [`sampler`]: one thread, one batch for all
-//!   replies;
+//! - [`places`], [`turns`]: who may queue work, and whose turn it is;
+//! - [`prompts`], [`worker`], [`scheduler`], [`portions`], [`pass`], [`sampler`]: one thread, one
+//!   batch for all replies;
 //! - [`option_plan`], [`option_scorer`]: probabilities of options, beside the replies;
 //! - [`decoder`], [`ops`], [`device`]: the arithmetic;
 //! - [`testing`]: a tiny random model.
@@ -16,6 +18,8 @@
 
 pub mod error;
 pub mod handle;
+pub mod limits;
+pub mod mailbox;
 pub mod request;
 
 pub mod hub;
@@ -32,9 +36,12 @@ mod starter_adapters;
 
 mod load;
 pub mod pass;
+pub mod places;
+mod portions;
 pub mod prompts;
 pub mod sampler;
 pub mod scheduler;
+pub mod turns;
 pub mod worker;
 
 pub mod option_plan;
@@ -52,6 +59,8 @@ mod tests;
 pub use device::DeviceChoice;
 pub use error::EngineError;
 pub use handle::{Engine, EngineConfig, ModelSource};
+pub use limits::Limits;
 pub use loading::LoadedModel;
-pub use request::{GenerateRow, GenerationStream, RowEvent, ScorePrompt};
+pub use mailbox::GenerationStream;
+pub use request::{ClientId, GenerateRow, RowEvent, ScorePrompt};
 pub use tokenizer::{ModelTokenizer, TokenizerFiles};

@@ -3,10 +3,10 @@
 //! Prompts with the same adapter and persona share the cache of their common start. What is scored
 //! per prompt is planned in [`super::option_plan`].
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 
 use super::adapters::NamedAdapter;
 use super::decoder::KvCache;
@@ -14,6 +14,8 @@ use super::error::EngineError;
 use super::loading::LoadedModel;
 use super::option_plan::OptionPlan;
 use super::pass::{self, Part, Want};
+use super::places::Place;
+use super::turns::Turns;
 
 /// Shorter common starts cost more to copy than to compute.
 const SHORTEST_START: usize = 8;
@@ -46,7 +48,7 @@ pub struct ScoreJob {
     done: usize,
     results: Vec<Vec<f64>>,
     reply: oneshot::Sender<Result<Vec<Vec<f64>>, EngineError>>,
-    _permit: OwnedSemaphorePermit,
+    place: Place,
 }
 
 impl ScoreJob {
@@ -54,7 +56,7 @@ impl ScoreJob {
     pub fn new(
         mut prompts: Vec<EncodedPrompt>,
         reply: oneshot::Sender<Result<Vec<Vec<f64>>, EngineError>>,
-        permit: OwnedSemaphorePermit,
+        place: Place,
     ) -> Self {
         prompts.sort_by(|a, b| a.kind().cmp(&b.kind()).then_with(|| a.tokens.cmp(&b.tokens)));
         let mut groups: Vec<usize> = Vec::with_capacity(prompts.len());
@@ -64,16 +66,13 @@ impl ScoreJob {
             starts.push(common_start(group));
         }
         let results = vec![Vec::new(); prompts.len()];
-        Self {
-            prompts,
-            groups,
-            starts,
-            caches: HashMap::new(),
-            done: 0,
-            results,
-            reply,
-            _permit: permit,
-        }
+        Self { prompts, groups, starts, caches: HashMap::new(), done: 0, results, reply, place }
+    }
+
+    /// Answers, after giving the place back. A receiver that has gone away needs no answer.
+    fn end(self, error: Option<EngineError>) {
+        drop(self.place);
+        drop(self.reply.send(error.map_or(Ok(self.results), Err)));
     }
 
     /// Prompts that fit into `budget` tokens from the next one on; at least one.
@@ -209,16 +208,17 @@ fn score_paths(
     pass::run(&model.decoder, &mut parts)
 }
 
-/// Requests that take turns, a chunk each.
+/// Requests that take turns, a chunk each: first their clients, then each client's own.
 #[derive(Debug, Default)]
 pub struct ScoreQueue {
-    jobs: VecDeque<ScoreJob>,
+    jobs: Turns<ScoreJob>,
 }
 
 impl ScoreQueue {
     /// Takes a request in.
     pub fn push(&mut self, job: ScoreJob) {
-        self.jobs.push_back(job);
+        let client = job.place.client().clone();
+        self.jobs.push(&client, job);
     }
 
     /// Whether there is nothing to do.
@@ -229,13 +229,12 @@ impl ScoreQueue {
     /// Scores one chunk of about `budget` tokens of the request whose turn it is. Requests that
     /// nobody waits for any more are dropped.
     pub fn step(&mut self, model: &LoadedModel, budget: usize) {
-        self.jobs.retain(|job| !job.reply.is_closed());
-        let Some(mut job) = self.jobs.pop_front() else { return };
-        // A receiver that has gone away meanwhile needs no answer.
+        drop(self.jobs.extract(|job| job.reply.is_closed()));
+        let Some(mut job) = self.jobs.take(0) else { return };
         match pass::guard(|| job.advance(model, budget)) {
-            Err(error) => drop(job.reply.send(Err(error))),
-            Ok(()) if job.done == job.prompts.len() => drop(job.reply.send(Ok(job.results))),
-            Ok(()) => self.jobs.push_back(job),
+            Err(error) => job.end(Some(error)),
+            Ok(()) if job.done == job.prompts.len() => job.end(None),
+            Ok(()) => self.push(job),
         }
     }
 }

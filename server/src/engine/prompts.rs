@@ -5,17 +5,15 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use domain::prompt::{Message, Role};
-use tokio::sync::OwnedSemaphorePermit;
-use tokio::sync::mpsc::UnboundedSender;
 
 use super::adapters::Adapters;
 use super::error::EngineError;
 use super::loading::LoadedModel;
 use super::option_plan::OptionPlan;
 use super::option_scorer::EncodedPrompt;
-use super::request::{GenerateRow, RowEvent, ScorePrompt};
+use super::request::{GenerateRow, ScorePrompt};
 use super::sampler::Sampler;
-use super::scheduler::NewRow;
+use super::scheduler::{NewRow, Ticket};
 
 /// Checks one row and makes it ready to join the batch.
 ///
@@ -25,8 +23,7 @@ pub fn encode_row(
     model: &LoadedModel,
     adapters: &Adapters,
     row: &GenerateRow,
-    index: usize,
-    (events, permit): (UnboundedSender<RowEvent>, OwnedSemaphorePermit),
+    ticket: Ticket,
 ) -> Result<NewRow, EngineError> {
     let adapter = adapters.find(row.adapter.as_deref())?;
     let sampler = Sampler::new(&row.sampling)?;
@@ -34,7 +31,7 @@ pub fn encode_row(
     let tokens = model.tokenizer.encode_chat(&row.messages)?;
     let room = room(model, tokens.len(), 1)?;
     let max_tokens = row.sampling.max_tokens.min(room);
-    Ok(NewRow { index, tokens, adapter, sampler, max_tokens, events, permit })
+    Ok(NewRow { ticket, tokens, adapter, sampler, max_tokens })
 }
 
 /// Checks prompts and makes them ready to be scored.

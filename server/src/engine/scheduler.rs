@@ -9,35 +9,48 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use app::api::Finish;
-use tokio::sync::OwnedSemaphorePermit;
-use tokio::sync::mpsc::UnboundedSender;
 
 use super::adapters::NamedAdapter;
 use super::decoder::KvCache;
 use super::error::EngineError;
+use super::limits::Deadlines;
 use super::load::Load;
 use super::loading::LoadedModel;
+use super::mailbox::RowSender;
 use super::pass::{self, Part, Want};
-use super::request::RowEvent;
+use super::places::Place;
+use super::portions::portions;
+use super::request::{ClientId, RowEvent};
 use super::sampler::Sampler;
 use super::text_stream::TextStream;
+use super::turns::Turns;
 
 /// Replies in one batch.
 pub const MAX_LIVE: usize = 64;
-/// Of these, how many stay free for small requests while a large one is at work.
+/// Of these, the last ones are for clients that have few rows in the batch, so that somebody who
+/// comes later needn't wait for a reply to end.
 const RESERVED: usize = 16;
-/// A request of more rows than this is large: work in the background, not a person who waits.
-const SMALL_REQUEST: usize = 8;
-/// Tokens of prompts per step.
-const PREFILL: usize = 1024;
+/// A client with fewer rows than this in the batch has few.
+const FEW: usize = 8;
 /// Bytes that all caches may take together, f32 keys and values; a single row may take more.
 const CACHE_BYTES: usize = 2 << 30;
+
+/// What a row holds from its request to its end.
+#[derive(Debug)]
+pub struct Ticket {
+    /// The row's place in the engine, and whose it is.
+    pub place: Place,
+    /// Where events go; closed by whoever doesn't want the reply any more.
+    pub events: RowSender,
+    /// When it gives up.
+    pub deadlines: Deadlines,
+}
 
 /// A reply that is wanted.
 #[derive(Debug)]
 pub struct NewRow {
-    /// Index into the request.
-    pub index: usize,
+    /// What it holds.
+    pub ticket: Ticket,
     /// The prompt.
     pub tokens: Vec<u32>,
     /// The adapter that it starts and ends with.
@@ -46,10 +59,6 @@ pub struct NewRow {
     pub sampler: Sampler,
     /// Largest number of new tokens; together with the prompt it fits the context.
     pub max_tokens: usize,
-    /// Where events go; closed by whoever doesn't want the reply any more.
-    pub events: UnboundedSender<RowEvent>,
-    /// The row's place in the engine.
-    pub permit: OwnedSemaphorePermit,
 }
 
 /// A reply in the batch.
@@ -72,42 +81,38 @@ pub struct Scheduler {
     model: Arc<LoadedModel>,
     load: Arc<Load>,
     live: Vec<Row>,
-    small: VecDeque<NewRow>,
-    large: VecDeque<NewRow>,
+    waiting: Turns<NewRow>,
 }
 
 impl Scheduler {
     /// Without any rows.
     pub fn new(model: Arc<LoadedModel>, load: Arc<Load>) -> Self {
-        Self { model, load, live: Vec::new(), small: VecDeque::new(), large: VecDeque::new() }
+        Self { model, load, live: Vec::new(), waiting: Turns::default() }
     }
 
     /// Takes the rows of one request in.
     pub fn push(&mut self, rows: Vec<NewRow>) {
-        let queue = if rows.len() > SMALL_REQUEST { &mut self.large } else { &mut self.small };
-        queue.extend(rows);
+        for row in rows {
+            let client = row.client().clone();
+            self.waiting.push(&client, row);
+        }
     }
 
     /// Whether there is nothing to do.
     pub fn is_idle(&self) -> bool {
-        self.live.is_empty() && self.small.is_empty() && self.large.is_empty()
-    }
-
-    /// Rows in the batch.
-    pub fn live(&self) -> usize {
-        self.live.len()
+        self.live.is_empty() && self.waiting.is_empty()
     }
 
     /// One forward pass over the live rows, then one new token for each whose prompt is read.
-    pub fn step(&mut self) {
-        self.live.retain(|row| !row.new.events.is_closed());
-        self.small.retain(|row| !row.events.is_closed());
-        self.large.retain(|row| !row.events.is_closed());
-        self.admit();
+    pub fn step(&mut self, now: Instant) {
+        self.leave(now);
+        self.admit(now);
         if self.live.is_empty() {
             return;
         }
-        let portions = portions(&self.live);
+        let pending: Vec<(&ClientId, usize)> =
+            self.live.iter().map(|row| (row.new.client(), row.pending.len())).collect();
+        let portions = portions(&pending);
         let mut fed: Vec<Vec<u32>> = Vec::with_capacity(self.live.len());
         for (row, portion) in self.live.iter_mut().zip(portions) {
             fed.push(row.pending.drain(..portion).collect());
@@ -137,23 +142,39 @@ impl Scheduler {
         }
     }
 
-    /// Lets waiting rows in while there is room, those of small requests first.
-    fn admit(&mut self) {
+    /// Drops rows that nobody wants any more, and fails those whose time is over.
+    fn leave(&mut self, now: Instant) {
+        self.live.retain(|row| !row.new.ticket.events.is_closed());
+        drop(self.waiting.extract(|row| row.ticket.events.is_closed()));
+        let late = |row: &NewRow| row.ticket.deadlines.while_waiting(now);
+        for row in self.waiting.extract(|row| late(row).is_some()) {
+            if let Some(error) = late(&row) {
+                row.ticket.fail(error);
+            }
+        }
+        let late = |row: &Row| row.new.ticket.deadlines.while_answering(now);
+        for row in self.live.extract_if(.., |row| late(row).is_some()) {
+            if let Some(error) = late(&row) {
+                row.fail(error);
+            }
+        }
+    }
+
+    /// Lets waiting rows in while there is room, their clients taking turns.
+    fn admit(&mut self, now: Instant) {
         while self.live.len() < MAX_LIVE {
-            let large = self.live.len() < MAX_LIVE - RESERVED;
-            let queue = match (self.small.is_empty(), large) {
-                (false, _) => &mut self.small,
-                (true, true) => &mut self.large,
-                (true, false) => break,
+            let roomy = self.live.len() < MAX_LIVE - RESERVED;
+            let few = |client: &ClientId| {
+                self.live.iter().filter(|row| row.new.client() == client).count() < FEW
             };
-            let Some(new) = queue.front() else { break };
+            let Some((turn, new)) = self.waiting.next(|client| roomy || few(client)) else { break };
             let held: usize = self.live.iter().map(|row| row.reserved).sum();
             let bytes = (held + reserved(new)) * self.load.bytes_per_token;
             if !self.live.is_empty() && bytes > CACHE_BYTES {
                 break;
             }
-            let Some(new) = queue.pop_front() else { break };
-            let row = Row::new(new, &self.model);
+            let Some(new) = self.waiting.take(turn) else { break };
+            let row = Row::new(new, &self.model, now);
             // Neighbours with the same adapter share its products.
             let at = self.live.partition_point(|other| other.adapter_name() <= row.adapter_name());
             self.live.insert(at, row);
@@ -183,35 +204,38 @@ impl Scheduler {
     }
 }
 
-/// How many pending tokens each row feeds in this step: new tokens always, prompts as far as the
-/// step's share for them goes.
-fn portions(rows: &[Row]) -> Vec<usize> {
-    let mut left = PREFILL;
-    rows.iter()
-        .map(|row| match row.pending.len() {
-            1 => 1,
-            pending => {
-                let portion = pending.min(left);
-                left -= portion;
-                portion
-            }
-        })
-        .collect()
-}
-
 fn reserved(new: &NewRow) -> usize {
     new.tokens.len() + new.max_tokens
 }
 
+impl NewRow {
+    fn client(&self) -> &ClientId {
+        self.ticket.place.client()
+    }
+}
+
+impl Ticket {
+    /// Gives the place back, so that whoever hears of the end finds it free.
+    fn end(self, event: RowEvent) {
+        drop(self.place);
+        self.events.end(event);
+    }
+
+    fn fail(self, error: EngineError) {
+        let row = self.events.row();
+        self.end(RowEvent::Failed { row, error });
+    }
+}
+
 impl Row {
-    fn new(mut new: NewRow, model: &LoadedModel) -> Self {
+    fn new(mut new: NewRow, model: &LoadedModel, now: Instant) -> Self {
         Self {
             reserved: reserved(&new),
             pending: std::mem::take(&mut new.tokens).into(),
             cache: model.decoder.new_cache(),
             text: TextStream::new(Arc::clone(&model.tokenizer)),
             produced: 0,
-            started: Instant::now(),
+            started: now,
             clock: None,
             new,
         }
@@ -249,20 +273,30 @@ impl Row {
         text: impl FnOnce(&mut TextStream) -> Result<String, EngineError>,
     ) -> Result<(), EngineError> {
         let text = text(&mut self.text)?;
-        if !text.is_empty() {
-            // Nobody listens any more: the next step drops the row.
-            let _ = self.new.events.send(RowEvent::Text { row: self.new.index, text });
-        }
-        Ok(())
+        self.new.ticket.events.text(&text)
     }
 
     fn done(self, finish: Finish) {
         let seconds = self.clock.map_or(0.0, |(first, last)| (last - first).as_secs_f64());
-        let (row, tokens) = (self.new.index, self.produced);
-        let _ = self.new.events.send(RowEvent::Done { row, tokens, seconds, finish });
+        let (row, tokens) = (self.new.ticket.events.row(), self.produced);
+        self.new.ticket.end(RowEvent::Done { row, tokens, seconds, finish });
     }
 
     fn fail(self, error: EngineError) {
-        let _ = self.new.events.send(RowEvent::Failed { row: self.new.index, error });
+        self.new.ticket.fail(error);
+    }
+}
+
+#[cfg(test)]
+impl Scheduler {
+    /// Client, tokens fed and tokens produced of every row in the batch.
+    pub fn progress(&self) -> Vec<(ClientId, usize, usize)> {
+        let row = |row: &Row| (row.new.client().clone(), row.cache.len(), row.produced);
+        self.live.iter().map(row).collect()
+    }
+
+    /// Rows that wait.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
     }
 }

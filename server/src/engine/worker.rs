@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
+use std::time::Instant;
 
 use super::load::Load;
 use super::loading::LoadedModel;
@@ -56,7 +57,7 @@ fn accept(command: Command, replies: &mut Scheduler, scores: &mut ScoreQueue) {
 /// One step of the replies, then one chunk of the scores.
 fn step(model: &LoadedModel, replies: &mut Scheduler, scores: &mut ScoreQueue) {
     let stepped = pass::guard(|| {
-        replies.step();
+        replies.step(Instant::now());
         Ok(())
     });
     if let Err(error) = stepped {

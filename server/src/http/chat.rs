@@ -10,21 +10,24 @@ use domain::voice::Voice;
 use futures::{Stream, StreamExt};
 
 use super::error::api_error;
-use super::extract::Body;
+use super::extract::{Body, Client};
 use super::{HttpError, MAX_MESSAGE_BYTES, MAX_VOICES};
-use crate::engine::{GenerateRow, RowEvent};
+use crate::engine::{EngineError, GenerateRow, RowEvent};
 use crate::state::AppState;
 
 /// `POST /api/chat`: a client that goes away drops the stream, which frees its rows.
 pub async fn stream(
     State(state): State<AppState>,
+    Client(client): Client,
     Body(request): Body<ChatRequest>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, HttpError> {
     let rows = checked_rows(&state, &request)?;
     // Looked up before the rows start: a row keeps the adapter it began with.
     let replies: Vec<ReplyTemplate> =
         request.rows.iter().map(|row| ReplyTemplate::new(&state, row, request.sampling)).collect();
-    let events = state.engine.generate(rows)?.map(move |event| {
+    let engine = state.engine.for_client(client);
+    let started = tokio::task::spawn_blocking(move || engine.generate(rows)).await;
+    let events = started.unwrap_or(Err(EngineError::Stopped))?.map(move |event| {
         let event = chat_event(event, &replies);
         Ok(Event::default()
             .json_data(&event)
@@ -125,7 +128,7 @@ pub(super) fn check_voice(state: &AppState, voice: &Voice) -> Result<(), HttpErr
     match &voice.adapter {
         Some(name) if !adapters.iter().any(|adapter| adapter.name == *name) => {
             let known = adapters.into_iter().map(|adapter| adapter.name).collect();
-            Err(crate::engine::EngineError::UnknownAdapter { name: name.clone(), known }.into())
+            Err(EngineError::UnknownAdapter { name: name.clone(), known }.into())
         }
         _ => Ok(()),
     }

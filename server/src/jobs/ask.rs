@@ -7,7 +7,7 @@ use domain::survey::Survey;
 use domain::voice::Voice;
 
 use super::JobError;
-use crate::engine::{Engine, EngineError, ScorePrompt};
+use crate::engine::{Engine, ScorePrompt};
 
 /// The culture of `survey` with this code.
 ///
@@ -62,10 +62,11 @@ pub async fn probabilities(
 ) -> Result<Vec<Vec<f64>>, JobError> {
     loop {
         match engine.score(prompts.clone()).await {
-            Err(EngineError::Overloaded { retry_after, .. }) => {
-                tokio::time::sleep(retry_after).await;
-            }
-            other => return Ok(other?),
+            Err(error) => match error.retry_after() {
+                Some(time) => tokio::time::sleep(time).await,
+                None => return Err(error.into()),
+            },
+            Ok(probabilities) => return Ok(probabilities),
         }
     }
 }

@@ -16,7 +16,7 @@ use super::generate::Written;
 use super::{Method, MethodRequest, Opening};
 use crate::engine::decoder::DecoderConfig;
 use crate::engine::testing::{tiny_config, write_model};
-use crate::engine::{DeviceChoice, Engine, EngineConfig, ModelSource};
+use crate::engine::{DeviceChoice, Engine, EngineConfig, Limits, ModelSource};
 use crate::store::{Store, Unit};
 
 /// Identifier of [`survey`].
@@ -75,7 +75,8 @@ pub fn write_tiny_model(folder: &Path) {
 /// Starts an engine on the model in `folder`.
 pub fn engine(folder: &Path) -> Engine {
     let source = ModelSource::Folder(folder.to_owned());
-    Engine::start(EngineConfig { source, device: DeviceChoice::Cpu }).expect("the tiny model")
+    let (device, limits) = (DeviceChoice::Cpu, Limits::default());
+    Engine::start(EngineConfig { source, device, limits }).expect("the tiny model")
 }
 
 /// A run named `run` that has written `questions` questions per topic, as a real model would have;

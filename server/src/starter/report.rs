@@ -197,7 +197,7 @@ async fn replies(
     let rows: Vec<GenerateRow> = prompts.into_iter().enumerate().map(row).collect();
     let mut replies = Vec::with_capacity(rows.len());
     for rows in rows.chunks(ROWS) {
-        replies.extend(engine.generate(rows.to_vec())?.texts(rows.len()).await?);
+        replies.extend(engine.patient().generate(rows.to_vec())?.texts(rows.len()).await?);
     }
     Ok(replies)
 }

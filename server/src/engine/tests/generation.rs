@@ -1,21 +1,13 @@
 //! Replies: the same alone and in company, cancelled, refused, failed.
 
-use std::sync::Arc;
-
-use app::api::{Finish, Sampling};
+use app::api::Finish;
 use futures::StreamExt;
-use tokio::sync::{Semaphore, mpsc};
 
 use super::*;
-use crate::engine::adapters::{Adapters, NamedAdapter};
+use crate::engine::adapters::NamedAdapter;
 use crate::engine::decoder::DecoderConfig;
-use crate::engine::handle::MAX_ROWS;
-use crate::engine::load::Load;
-use crate::engine::prompts::encode_row;
 use crate::engine::request::RowEvent;
-use crate::engine::scheduler::Scheduler;
 use crate::engine::testing::tiny_adapter;
-use crate::engine::{EngineError, LoadedModel};
 
 /// Voices with different personas, adapters, lengths and seeds.
 fn voices() -> Vec<GenerateRow> {
@@ -110,11 +102,10 @@ async fn refusals_name_the_rule() {
     assert_eq!(refuse(&|row| row.messages[1].content = " \n".to_owned()).code(), "invalid-request");
     assert_eq!(refuse(&|row| drop(row.messages.pop())).code(), "invalid-request");
     assert_eq!(engine.generate(vec![]).unwrap_err().code(), "invalid-request");
-    let many = vec![row("p", None, 1); MAX_ROWS + 1];
+    let limits = Limits::default();
+    let many = vec![row("p", None, 1); limits.client_rows + 1];
     assert_eq!(engine.generate(many).unwrap_err().code(), "invalid-request");
-    // A refused request gives its places back.
-    let all = Arc::clone(engine.row_places()).try_acquire_many_owned(MAX_ROWS as u32);
-    assert!(all.is_ok());
+    assert_eq!(engine.row_places().free(), limits.rows, "a refused request gives its places back");
 }
 
 #[tokio::test]
@@ -126,20 +117,6 @@ async fn a_message_of_a_megabyte_is_beyond_the_context() {
         EngineError::ContextExceeded { tokens, limit: 512, .. } => assert!(tokens >= 999_999),
         other => panic!("{other}"),
     }
-}
-
-#[tokio::test]
-async fn a_full_queue_refuses_at_once() {
-    let (engine, _folder) = tiny_engine();
-    let _held =
-        Arc::clone(engine.row_places()).try_acquire_many_owned(MAX_ROWS as u32 - 1).unwrap();
-    match engine.generate(vec![row("p", None, 1), row("p", None, 2)]).unwrap_err() {
-        EngineError::Overloaded { retry_after, limit, .. } => {
-            assert!(retry_after.as_secs() >= 1 && limit == MAX_ROWS);
-        }
-        other => panic!("{other}"),
-    }
-    assert!(engine.generate(vec![row("p", None, 1)]).is_ok());
 }
 
 #[tokio::test]
@@ -169,31 +146,18 @@ async fn a_pass_that_fails_fails_its_rows_and_the_engine_goes_on() {
 
 #[test]
 fn a_row_that_nobody_wants_is_freed_at_the_next_step() {
-    let folder = crate::engine::testing::tiny_model_dir();
-    let source = ModelSource::Folder(folder.path().to_owned());
-    let model = Arc::new(LoadedModel::load(&source, &candle_core::Device::Cpu).unwrap());
-    let places = Arc::new(Semaphore::new(3));
-    let mut scheduler = Scheduler::new(Arc::clone(&model), Arc::new(Load::new(1)));
-    let mut receivers = Vec::new();
-    for seed in 0..3 {
-        let (sender, receiver) = mpsc::unbounded_channel();
-        let permit = Arc::clone(&places).try_acquire_owned().unwrap();
-        let mut wanted = row("p", None, seed);
-        wanted.sampling.max_tokens = 400;
-        let adapters = Adapters::default();
-        let new = encode_row(&model, &adapters, &wanted, 0, (sender, permit)).unwrap();
-        scheduler.push(vec![new]);
-        receivers.push(receiver);
-    }
-    scheduler.step();
-    assert_eq!(scheduler.live(), 3);
-    receivers.pop();
-    scheduler.step();
-    assert_eq!((scheduler.live(), places.available_permits()), (2, 1));
-    receivers.clear();
-    scheduler.step();
-    assert!(scheduler.is_idle());
-    assert_eq!(places.available_permits(), 3);
+    let mut bench = Bench::new();
+    let all = bench.places.free();
+    let mut streams: Vec<_> = (0..3).map(|_| bench.push("one", &[long("Go on.")])).collect();
+    bench.step();
+    assert_eq!(bench.live("one"), 3);
+    streams.pop();
+    bench.step();
+    assert_eq!((bench.live("one"), bench.places.free()), (2, all - 2));
+    streams.clear();
+    bench.step();
+    assert!(bench.scheduler.is_idle());
+    assert_eq!(bench.places.free(), all);
 }
 
 #[test]

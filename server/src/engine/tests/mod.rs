@@ -2,21 +2,107 @@
 
 mod generation;
 mod loading;
+mod queue;
 mod scoring;
 mod speed;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use app::api::Sampling;
 use domain::prompt::{Message, Role};
 use tempfile::TempDir;
 
+use super::adapters::Adapters;
+use super::limits::Deadlines;
+use super::load::Load;
+use super::places::Places;
+use super::prompts::encode_row;
+use super::scheduler::{Scheduler, Ticket};
 use super::testing::{tiny_config, tiny_model_dir};
-use super::{DeviceChoice, Engine, EngineConfig, GenerateRow, ModelSource};
+use super::{
+    ClientId, DeviceChoice, Engine, EngineConfig, EngineError, GenerateRow, GenerationStream,
+    Limits, LoadedModel, ModelSource, mailbox,
+};
 
 /// An engine with the tiny model.
 fn tiny_engine() -> (Engine, TempDir) {
     let folder = tiny_model_dir();
-    let source = ModelSource::Folder(folder.path().to_owned());
-    (Engine::start(EngineConfig { source, device: DeviceChoice::Cpu }).unwrap(), folder)
+    (start(folder.path(), Limits::default()), folder)
+}
+
+/// An engine with the model in `folder`.
+fn start(folder: &Path, limits: Limits) -> Engine {
+    let source = ModelSource::Folder(folder.to_owned());
+    Engine::start(EngineConfig { source, device: DeviceChoice::Cpu, limits }).unwrap()
+}
+
+/// The tiny model without a thread of its own: a test says when a step happens, and at what time.
+struct Bench {
+    model: Arc<LoadedModel>,
+    adapters: Adapters,
+    places: Arc<Places>,
+    scheduler: Scheduler,
+    limits: Limits,
+    start: Instant,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let folder = tiny_model_dir();
+        let source = ModelSource::Folder(folder.path().to_owned());
+        let model = Arc::new(LoadedModel::load(&source, &candle_core::Device::Cpu).unwrap());
+        Self {
+            scheduler: Scheduler::new(Arc::clone(&model), Arc::new(Load::new(1))),
+            model,
+            adapters: Adapters::default(),
+            places: Places::new(1000, 1000, "replies"),
+            limits: Limits::default(),
+            start: Instant::now(),
+        }
+    }
+
+    /// Queues rows as one request.
+    fn push(&mut self, client: &str, rows: &[GenerateRow]) -> GenerationStream {
+        self.try_push(client, rows).unwrap()
+    }
+
+    fn try_push(
+        &mut self,
+        client: &str,
+        rows: &[GenerateRow],
+    ) -> Result<GenerationStream, EngineError> {
+        let client = ClientId::new(client);
+        let places = self.places.take(&client, rows.len(), Duration::ZERO)?;
+        let (senders, stream) = mailbox::open(rows.len());
+        let deadlines = Deadlines::new(&self.limits, self.start);
+        let tickets = places.into_iter().zip(senders);
+        let tickets = tickets.map(|(place, events)| Ticket { place, events, deadlines });
+        let rows = rows.iter().zip(tickets);
+        let new = |(row, ticket)| encode_row(&self.model, &self.adapters, row, ticket).unwrap();
+        self.scheduler.push(rows.map(new).collect());
+        Ok(stream)
+    }
+
+    fn step(&mut self) {
+        self.scheduler.step(self.start);
+    }
+
+    /// Rows of that client in the batch.
+    fn live(&self, client: &str) -> usize {
+        let client = ClientId::new(client);
+        self.scheduler.progress().iter().filter(|(other, ..)| *other == client).count()
+    }
+}
+
+/// A row that goes on for long: without chance, and with room for many tokens.
+fn long(message: &str) -> GenerateRow {
+    GenerateRow {
+        messages: conversation("You count.", message),
+        adapter: None,
+        sampling: Sampling { temperature: 0.0, max_tokens: 10_000, ..Sampling::default() },
+    }
 }
 
 fn conversation(persona: &str, message: &str) -> Vec<Message> {

@@ -1,17 +1,15 @@
 //! Options: exact, whatever they are batched with.
 
-use std::sync::Arc;
-
 use candle_core::{D, Device, Tensor};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 
 use super::*;
-use crate::engine::adapters::Adapters;
+use crate::engine::ScorePrompt;
 use crate::engine::decoder::{LoraAdapter, PackedBatch, Segment};
 use crate::engine::option_scorer::{ScoreJob, ScoreQueue};
+use crate::engine::places::Place;
 use crate::engine::prompts::encode_prompts;
 use crate::engine::testing::tiny_adapter;
-use crate::engine::{LoadedModel, ScorePrompt};
 
 fn numbers(count: usize) -> Vec<String> {
     (1..=count).map(|number| number.to_string()).collect()
@@ -69,6 +67,11 @@ fn assert_close(found: &[f64], expected: &[f64]) {
     );
 }
 
+fn place(places: &Arc<Places>) -> Place {
+    let client = ClientId::new("one");
+    places.take(&client, 1, Duration::ZERO).unwrap().pop().unwrap()
+}
+
 fn tiny_model() -> (LoadedModel, Adapters, TempDir) {
     let folder = tiny_model_dir();
     let source = ModelSource::Folder(folder.path().to_owned());
@@ -102,9 +105,8 @@ fn the_size_of_a_chunk_changes_nothing() {
     for budget in [1, 100, 700, 100_000] {
         let encoded = encode_prompts(&model, &adapters, &prompts()).unwrap();
         let (reply, mut answer) = oneshot::channel();
-        let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
         let mut queue = ScoreQueue::default();
-        queue.push(ScoreJob::new(encoded, reply, permit));
+        queue.push(ScoreJob::new(encoded, reply, place(&Places::new(1, 1, "requests"))));
         while !queue.is_empty() {
             queue.step(&model, budget);
         }
@@ -120,17 +122,17 @@ fn the_size_of_a_chunk_changes_nothing() {
 #[test]
 fn a_request_that_nobody_waits_for_is_dropped() {
     let (model, adapters, _folder) = tiny_model();
-    let places = Arc::new(Semaphore::new(1));
+    let places = Places::new(1, 1, "requests");
     let encoded = encode_prompts(&model, &adapters, &prompts()).unwrap();
     let (reply, answer) = oneshot::channel();
     let mut queue = ScoreQueue::default();
-    queue.push(ScoreJob::new(encoded, reply, Arc::clone(&places).try_acquire_owned().unwrap()));
+    queue.push(ScoreJob::new(encoded, reply, place(&places)));
     queue.step(&model, 1);
     assert!(!queue.is_empty());
     drop(answer);
     queue.step(&model, 1);
     assert!(queue.is_empty());
-    assert_eq!(places.available_permits(), 1);
+    assert_eq!(places.free(), 1);
 }
 
 #[tokio::test]

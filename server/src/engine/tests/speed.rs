@@ -13,8 +13,7 @@ use crate::starter::train::starter_shape;
 fn starter_engine() -> (Engine, TempDir) {
     let folder = TempDir::new().unwrap();
     write_model(folder.path(), &starter_shape(), 1);
-    let source = ModelSource::Folder(folder.path().to_owned());
-    let engine = Engine::start(EngineConfig { source, device: DeviceChoice::Cpu }).unwrap();
+    let engine = start(folder.path(), Limits::default());
     for (index, name) in ["joint", "specific-THA", "specific-KEN"].into_iter().enumerate() {
         engine.adapter_store().insert(name, "00", tiny_adapter(&starter_shape(), index as u64));
     }
