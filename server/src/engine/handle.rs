@@ -9,6 +9,7 @@ use std::time::Instant;
 use app::api::{AdapterInfo, ModelInfo};
 use tokio::sync::oneshot;
 
+use super::adapter_source::AdapterSource;
 use super::adapters;
 use super::adapters::Adapters;
 use super::device::DeviceChoice;
@@ -90,7 +91,8 @@ impl Engine {
     pub fn start(config: EngineConfig) -> Result<Self, EngineError> {
         let device = config.device.open()?;
         let model = Arc::new(LoadedModel::load(&config.source, &device)?);
-        let adapters = Arc::new(Adapters::default());
+        let limits = config.limits;
+        let adapters = Arc::new(Adapters::new(limits.adapters, limits.adapter_bytes));
         if model.info.starter {
             starter_adapters::load(&model, &adapters);
         }
@@ -103,7 +105,6 @@ impl Engine {
             .name("polylogue-engine".to_owned())
             .spawn(move || worker::run(&worker_model, &worker_load, &received))
             .map_err(|error| EngineError::Compute { reason: error.to_string() })?;
-        let limits = config.limits;
         let rows = Places::new(limits.rows, limits.client_rows, "replies");
         let scores = Places::new(limits.scores, limits.client_scores, "survey requests");
         let shared = Shared { model, adapters, load, limits, commands, rows, scores };
@@ -192,18 +193,16 @@ impl Engine {
     /// in flight finish with the one they started with.
     ///
     /// # Errors
-    /// [`EngineError::Adapter`] if the files are broken or belong to another base model.
+    /// [`EngineError::Adapter`] if the files are broken, belong to another base model, or need more
+    /// memory than adapters may take.
     pub async fn load_adapter(&self, name: &str, dir: &Path) -> Result<AdapterInfo, EngineError> {
         adapters::check_name(name)?;
         let (shared, name, dir) = (Arc::clone(&self.shared), name.to_owned(), dir.to_owned());
-        blocking(move || {
-            let (adapter, hash) = adapters::read(&shared.model, &name, &dir)?;
-            Ok(shared.adapters.insert(&name, &hash, adapter))
-        })
-        .await
+        blocking(move || shared.adapters.load(&shared.model, &name, AdapterSource::Folder(dir)))
+            .await
     }
 
-    /// The loaded adapters, joint ones first, then by name.
+    /// The adapters that rows can name, joint ones first, then by name.
     pub fn adapters(&self) -> Vec<AdapterInfo> {
         self.shared.adapters.list()
     }

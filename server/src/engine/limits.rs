@@ -20,6 +20,10 @@ pub struct Limits {
     pub waiting: Duration,
     /// How long a reply may take from the request to its last token.
     pub reply: Duration,
+    /// Adapters in memory, blends included.
+    pub adapters: usize,
+    /// Bytes of all adapters in memory together.
+    pub adapter_bytes: usize,
 }
 
 impl Default for Limits {
@@ -33,6 +37,8 @@ impl Default for Limits {
             client_scores: 24,
             waiting: Duration::from_secs(5 * 60),
             reply: Duration::from_secs(30 * 60),
+            adapters: 64,
+            adapter_bytes: 4 << 30,
         }
     }
 }

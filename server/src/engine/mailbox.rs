@@ -204,7 +204,7 @@ mod tests {
     use super::*;
 
     fn done(row: usize) -> RowEvent {
-        RowEvent::Done { row, tokens: 1, seconds: 0.0, finish: Finish::Stop }
+        RowEvent::Done { row, tokens: 1, seconds: 0.0, finish: Finish::Stop, adapter: None }
     }
 
     fn text(row: usize, text: &str) -> RowEvent {

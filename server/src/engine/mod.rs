@@ -6,7 +6,8 @@
 //! - [`mailbox`]: how replies travel back;
 //! - [`hub`], [`loading`], [`weights`], `starter_files`: from files to a model in memory;
 //! - [`tokenizer`], [`chat_template`], [`text_stream`]: text and tokens;
-//! - [`adapters`], `starter_adapters`: which adapters are loaded;
+//! - [`adapters`], [`adapter_source`], [`residents`], [`blends`], `starter_adapters`: which adapters
+//!   are known, where their files are, which are in memory, and mixtures of them;
 //! - [`places`], [`turns`]: who may queue work, and whose turn it is;
 //! - [`prompts`], [`worker`], [`scheduler`], [`portions`], [`pass`], [`sampler`]: one thread, one
 //!   batch for all replies;
@@ -31,7 +32,10 @@ pub mod chat_template;
 pub mod text_stream;
 pub mod tokenizer;
 
+pub mod adapter_source;
 pub mod adapters;
+pub mod blends;
+pub mod residents;
 mod starter_adapters;
 
 mod load;
@@ -62,5 +66,5 @@ pub use handle::{Engine, EngineConfig, ModelSource};
 pub use limits::Limits;
 pub use loading::LoadedModel;
 pub use mailbox::GenerationStream;
-pub use request::{ClientId, GenerateRow, RowEvent, ScorePrompt};
+pub use request::{AdapterChoice, ClientId, GenerateRow, RowEvent, ScorePrompt};
 pub use tokenizer::{ModelTokenizer, TokenizerFiles};

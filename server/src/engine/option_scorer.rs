@@ -158,10 +158,9 @@ impl ScoreJob {
 }
 
 impl EncodedPrompt {
-    /// What prompts that begin alike have in common. An adapter that was replaced between two
-    /// requests never meets its successor here: a job finds each name once.
-    fn kind(&self) -> (Option<&str>, Option<&str>) {
-        (self.adapter.as_ref().map(|named| named.info.name.as_str()), self.persona.as_deref())
+    /// What prompts that begin alike have in common.
+    fn kind(&self) -> (Option<u64>, Option<&str>) {
+        (self.adapter.as_ref().map(|named| named.generation), self.persona.as_deref())
     }
 }
 

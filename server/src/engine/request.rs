@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use app::api::{Finish, Sampling};
+use app::api::{AdapterInfo, BlendPart, Finish, Sampling};
 use domain::prompt::Message;
 
 use super::error::EngineError;
@@ -27,26 +27,51 @@ impl ClientId {
     }
 }
 
+/// What is added to the base model.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub enum AdapterChoice {
+    /// Nothing.
+    #[default]
+    Base,
+    /// The adapter of that name.
+    Named(String),
+    /// The sum of several adapters' changes, each times its weight; see [`super::blends::check`] for
+    /// the rules.
+    Blend(Vec<BlendPart>),
+}
+
+impl From<Option<String>> for AdapterChoice {
+    fn from(name: Option<String>) -> Self {
+        name.map_or(Self::Base, Self::Named)
+    }
+}
+
+impl From<&str> for AdapterChoice {
+    fn from(name: &str) -> Self {
+        Self::Named(name.to_owned())
+    }
+}
+
 /// One reply wanted.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GenerateRow {
     /// The conversation, ending with the user's message; the persona is its system message.
     pub messages: Vec<Message>,
-    /// Name of a loaded adapter; `None` is the base model.
-    pub adapter: Option<String>,
+    /// What is added to the base model.
+    pub adapter: AdapterChoice,
     /// How tokens are drawn.
     pub sampling: Sampling,
 }
 
 /// One question to score: how probable is each option as the reply?
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ScorePrompt {
     /// The conversation, ending with the user's message.
     pub messages: Vec<Message>,
     /// The whole reply per option, without the end token: `1`, `2`, .., `10`.
     pub options: Vec<String>,
-    /// Name of a loaded adapter; `None` is the base model.
-    pub adapter: Option<String>,
+    /// What is added to the base model.
+    pub adapter: AdapterChoice,
 }
 
 /// What happens to the rows of one [`super::GenerationStream`].
@@ -69,6 +94,8 @@ pub enum RowEvent {
         seconds: f64,
         /// Why it ended.
         finish: Finish,
+        /// What was added to the base model, as it was when the row was asked for.
+        adapter: Option<AdapterInfo>,
     },
     /// The row failed; the others go on.
     Failed {

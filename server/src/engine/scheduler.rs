@@ -176,7 +176,7 @@ impl Scheduler {
             let Some(new) = self.waiting.take(turn) else { break };
             let row = Row::new(new, &self.model, now);
             // Neighbours with the same adapter share its products.
-            let at = self.live.partition_point(|other| other.adapter_name() <= row.adapter_name());
+            let at = self.live.partition_point(|other| other.generation() <= row.generation());
             self.live.insert(at, row);
         }
     }
@@ -241,8 +241,8 @@ impl Row {
         }
     }
 
-    fn adapter_name(&self) -> Option<&str> {
-        self.new.adapter.as_ref().map(|named| named.info.name.as_str())
+    fn generation(&self) -> Option<u64> {
+        self.new.adapter.as_ref().map(|named| named.generation)
     }
 
     /// Draws the next token; why the reply ended, if it has.
@@ -279,7 +279,8 @@ impl Row {
     fn done(self, finish: Finish) {
         let seconds = self.clock.map_or(0.0, |(first, last)| (last - first).as_secs_f64());
         let (row, tokens) = (self.new.ticket.events.row(), self.produced);
-        self.new.ticket.end(RowEvent::Done { row, tokens, seconds, finish });
+        let adapter = self.new.adapter.map(|named| named.info.clone());
+        self.new.ticket.end(RowEvent::Done { row, tokens, seconds, finish, adapter });
     }
 
     fn fail(self, error: EngineError) {

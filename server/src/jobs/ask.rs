@@ -49,7 +49,7 @@ pub fn score_prompt(
 ) -> Result<ScorePrompt, JobError> {
     let options = (0..question.options.len()).map(|i| question.number_of(i).to_string()).collect();
     let messages = messages(survey, voice, question)?;
-    Ok(ScorePrompt { messages, options, adapter: voice.adapter.clone() })
+    Ok(ScorePrompt { messages, options, adapter: voice.adapter.clone().into() })
 }
 
 /// Scores prompts, waiting while the engine is busy: a job has time, people in a chat don't.

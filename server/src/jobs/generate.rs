@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::work::{Estimate, Progress, Watcher, Work};
 use super::{JobError, Method};
-use crate::engine::{Engine, GenerateRow};
+use crate::engine::{AdapterChoice, Engine, GenerateRow};
 use crate::store::UnitKey;
 
 const STEP: &str = "generate";
@@ -204,7 +204,7 @@ fn row(task: &Task, attempt: u64) -> GenerateRow {
     let prompt = generation_prompt(&task.topic.name, &examples);
     GenerateRow {
         messages: vec![Message::new(Role::User, prompt)],
-        adapter: None,
+        adapter: AdapterChoice::Base,
         sampling: Sampling {
             temperature: 0.9,
             top_p: 0.95,

@@ -24,7 +24,7 @@ use super::train::feed::{self, FeedOptions};
 use super::world::world;
 use crate::engine::error::EngineError;
 use crate::engine::handle::Engine;
-use crate::engine::request::GenerateRow;
+use crate::engine::request::{AdapterChoice, GenerateRow};
 use crate::tuning::TuningError;
 use crate::tuning::gradient::{Learner, Workers};
 use crate::tuning::packing::Packed;
@@ -191,7 +191,7 @@ async fn replies(
 ) -> Result<Vec<String>, EngineError> {
     let row = |(index, messages)| GenerateRow {
         messages,
-        adapter: None,
+        adapter: AdapterChoice::Base,
         sampling: Sampling { seed: sampling.seed.wrapping_add(index as u64), ..sampling },
     };
     let rows: Vec<GenerateRow> = prompts.into_iter().enumerate().map(row).collect();

@@ -2,6 +2,7 @@
 //! against finite differences.
 
 mod adapters;
+mod blend;
 mod families;
 mod naive;
 mod parity;

@@ -4,7 +4,6 @@ use app::api::Finish;
 use futures::StreamExt;
 
 use super::*;
-use crate::engine::adapters::NamedAdapter;
 use crate::engine::decoder::DecoderConfig;
 use crate::engine::request::RowEvent;
 use crate::engine::testing::tiny_adapter;
@@ -24,7 +23,7 @@ fn voices() -> Vec<GenerateRow> {
 fn engine_with_adapters() -> (Engine, TempDir) {
     let (engine, folder) = tiny_engine();
     for (name, seed) in [("joint", 1), ("specific-KEN", 2)] {
-        engine.adapter_store().insert(name, "00", tiny_adapter(&tiny_config(), seed));
+        engine.adapter_store().insert(name, tiny_adapter(&tiny_config(), seed));
     }
     (engine, folder)
 }
@@ -68,7 +67,7 @@ async fn a_reply_ends_at_its_limit_or_the_context() {
     let long = GenerateRow {
         messages: conversation("You count.", &"word ".repeat(80)),
         sampling: Sampling { temperature: 0.0, max_tokens: 10_000, ..Sampling::default() },
-        adapter: None,
+        adapter: AdapterChoice::Base,
     };
     let short =
         GenerateRow { sampling: Sampling { max_tokens: 3, ..long.sampling }, ..long.clone() };
@@ -95,7 +94,7 @@ async fn refusals_name_the_rule() {
         change(&mut wanted);
         engine.generate(vec![row("p", None, 1), wanted]).unwrap_err()
     };
-    let unknown = refuse(&|row| row.adapter = Some("specific-XYZ".to_owned()));
+    let unknown = refuse(&|row| row.adapter = "specific-XYZ".into());
     assert_eq!(unknown.code(), "unknown-adapter");
     assert_eq!(refuse(&|row| row.sampling.top_p = 0.0).code(), "invalid-request");
     assert_eq!(refuse(&|row| row.messages.clear()).code(), "invalid-request");
@@ -125,7 +124,7 @@ async fn rows_in_flight_keep_the_adapter_they_started_with() {
     let wanted = || vec![row("p", Some("joint"), 4)];
     let before = engine.generate(wanted()).unwrap().texts(1).await.unwrap();
     let in_flight = engine.generate(wanted()).unwrap();
-    engine.adapter_store().insert("joint", "11", tiny_adapter(&tiny_config(), 77));
+    engine.adapter_store().insert("joint", tiny_adapter(&tiny_config(), 77));
     assert_eq!(in_flight.texts(1).await.unwrap(), before);
     assert_ne!(engine.generate(wanted()).unwrap().texts(1).await.unwrap(), before);
 }
@@ -134,7 +133,7 @@ async fn rows_in_flight_keep_the_adapter_they_started_with() {
 async fn a_pass_that_fails_fails_its_rows_and_the_engine_goes_on() {
     let (engine, _folder) = tiny_engine();
     let other = DecoderConfig { hidden_size: 64, ..tiny_config() };
-    engine.adapter_store().insert("odd", "00", tiny_adapter(&other, 1));
+    engine.adapter_store().insert("odd", tiny_adapter(&other, 1));
     let events: Vec<RowEvent> =
         engine.generate(vec![row("p", Some("odd"), 1)]).unwrap().collect().await;
     match &events[..] {
@@ -158,12 +157,4 @@ fn a_row_that_nobody_wants_is_freed_at_the_next_step() {
     bench.step();
     assert!(bench.scheduler.is_idle());
     assert_eq!(bench.places.free(), all);
-}
-
-#[test]
-fn an_adapter_is_shared_not_copied() {
-    let adapters = Adapters::default();
-    adapters.insert("joint", "00", tiny_adapter(&tiny_config(), 1));
-    let find = || -> Arc<NamedAdapter> { adapters.find(Some("joint")).unwrap().unwrap() };
-    assert!(Arc::ptr_eq(&find(), &find()));
 }

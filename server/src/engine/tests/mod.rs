@@ -1,5 +1,6 @@
 //! The engine as a whole, on a tiny random model.
 
+mod adapters;
 mod generation;
 mod loading;
 mod queue;
@@ -22,8 +23,8 @@ use super::prompts::encode_row;
 use super::scheduler::{Scheduler, Ticket};
 use super::testing::{tiny_config, tiny_model_dir};
 use super::{
-    ClientId, DeviceChoice, Engine, EngineConfig, EngineError, GenerateRow, GenerationStream,
-    Limits, LoadedModel, ModelSource, mailbox,
+    AdapterChoice, ClientId, DeviceChoice, Engine, EngineConfig, EngineError, GenerateRow,
+    GenerationStream, Limits, LoadedModel, ModelSource, mailbox,
 };
 
 /// An engine with the tiny model.
@@ -56,7 +57,7 @@ impl Bench {
         Self {
             scheduler: Scheduler::new(Arc::clone(&model), Arc::new(Load::new(1))),
             model,
-            adapters: Adapters::default(),
+            adapters: Adapters::new(64, usize::MAX),
             places: Places::new(1000, 1000, "replies"),
             limits: Limits::default(),
             start: Instant::now(),
@@ -100,7 +101,7 @@ impl Bench {
 fn long(message: &str) -> GenerateRow {
     GenerateRow {
         messages: conversation("You count.", message),
-        adapter: None,
+        adapter: AdapterChoice::Base,
         sampling: Sampling { temperature: 0.0, max_tokens: 10_000, ..Sampling::default() },
     }
 }
@@ -112,7 +113,7 @@ fn conversation(persona: &str, message: &str) -> Vec<Message> {
 fn row(persona: &str, adapter: Option<&str>, seed: u64) -> GenerateRow {
     GenerateRow {
         messages: conversation(persona, "What do you do on a free day?"),
-        adapter: adapter.map(str::to_owned),
+        adapter: adapter.map(str::to_owned).into(),
         sampling: Sampling { temperature: 0.9, top_p: 0.95, seed, max_tokens: 40 },
     }
 }

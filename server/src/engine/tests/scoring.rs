@@ -24,7 +24,7 @@ fn prompts() -> Vec<ScorePrompt> {
                 prompts.push(ScorePrompt {
                     messages: conversation(persona, question),
                     options: numbers(count),
-                    adapter: adapter.map(str::to_owned),
+                    adapter: adapter.map(str::to_owned).into(),
                 });
             }
         }
@@ -76,22 +76,23 @@ fn tiny_model() -> (LoadedModel, Adapters, TempDir) {
     let folder = tiny_model_dir();
     let source = ModelSource::Folder(folder.path().to_owned());
     let model = LoadedModel::load(&source, &Device::Cpu).unwrap();
-    let adapters = Adapters::default();
-    adapters.insert("joint", "00", tiny_adapter(&tiny_config(), 1));
+    let adapters = Adapters::new(64, usize::MAX);
+    adapters.insert("joint", tiny_adapter(&tiny_config(), 1));
     (model, adapters, folder)
 }
 
 #[tokio::test]
 async fn scores_equal_those_of_one_prompt_and_option_at_a_time() {
     let (engine, _folder) = tiny_engine();
-    engine.adapter_store().insert("joint", "00", tiny_adapter(&tiny_config(), 1));
-    let adapter = engine.adapter_store().find(Some("joint")).unwrap().unwrap();
+    engine.adapter_store().insert("joint", tiny_adapter(&tiny_config(), 1));
+    let store = engine.adapter_store();
+    let adapter = store.find(&engine.model(), &"joint".into()).unwrap().unwrap();
     // Beside a reply, so that the scores come in several chunks.
     let reply = engine.generate(vec![row("p", None, 1)]).unwrap();
     let scores = engine.score(prompts()).await.unwrap();
     reply.texts(1).await.unwrap();
     for (found, prompt) in scores.iter().zip(&prompts()) {
-        let adapter = prompt.adapter.as_ref().map(|_| &adapter.adapter);
+        let adapter = (prompt.adapter != AdapterChoice::Base).then_some(&adapter.adapter);
         assert_close(found, &naive(&engine.model(), prompt, adapter));
         assert!((found.iter().sum::<f64>() - 1.0).abs() < 1e-9);
     }
@@ -142,7 +143,7 @@ async fn refusals_name_the_rule() {
         let prompt = ScorePrompt {
             messages: conversation("p", &message),
             options: options.iter().map(|&option| option.to_owned()).collect(),
-            adapter: adapter.map(str::to_owned),
+            adapter: adapter.map(str::to_owned).into(),
         };
         engine.score(vec![prompt])
     };
