@@ -13,9 +13,10 @@ use reqwest::{Client, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use server::engine::testing::{tiny_adapter, tiny_config};
+use server::engine::{DeviceChoice, Engine, EngineConfig, Limits, ModelSource};
 use server::http::{self, MAX_MESSAGE_BYTES, MAX_VOICES};
 use server::jobs::SurveyRuns;
-use server::jobs::testing::{SURVEY, engine, survey, write_tiny_model};
+use server::jobs::testing::{SURVEY, survey, write_tiny_model};
 use server::state::AppState;
 use server::store::Store;
 use server::tuning::peft;
@@ -37,9 +38,15 @@ impl TestApp {
     }
 
     async fn with_adapters(names: &[&str]) -> Self {
+        Self::with(Limits::default(), names).await
+    }
+
+    async fn with(limits: Limits, names: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         write_tiny_model(&folder.path().join("model"));
-        let engine = engine(&folder.path().join("model"));
+        let source = ModelSource::Folder(folder.path().join("model"));
+        let device = DeviceChoice::Cpu;
+        let engine = Engine::start(EngineConfig { source, device, limits }).unwrap();
         for (seed, name) in names.iter().enumerate() {
             let (path, adapter) =
                 (folder.path().join(name), tiny_adapter(&tiny_config(), seed as u64));
@@ -188,6 +195,27 @@ async fn a_row_may_mix_adapters() {
         let error: ApiError = response.json().await.unwrap();
         assert_eq!(error.code, code, "{error:?}");
     }
+}
+
+/// One machine answers at several addresses there.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn an_address_that_has_its_share_is_told_when_to_come_back() {
+    let app = TestApp::with(Limits { client_rows: 1, ..Limits::default() }, &[]).await;
+    let mut body = request(&[thai()], "Go on.");
+    // The most probable tokens go in circles, and never to the end of the reply.
+    body.sampling = Sampling { temperature: 0.0, max_tokens: 100_000, ..Sampling::default() };
+    let body = json!(body);
+    let held = app.post("/api/chat", &body).await;
+    assert_eq!(held.status(), StatusCode::OK);
+    let refused = app.post("/api/chat", &body).await;
+    assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+    let seconds: u64 = refused.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!(seconds >= 1);
+    let other = Client::builder().local_address("127.0.0.2".parse().ok()).build().unwrap();
+    let answer = other.post(app.address("/api/chat")).json(&body).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    drop((held, answer));
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ use super::blends;
 use super::decoder::LoraAdapter;
 use super::error::EngineError;
 use super::loading::LoadedModel;
+use super::prefixes::Prefixes;
 use super::request::AdapterChoice;
 use super::residents::{Key, Residents};
 
@@ -85,9 +86,9 @@ impl State {
 
 impl Adapters {
     /// None yet; in memory at most `limit` of them with `byte_limit` bytes together, blends
-    /// included.
-    pub fn new(limit: usize, byte_limit: usize) -> Self {
-        let residents = Residents::new(limit, byte_limit);
+    /// included. What `prefixes` keeps of one leaves with it.
+    pub fn new(limit: usize, byte_limit: usize, prefixes: Arc<Prefixes>) -> Self {
+        let residents = Residents::new(limit, byte_limit, prefixes);
         Self(Mutex::new(State { known: BTreeMap::new(), residents, generations: 0 }))
     }
 
@@ -264,6 +265,11 @@ impl Adapters {
         state.take_in(named, AdapterSource::Memory(adapter)).unwrap();
     }
 
+    /// Where what is read under them is kept.
+    pub fn prefixes(&self) -> Arc<Prefixes> {
+        self.lock().residents.prefixes()
+    }
+
     /// Names of those in memory, blends included.
     pub fn resident(&self) -> Vec<String> {
         self.lock().residents.names()
@@ -277,7 +283,7 @@ mod tests {
 
     #[test]
     fn lists_joint_adapters_first_and_knows_cultures() {
-        let adapters = Adapters::new(64, usize::MAX);
+        let adapters = Adapters::new(64, usize::MAX, Prefixes::new(0));
         for name in ["specific-THA", "specific-BOL", "joint"] {
             adapters.insert(name, tiny_adapter(&tiny_config(), 1));
         }

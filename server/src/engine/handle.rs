@@ -21,6 +21,7 @@ use super::loading::LoadedModel;
 use super::mailbox::{self, GenerationStream};
 use super::option_scorer::ScoreJob;
 use super::places::Places;
+use super::prefixes::Prefixes;
 use super::prompts::{encode_prompts, encode_row};
 use super::request::{ClientId, GenerateRow, ScorePrompt};
 use super::scheduler::Ticket;
@@ -92,7 +93,9 @@ impl Engine {
         let device = config.device.open()?;
         let model = Arc::new(LoadedModel::load(&config.source, &device)?);
         let limits = config.limits;
-        let adapters = Arc::new(Adapters::new(limits.adapters, limits.adapter_bytes));
+        let prefixes = Prefixes::new(limits.prefix_bytes);
+        let kept = Arc::clone(&prefixes);
+        let adapters = Arc::new(Adapters::new(limits.adapters, limits.adapter_bytes, kept));
         if model.info.starter {
             starter_adapters::load(&model, &adapters);
         }
@@ -103,7 +106,7 @@ impl Engine {
         let (worker_model, worker_load) = (Arc::clone(&model), Arc::clone(&load));
         thread::Builder::new()
             .name("polylogue-engine".to_owned())
-            .spawn(move || worker::run(&worker_model, &worker_load, &received))
+            .spawn(move || worker::run(&worker_model, &worker_load, &prefixes, &received))
             .map_err(|error| EngineError::Compute { reason: error.to_string() })?;
         let rows = Places::new(limits.rows, limits.client_rows, "replies");
         let scores = Places::new(limits.scores, limits.client_scores, "survey requests");
@@ -212,6 +215,10 @@ impl Engine {
 impl Engine {
     pub(super) fn adapter_store(&self) -> &Adapters {
         &self.shared.adapters
+    }
+
+    pub(super) fn prefixes(&self) -> Arc<Prefixes> {
+        self.shared.adapters.prefixes()
     }
 
     pub(super) fn row_places(&self) -> &Arc<Places> {

@@ -24,6 +24,8 @@ pub struct Limits {
     pub adapters: usize,
     /// Bytes of all adapters in memory together.
     pub adapter_bytes: usize,
+    /// Bytes of caches that are kept of what was read before.
+    pub prefix_bytes: usize,
 }
 
 impl Default for Limits {
@@ -39,6 +41,7 @@ impl Default for Limits {
             reply: Duration::from_secs(30 * 60),
             adapters: 64,
             adapter_bytes: 4 << 30,
+            prefix_bytes: 512 << 20,
         }
     }
 }

@@ -11,6 +11,7 @@
 //! - [`places`], [`turns`]: who may queue work, and whose turn it is;
 //! - [`prompts`], [`worker`], [`scheduler`], [`portions`], [`pass`], [`sampler`]: one thread, one
 //!   batch for all replies;
+//! - [`prefixes`]: what was read before and needn't be read again;
 //! - [`option_plan`], [`option_scorer`]: probabilities of options, beside the replies;
 //! - [`decoder`], [`ops`], [`device`]: the arithmetic;
 //! - [`testing`]: a tiny random model.
@@ -42,6 +43,7 @@ mod load;
 pub mod pass;
 pub mod places;
 mod portions;
+pub mod prefixes;
 pub mod prompts;
 pub mod sampler;
 pub mod scheduler;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::adapters::NamedAdapter;
 use super::error::EngineError;
+use super::prefixes::Prefixes;
 
 /// What an adapter in memory is found by.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -23,6 +24,8 @@ pub struct Residents {
     limit: usize,
     byte_limit: usize,
     entries: HashMap<Key, Resident>,
+    /// What was read under them, which leaves with them.
+    prefixes: Arc<Prefixes>,
     /// Counts what is asked for.
     clock: u64,
 }
@@ -36,8 +39,8 @@ struct Resident {
 
 impl Residents {
     /// None yet; at most `limit` adapters and `byte_limit` bytes.
-    pub fn new(limit: usize, byte_limit: usize) -> Self {
-        Self { limit: limit.max(1), byte_limit, entries: HashMap::new(), clock: 0 }
+    pub fn new(limit: usize, byte_limit: usize, prefixes: Arc<Prefixes>) -> Self {
+        Self { limit: limit.max(1), byte_limit, entries: HashMap::new(), prefixes, clock: 0 }
     }
 
     /// Refuses an adapter that has no room even when it is alone.
@@ -85,16 +88,18 @@ impl Residents {
     /// Lets an adapter go, and the blends made of it: nobody will ask for its generation again.
     pub fn remove(&mut self, key: &Key) {
         let Some(Resident { adapter, .. }) = self.entries.remove(key) else { return };
-        adapter.retire();
+        self.retire(&adapter);
         let gone = adapter.generation;
-        self.entries.retain(|key, entry| {
-            let made_of = |parts: &[(u64, u64)]| parts.iter().any(|part| part.0 == gone);
-            let stays = !matches!(key, Key::Blend(parts) if made_of(parts));
-            if !stays {
-                entry.adapter.retire();
-            }
-            stays
-        });
+        let made_of = |parts: &[(u64, u64)]| parts.iter().any(|part| part.0 == gone);
+        let blends = self.entries.extract_if(|key, _| matches!(key, Key::Blend(p) if made_of(p)));
+        for (_, blend) in blends.collect::<Vec<_>>() {
+            self.retire(&blend.adapter);
+        }
+    }
+
+    fn retire(&self, adapter: &NamedAdapter) {
+        adapter.retire();
+        self.prefixes.forget(adapter.generation);
     }
 
     /// Bytes of all adapters in memory.
@@ -105,6 +110,11 @@ impl Residents {
 
 #[cfg(test)]
 impl Residents {
+    /// Where what is read under them is kept.
+    pub fn prefixes(&self) -> Arc<Prefixes> {
+        Arc::clone(&self.prefixes)
+    }
+
     /// Their names, in order.
     pub fn names(&self) -> Vec<String> {
         let mut names: Vec<String> =
@@ -128,13 +138,17 @@ mod tests {
         Arc::new(NamedAdapter::new(name, "00", matrices, generation))
     }
 
+    fn room_for(limit: usize, byte_limit: usize) -> Residents {
+        Residents::new(limit, byte_limit, Prefixes::new(0))
+    }
+
     fn named(name: &str) -> Key {
         Key::Named(name.to_owned())
     }
 
     #[test]
     fn the_one_that_was_not_asked_for_the_longest_leaves() {
-        let mut residents = Residents::new(3, usize::MAX);
+        let mut residents = room_for(3, usize::MAX);
         for (generation, name) in ["a", "b", "c"].into_iter().enumerate() {
             residents.insert(named(name), adapter(name, generation as u64)).unwrap();
         }
@@ -149,7 +163,7 @@ mod tests {
     fn bytes_count_as_well_as_the_number() {
         let size = adapter("a", 0).bytes;
         assert!(size > 1000, "{size}");
-        let mut residents = Residents::new(64, 2 * size + 1);
+        let mut residents = room_for(64, 2 * size + 1);
         for (generation, name) in ["a", "b", "c"].into_iter().enumerate() {
             residents.insert(named(name), adapter(name, generation as u64)).unwrap();
             assert!(residents.bytes() <= 2 * size + 1);
@@ -160,10 +174,10 @@ mod tests {
     #[test]
     fn what_never_fits_is_refused_and_nothing_leaves() {
         let size = adapter("a", 0).bytes;
-        let mut residents = Residents::new(64, size - 1);
+        let mut residents = room_for(64, size - 1);
         let error = residents.insert(named("a"), adapter("a", 0)).unwrap_err().to_string();
         assert!(error.contains("`a`") && error.contains("MB") && error.contains('\n'), "{error}");
-        let mut residents = Residents::new(64, size);
+        let mut residents = room_for(64, size);
         residents.insert(named("a"), adapter("a", 0)).unwrap();
         let mut big = NamedAdapter::new("a", "0", tiny_adapter(&tiny_config(), 1), 1);
         big.bytes = size + 1;
@@ -173,7 +187,7 @@ mod tests {
 
     #[test]
     fn blends_leave_with_what_they_are_made_of() {
-        let mut residents = Residents::new(64, usize::MAX);
+        let mut residents = room_for(64, usize::MAX);
         residents.insert(named("a"), adapter("a", 1)).unwrap();
         residents.insert(named("b"), adapter("b", 2)).unwrap();
         let blend = |parts: &[u64]| Key::Blend(parts.iter().map(|part| (*part, 0)).collect());

@@ -20,6 +20,7 @@ use super::mailbox::RowSender;
 use super::pass::{self, Part, Want};
 use super::places::Place;
 use super::portions::portions;
+use super::prefixes::{Prefixes, Start};
 use super::request::{ClientId, RowEvent};
 use super::sampler::Sampler;
 use super::text_stream::TextStream;
@@ -65,7 +66,9 @@ pub struct NewRow {
 struct Row {
     new: NewRow,
     cache: KvCache,
-    /// Tokens that the cache may come to hold.
+    /// The tokens that the cache holds.
+    seen: Vec<u32>,
+    /// Tokens that it may come to hold.
     reserved: usize,
     /// Tokens not yet fed: what is left of the prompt, or the newest token.
     pending: VecDeque<u32>,
@@ -80,14 +83,15 @@ struct Row {
 pub struct Scheduler {
     model: Arc<LoadedModel>,
     load: Arc<Load>,
+    prefixes: Arc<Prefixes>,
     live: Vec<Row>,
     waiting: Turns<NewRow>,
 }
 
 impl Scheduler {
     /// Without any rows.
-    pub fn new(model: Arc<LoadedModel>, load: Arc<Load>) -> Self {
-        Self { model, load, live: Vec::new(), waiting: Turns::default() }
+    pub fn new(model: Arc<LoadedModel>, load: Arc<Load>, prefixes: Arc<Prefixes>) -> Self {
+        Self { model, load, prefixes, live: Vec::new(), waiting: Turns::default() }
     }
 
     /// Takes the rows of one request in.
@@ -115,7 +119,9 @@ impl Scheduler {
         let portions = portions(&pending);
         let mut fed: Vec<Vec<u32>> = Vec::with_capacity(self.live.len());
         for (row, portion) in self.live.iter_mut().zip(portions) {
-            fed.push(row.pending.drain(..portion).collect());
+            let tokens: Vec<u32> = row.pending.drain(..portion).collect();
+            row.seen.extend_from_slice(&tokens);
+            fed.push(tokens);
         }
         let mut parts: Vec<Part<'_>> = self
             .live
@@ -127,6 +133,7 @@ impl Scheduler {
                 want: if row.pending.is_empty() { Want::Last } else { Want::Nothing },
                 cache: &mut row.cache,
                 adapter: row.new.adapter.as_ref(),
+                paths: &[],
             })
             .collect();
         match pass::run(&self.model.decoder, &mut parts) {
@@ -135,8 +142,10 @@ impl Scheduler {
         }
     }
 
-    /// Fails every live row, as after a pass that none of them survives.
+    /// Fails every live row, as after a pass that none of them survives. What was kept of earlier
+    /// rows may be why it failed.
     pub fn fail(&mut self, error: &EngineError) {
+        self.prefixes.clear();
         for row in self.live.drain(..) {
             row.fail(error.clone());
         }
@@ -144,7 +153,9 @@ impl Scheduler {
 
     /// Drops rows that nobody wants any more, and fails those whose time is over.
     fn leave(&mut self, now: Instant) {
-        self.live.retain(|row| !row.new.ticket.events.is_closed());
+        for row in self.live.extract_if(.., |row| row.new.ticket.events.is_closed()) {
+            drop(row.keep(&self.prefixes));
+        }
         drop(self.waiting.extract(|row| row.ticket.events.is_closed()));
         let late = |row: &NewRow| row.ticket.deadlines.while_waiting(now);
         for row in self.waiting.extract(|row| late(row).is_some()) {
@@ -174,10 +185,28 @@ impl Scheduler {
                 break;
             }
             let Some(new) = self.waiting.take(turn) else { break };
-            let row = Row::new(new, &self.model, now);
+            let cache = self.begin(&new);
+            let row = Row::new(new, cache, &self.model, now);
             // Neighbours with the same adapter share its products.
             let at = self.live.partition_point(|other| other.generation() <= row.generation());
             self.live.insert(at, row);
+        }
+    }
+
+    /// A cache that has read what is known of the row's prompt.
+    fn begin(&self, new: &NewRow) -> KvCache {
+        let start = self.prefixes.find(new.adapter.as_ref(), &new.tokens);
+        let fork = |start: Start| {
+            pass::guard(|| start.fork().map_err(|error| pass::failed(&error.to_string())))
+        };
+        match start.map(fork) {
+            Some(Ok(cache)) => cache,
+            None => self.model.decoder.new_cache(),
+            Some(Err(_)) => {
+                // Broken, or without memory to copy it: nothing that is kept is worth a failure.
+                self.prefixes.clear();
+                self.model.decoder.new_cache()
+            }
         }
     }
 
@@ -196,9 +225,14 @@ impl Scheduler {
                 Ok(None) => self.live.push(row),
                 Ok(Some(finish)) => {
                     self.load.row_took(row.started.elapsed());
-                    row.done(finish);
+                    row.done(finish, &self.prefixes);
                 }
-                Err(error) => row.fail(error),
+                Err(error) => {
+                    if matches!(error, EngineError::Compute { .. }) {
+                        self.prefixes.clear();
+                    }
+                    row.fail(error);
+                }
             }
         }
     }
@@ -228,11 +262,16 @@ impl Ticket {
 }
 
 impl Row {
-    fn new(mut new: NewRow, model: &LoadedModel, now: Instant) -> Self {
+    /// A row whose prompt begins with what `cache` holds.
+    fn new(mut new: NewRow, cache: KvCache, model: &LoadedModel, now: Instant) -> Self {
+        let reserved = reserved(&new);
+        let mut seen = std::mem::take(&mut new.tokens);
+        let pending = seen.split_off(cache.len()).into();
         Self {
-            reserved: reserved(&new),
-            pending: std::mem::take(&mut new.tokens).into(),
-            cache: model.decoder.new_cache(),
+            reserved,
+            pending,
+            cache,
+            seen,
             text: TextStream::new(Arc::clone(&model.tokenizer)),
             produced: 0,
             started: now,
@@ -276,11 +315,19 @@ impl Row {
         self.new.ticket.events.text(&text)
     }
 
-    fn done(self, finish: Finish) {
+    /// Keeps what the row has read for those that begin like it, and lets the rest go.
+    fn keep(mut self, prefixes: &Prefixes) -> Ticket {
+        self.cache.shrink();
+        prefixes.keep(self.new.adapter.as_ref(), self.seen, Arc::new(self.cache));
+        self.new.ticket
+    }
+
+    fn done(self, finish: Finish, prefixes: &Prefixes) {
         let seconds = self.clock.map_or(0.0, |(first, last)| (last - first).as_secs_f64());
         let (row, tokens) = (self.new.ticket.events.row(), self.produced);
-        let adapter = self.new.adapter.map(|named| named.info.clone());
-        self.new.ticket.end(RowEvent::Done { row, tokens, seconds, finish, adapter });
+        let adapter = self.new.adapter.as_ref().map(|named| named.info.clone());
+        // Kept before the end is told: the next turn may come at once.
+        self.keep(prefixes).end(RowEvent::Done { row, tokens, seconds, finish, adapter });
     }
 
     fn fail(self, error: EngineError) {

@@ -3,6 +3,7 @@
 
 mod adapters;
 mod blend;
+mod branches;
 mod families;
 mod naive;
 mod parity;

@@ -3,10 +3,8 @@
 use std::fs;
 
 use app::api::BlendPart;
-use futures::StreamExt;
 
 use super::*;
-use crate::engine::RowEvent;
 use crate::engine::adapter_source::AdapterSource;
 use crate::engine::testing::tiny_adapter;
 use crate::tuning::peft;
@@ -110,7 +108,7 @@ fn adapters_inside_of_the_binary_count_and_come_back_too() {
     };
     let source = AdapterSource::BuiltIn("joint", read(peft::CONFIG_FILE), read(peft::MODEL_FILE));
     assert_eq!(source.bytes(), Some(size()));
-    let adapters = Adapters::new(1, size());
+    let adapters = Adapters::new(1, size(), Prefixes::new(0));
     adapters.load(&bench.model, "joint", source).unwrap();
     adapters.insert("other", tiny_adapter(&tiny_config(), 6));
     assert_eq!(adapters.resident(), ["other"]);
@@ -128,29 +126,13 @@ fn an_unknown_name_is_an_error_that_lists_the_known_ones() {
     assert!(error.contains("`specific-XXX`") && error.contains("`joint`"), "{error}");
 }
 
-/// Everything that a stream has brought so far.
-fn said(stream: &mut GenerationStream) -> String {
-    use futures::FutureExt;
-    let mut text = String::new();
-    while let Some(Some(event)) = stream.next().now_or_never() {
-        match event {
-            RowEvent::Text { text: more, .. } => text.push_str(&more),
-            RowEvent::Done { .. } => {}
-            RowEvent::Failed { error, .. } => panic!("{error}"),
-        }
-    }
-    text
-}
-
 #[test]
 fn a_row_in_flight_keeps_its_generation_and_the_next_gets_the_new_one() {
     let wanted = row("p", Some("joint"), 4);
     let mut bench = Bench::new();
     bench.adapters.insert("joint", tiny_adapter(&tiny_config(), 1));
     let mut undisturbed = bench.push("one", std::slice::from_ref(&wanted));
-    while !bench.scheduler.is_idle() {
-        bench.step();
-    }
+    bench.finish();
     let undisturbed = said(&mut undisturbed);
 
     let mut bench = Bench::new();
@@ -165,9 +147,7 @@ fn a_row_in_flight_keeps_its_generation_and_the_next_gets_the_new_one() {
     let mut new = bench.push("one", &[wanted]);
     bench.step();
     assert_eq!(bench.live("one"), 2, "both are in the batch at once");
-    while !bench.scheduler.is_idle() {
-        bench.step();
-    }
+    bench.finish();
     assert_eq!(said(&mut old), undisturbed);
     let new = said(&mut new);
     assert_ne!(new, undisturbed);
@@ -175,9 +155,7 @@ fn a_row_in_flight_keeps_its_generation_and_the_next_gets_the_new_one() {
     let mut fresh = Bench::new();
     fresh.adapters.insert("joint", tiny_adapter(&tiny_config(), 77));
     let mut expected = fresh.push("one", &[row("p", Some("joint"), 4)]);
-    while !fresh.scheduler.is_idle() {
-        fresh.step();
-    }
+    fresh.finish();
     assert_eq!(new, said(&mut expected));
 }
 
@@ -185,7 +163,7 @@ fn a_row_in_flight_keeps_its_generation_and_the_next_gets_the_new_one() {
 fn a_row_in_flight_keeps_an_adapter_that_had_to_leave() {
     let run = |disturb: bool| {
         let mut bench = Bench::new();
-        bench.adapters = Adapters::new(1, usize::MAX);
+        bench.adapters = Adapters::new(1, usize::MAX, Prefixes::new(0));
         bench.adapters.insert("a", tiny_adapter(&tiny_config(), 1));
         let mut stream = bench.push("one", &[row("p", Some("a"), 4)]);
         (0..4).for_each(|_| bench.step());
@@ -193,9 +171,7 @@ fn a_row_in_flight_keeps_an_adapter_that_had_to_leave() {
             bench.adapters.insert("b", tiny_adapter(&tiny_config(), 2));
             assert_eq!(bench.adapters.resident(), ["b"]);
         }
-        while !bench.scheduler.is_idle() {
-            bench.step();
-        }
+        bench.finish();
         said(&mut stream)
     };
     assert_eq!(run(true), run(false));

@@ -1,8 +1,10 @@
 //! The engine as a whole, on a tiny random model.
 
 mod adapters;
+mod failures;
 mod generation;
 mod loading;
+mod prefixes;
 mod queue;
 mod scoring;
 mod speed;
@@ -13,18 +15,23 @@ use std::time::{Duration, Instant};
 
 use app::api::Sampling;
 use domain::prompt::{Message, Role};
+use futures::{FutureExt, StreamExt};
 use tempfile::TempDir;
+use tokio::sync::oneshot;
 
 use super::adapters::Adapters;
+use super::decoder::DecoderConfig;
 use super::limits::Deadlines;
 use super::load::Load;
+use super::option_scorer::{Budget, ScoreJob, ScoreQueue};
 use super::places::Places;
-use super::prompts::encode_row;
+use super::prefixes::Prefixes;
+use super::prompts::{encode_prompts, encode_row};
 use super::scheduler::{Scheduler, Ticket};
 use super::testing::{tiny_config, tiny_model_dir};
 use super::{
     AdapterChoice, ClientId, DeviceChoice, Engine, EngineConfig, EngineError, GenerateRow,
-    GenerationStream, Limits, LoadedModel, ModelSource, mailbox,
+    GenerationStream, Limits, LoadedModel, ModelSource, RowEvent, ScorePrompt, mailbox,
 };
 
 /// An engine with the tiny model.
@@ -42,6 +49,7 @@ fn start(folder: &Path, limits: Limits) -> Engine {
 /// The tiny model without a thread of its own: a test says when a step happens, and at what time.
 struct Bench {
     model: Arc<LoadedModel>,
+    prefixes: Arc<Prefixes>,
     adapters: Adapters,
     places: Arc<Places>,
     scheduler: Scheduler,
@@ -53,11 +61,19 @@ impl Bench {
     fn new() -> Self {
         let folder = tiny_model_dir();
         let source = ModelSource::Folder(folder.path().to_owned());
-        let model = Arc::new(LoadedModel::load(&source, &candle_core::Device::Cpu).unwrap());
+        let model = LoadedModel::load(&source, &candle_core::Device::Cpu).unwrap();
+        Self::with_prefixes(Arc::new(model), usize::MAX)
+    }
+
+    /// With so many bytes for what was read before.
+    fn with_prefixes(model: Arc<LoadedModel>, bytes: usize) -> Self {
+        let prefixes = Prefixes::new(bytes);
+        let (kept, load) = (Arc::clone(&prefixes), Arc::new(Load::new(1)));
         Self {
-            scheduler: Scheduler::new(Arc::clone(&model), Arc::new(Load::new(1))),
+            scheduler: Scheduler::new(Arc::clone(&model), load, kept),
+            adapters: Adapters::new(64, usize::MAX, Arc::clone(&prefixes)),
             model,
-            adapters: Adapters::new(64, usize::MAX),
+            prefixes,
             places: Places::new(1000, 1000, "replies"),
             limits: Limits::default(),
             start: Instant::now(),
@@ -90,11 +106,46 @@ impl Bench {
         self.scheduler.step(self.start);
     }
 
+    /// Steps until nothing is left to do.
+    fn finish(&mut self) {
+        while !self.scheduler.is_idle() {
+            self.step();
+        }
+    }
+
+    /// A request to score, and where its answer comes.
+    fn job(&self, client: &str, prompts: &[ScorePrompt]) -> (ScoreJob, Answer) {
+        let encoded = encode_prompts(&self.model, &self.adapters, prompts).unwrap();
+        let (reply, answer) = oneshot::channel();
+        let mut places = self.places.take(&ClientId::new(client), 1, Duration::ZERO).unwrap();
+        (ScoreJob::new(encoded, reply, places.pop().unwrap()), answer)
+    }
+
+    /// Scores, and in how many steps.
+    fn score(&self, prompts: &[ScorePrompt], budget: Budget) -> (Vec<Vec<f64>>, usize) {
+        let (job, mut answer) = self.job("one", prompts);
+        let mut queue = ScoreQueue::default();
+        queue.push(job);
+        let mut steps = 0;
+        while !queue.is_empty() {
+            queue.step(&self.model, &self.prefixes, budget);
+            steps += 1;
+        }
+        (answer.try_recv().unwrap().unwrap(), steps)
+    }
+
     /// Rows of that client in the batch.
     fn live(&self, client: &str) -> usize {
         let client = ClientId::new(client);
         self.scheduler.progress().iter().filter(|(other, ..)| *other == client).count()
     }
+}
+
+type Answer = oneshot::Receiver<Result<Vec<Vec<f64>>, EngineError>>;
+
+/// So many tokens in a step, and any number of bytes.
+fn budget(tokens: usize) -> Budget {
+    Budget { tokens, score_bytes: usize::MAX, cache_bytes: usize::MAX }
 }
 
 /// A row that goes on for long: without chance, and with room for many tokens.
@@ -116,4 +167,17 @@ fn row(persona: &str, adapter: Option<&str>, seed: u64) -> GenerateRow {
         adapter: adapter.map(str::to_owned).into(),
         sampling: Sampling { temperature: 0.9, top_p: 0.95, seed, max_tokens: 40 },
     }
+}
+
+/// Everything that a stream has brought so far.
+fn said(stream: &mut GenerationStream) -> String {
+    let mut text = String::new();
+    while let Some(Some(event)) = stream.next().now_or_never() {
+        match event {
+            RowEvent::Text { text: more, .. } => text.push_str(&more),
+            RowEvent::Done { .. } => {}
+            RowEvent::Failed { error, .. } => panic!("{error}"),
+        }
+    }
+    text
 }

@@ -1,11 +1,8 @@
 //! Waiting: whose turn it is, how much may wait and for how long, and what a long prompt costs the
 //! others.
 
-use futures::{FutureExt, StreamExt};
-
 use super::*;
 use crate::engine::mailbox::MAX_UNREAD;
-use crate::engine::request::RowEvent;
 use crate::engine::scheduler::MAX_LIVE;
 
 /// Everything that can be read now, and whether the stream has ended.
@@ -99,9 +96,7 @@ fn of_ten_thousand_requests_as_many_wait_as_there_are_places() {
         }
     }
     assert_eq!((streams.len(), bench.scheduler.waiting(), bench.places.free()), (100, 100, 0));
-    while !bench.scheduler.is_idle() {
-        bench.step();
-    }
+    bench.finish();
     assert_eq!(bench.places.free(), 100);
     for stream in &mut streams {
         let (events, ended) = read(stream);
@@ -189,9 +184,7 @@ fn a_reply_that_takes_too_long_fails_and_the_others_go_on() {
 fn a_reader_that_stops_costs_no_more_than_the_texts() {
     let mut bench = Bench::new();
     let stream = bench.push("one", &[long("Go on."), long("And on.")]);
-    while !bench.scheduler.is_idle() {
-        bench.step();
-    }
+    bench.finish();
     // One token is at most one character of the tiny model, U+FFFD the longest.
     assert!(stream.unread() > 0 && stream.unread() <= 2 * 512 * 3 && 512 * 3 < MAX_UNREAD);
     assert_eq!(bench.places.free(), 1000, "the places are free before anything is read");
