@@ -97,6 +97,26 @@ pub struct ChatRow {
     pub voice: Voice,
     /// Alternating user and assistant messages, the last one the user's.
     pub messages: Vec<Message>,
+    /// Adapters to mix, for a voice that names none itself: 1 to [`LARGEST_BLEND`], none of them
+    /// twice. What is added to the base model is the sum of their changes, each times its weight;
+    /// so one adapter with weight 1 is that adapter, and half of two lies between them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blend: Vec<BlendPart>,
+}
+
+/// Most adapters in a blend.
+pub const LARGEST_BLEND: usize = 8;
+
+/// Largest absolute value of a weight in a blend.
+pub const LARGEST_WEIGHT: f64 = 2.0;
+
+/// One adapter of a blend.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BlendPart {
+    /// Its name.
+    pub adapter: String,
+    /// What its change is multiplied by, from -[`LARGEST_WEIGHT`] to [`LARGEST_WEIGHT`].
+    pub weight: f64,
 }
 
 /// How tokens are drawn.
@@ -154,7 +174,7 @@ pub struct ReplyInfo {
     pub model: String,
     /// Base model's hash.
     pub model_hash: String,
-    /// Adapter with its hash, if one was applied.
+    /// Adapter with its hash, if one was applied; a blend is named by its parts and weights.
     pub adapter: Option<AdapterInfo>,
     /// The seed that drew it.
     pub seed: u64,

@@ -12,11 +12,14 @@ use domain::voice::Voice;
 use reqwest::{Client, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use server::engine::testing::{tiny_adapter, tiny_config};
+use server::engine::{DeviceChoice, Engine, EngineConfig, Limits, ModelSource};
 use server::http::{self, MAX_MESSAGE_BYTES, MAX_VOICES};
 use server::jobs::SurveyRuns;
-use server::jobs::testing::{SURVEY, engine, survey, write_tiny_model};
+use server::jobs::testing::{SURVEY, survey, write_tiny_model};
 use server::state::AppState;
 use server::store::Store;
+use server::tuning::peft;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -31,9 +34,25 @@ struct TestApp {
 
 impl TestApp {
     async fn start() -> Self {
+        Self::with_adapters(&[]).await
+    }
+
+    async fn with_adapters(names: &[&str]) -> Self {
+        Self::with(Limits::default(), names).await
+    }
+
+    async fn with(limits: Limits, names: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         write_tiny_model(&folder.path().join("model"));
-        let engine = engine(&folder.path().join("model"));
+        let source = ModelSource::Folder(folder.path().join("model"));
+        let device = DeviceChoice::Cpu;
+        let engine = Engine::start(EngineConfig { source, device, limits }).unwrap();
+        for (seed, name) in names.iter().enumerate() {
+            let (path, adapter) =
+                (folder.path().join(name), tiny_adapter(&tiny_config(), seed as u64));
+            peft::save(&path, &adapter, "tiny", engine.base_hash()).unwrap();
+            engine.load_adapter(name, &path).await.unwrap();
+        }
         let store = Store::open(&folder.path().join("data")).await.unwrap();
         store.put_survey(&survey()).await.unwrap();
         let runs = SurveyRuns::new(engine.clone(), store.clone());
@@ -81,6 +100,7 @@ fn request(voices: &[Voice], text: &str) -> ChatRequest {
     let row = |voice: &Voice| ChatRow {
         voice: voice.clone(),
         messages: vec![Message::new(Role::User, text)],
+        blend: vec![],
     };
     let sampling = Sampling { max_tokens: 24, temperature: 0.9, ..Sampling::default() };
     ChatRequest { rows: voices.iter().map(row).collect(), sampling }
@@ -133,6 +153,69 @@ async fn a_voice_says_the_same_alone_and_beside_others() {
         let alone = app.chat(&request(&[voice], "Tell me about your home.")).await;
         assert_eq!(text_of(&alone, 0), text_of(&together, row), "row {row}");
     }
+}
+
+#[tokio::test]
+async fn a_row_may_mix_adapters() {
+    let app = TestApp::with_adapters(&["one", "two"]).await;
+    let parts = |parts: &[(&str, f64)]| -> Value {
+        let part = |(adapter, weight): &(&str, f64)| json!({"adapter": adapter, "weight": weight});
+        parts.iter().map(part).collect()
+    };
+    let mut body =
+        json!(request(&[thai(), Voice { adapter: Some("one".to_owned()), ..thai() }], "Hi"));
+    assert_eq!(body["rows"][0].get("blend"), None, "rows without a blend look as before");
+    body["rows"][0]["blend"] = parts(&[("one", 0.5), ("two", 0.5)]);
+    let events = app.chat(&serde_json::from_value(body.clone()).unwrap()).await;
+    let adapter = |wanted: usize| {
+        events.iter().find_map(|event| match event {
+            ChatEvent::Done { row, reply } if *row == wanted => reply.adapter.clone(),
+            _ => None,
+        })
+    };
+    assert_eq!(adapter(0).unwrap().name, "0.5 one + 0.5 two");
+    assert_eq!(adapter(1).unwrap().name, "one");
+    assert_ne!(text_of(&events, 0), text_of(&events, 1));
+    body["rows"][0]["blend"] = parts(&[("one", 1.0)]);
+    let events = app.chat(&serde_json::from_value(body.clone()).unwrap()).await;
+    assert_eq!(text_of(&events, 0), text_of(&events, 1));
+    let many: Vec<(&str, f64)> = vec![("one", 0.1); 9];
+    for (row, blend, status, code) in [
+        (0, parts(&[("one", 0.5), ("three", 0.5)]), 404, "unknown-adapter"),
+        (0, parts(&[("one", 0.5), ("one", 0.5)]), 422, "invalid-request"),
+        (0, parts(&[("one", 2.5)]), 422, "invalid-request"),
+        (0, parts(&many), 422, "invalid-request"),
+        (1, parts(&[("two", 0.5)]), 400, "voice-and-blend"),
+        (0, json!([{"adapter": "one"}]), 400, "malformed-json"),
+    ] {
+        let mut body = body.clone();
+        body["rows"][row]["blend"] = blend;
+        let response = app.post("/api/chat", &body).await;
+        assert_eq!(response.status(), status, "{body}");
+        let error: ApiError = response.json().await.unwrap();
+        assert_eq!(error.code, code, "{error:?}");
+    }
+}
+
+/// One machine answers at several addresses there.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn an_address_that_has_its_share_is_told_when_to_come_back() {
+    let app = TestApp::with(Limits { client_rows: 1, ..Limits::default() }, &[]).await;
+    let mut body = request(&[thai()], "Go on.");
+    // The most probable tokens go in circles, and never to the end of the reply.
+    body.sampling = Sampling { temperature: 0.0, max_tokens: 100_000, ..Sampling::default() };
+    let body = json!(body);
+    let held = app.post("/api/chat", &body).await;
+    assert_eq!(held.status(), StatusCode::OK);
+    let refused = app.post("/api/chat", &body).await;
+    assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+    let seconds: u64 = refused.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!(seconds >= 1);
+    let other = Client::builder().local_address("127.0.0.2".parse().ok()).build().unwrap();
+    let answer = other.post(app.address("/api/chat")).json(&body).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    drop((held, answer));
 }
 
 #[tokio::test]

@@ -1,16 +1,23 @@
 //! A random model of the shape of Qwen2.5-0.5B with 18 random adapters, made once per folder.
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use candle_core::quantized::gguf_file::{self, Value};
+use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{DType, Device, Tensor};
 use serde_json::json;
+use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 
 use super::BenchError;
 use super::workload::{VOICES, Workload};
 use crate::engine::decoder::{DecoderConfig, LoraAdapter, LoraConfig, TokenIds, init_parameters};
-use crate::engine::testing::write_tokenizer;
+use crate::engine::gguf::names::file_name;
+use crate::engine::testing::{TEMPLATE, write_tokenizer};
 use crate::engine::weights::Weights;
+use crate::engine::{ModelSource, WeightFormat};
 use crate::tuning::peft;
 
 /// The model's config.json: Qwen2.5-0.5B's sizes (Qwen2.5 technical report, table 1, and its
@@ -67,6 +74,14 @@ impl Files {
         self.folder.join("workload.json")
     }
 
+    /// The model to load for a form of the matrices: the GGUF file where it is kept as it is stored.
+    pub fn source(&self, weights: WeightFormat) -> ModelSource {
+        match weights {
+            WeightFormat::Stored => ModelSource::Gguf(self.gguf()),
+            _ => ModelSource::Folder(self.model()),
+        }
+    }
+
     /// The files in a folder that [`make`] has filled.
     pub fn at(folder: &Path) -> Self {
         Self { folder: folder.to_owned() }
@@ -99,6 +114,10 @@ pub fn make(folder: &Path, mut progress: impl FnMut(&str)) -> Result<Files, Benc
             .map_err(BenchError::model)?;
         std::fs::rename(&unfinished, &weights).map_err(BenchError::file(&weights))?;
     }
+    if !files.gguf().is_file() {
+        progress("the same model as a GGUF file with Q8_0, 0.5 GB");
+        write_gguf(&config, &weights, &files.gguf())?;
+    }
     if !files.adapter(VOICES - 1).join("adapter_model.safetensors").is_file() {
         progress("18 random adapters");
         let hash = Weights::find(&model).and_then(|found| found.hash());
@@ -119,6 +138,57 @@ fn config_json(config: &DecoderConfig) -> serde_json::Value {
     value["use_sliding_window"] = json!(false);
     value["torch_dtype"] = json!("bfloat16");
     value
+}
+
+/// The model as llama.cpp's converter would write it, with a vocabulary of the model's size.
+fn write_gguf(config: &DecoderConfig, weights: &Path, path: &Path) -> Result<(), BenchError> {
+    let text = |text: &str| Value::String(text.to_owned());
+    let number = |number: usize| Value::U32(number as u32);
+    let bytes = ByteLevel::alphabet().into_iter().map(|byte| byte.to_string());
+    let unused = (256..config.vocab_size).map(|id| format!("<unused{id}>"));
+    let mut tokens: Vec<String> = bytes.chain(unused).collect();
+    tokens[..256].sort_unstable();
+    let end = tokens.len() - 1;
+    let kinds = (0..tokens.len()).map(|id| Value::I32(if id == end { 3 } else { 1 }));
+    let values = [
+        ("general.architecture", text("qwen2")),
+        ("general.name", text("bench")),
+        ("qwen2.block_count", number(config.num_hidden_layers)),
+        ("qwen2.context_length", number(config.max_position_embeddings)),
+        ("qwen2.embedding_length", number(config.hidden_size)),
+        ("qwen2.feed_forward_length", number(config.intermediate_size)),
+        ("qwen2.attention.head_count", number(config.num_attention_heads)),
+        ("qwen2.attention.head_count_kv", number(config.kv_heads())),
+        ("qwen2.attention.layer_norm_rms_epsilon", Value::F32(config.rms_norm_eps as f32)),
+        ("qwen2.rope.freq_base", Value::F32(1e6)),
+        ("tokenizer.ggml.model", text("gpt2")),
+        ("tokenizer.ggml.pre", text("qwen2")),
+        ("tokenizer.ggml.token_type", Value::Array(kinds.collect())),
+        // llama.cpp wants at least one.
+        ("tokenizer.ggml.merges", Value::Array(vec![text("a b")])),
+        ("tokenizer.ggml.eos_token_id", number(end)),
+        ("tokenizer.chat_template", text(TEMPLATE)),
+        ("tokenizer.ggml.tokens", Value::Array(tokens.into_iter().map(Value::String).collect())),
+    ];
+    let write = || -> candle_core::Result<()> {
+        let tensors = candle_core::safetensors::load(weights, &Device::Cpu)?;
+        let mut tensors: Vec<(String, Tensor)> = tensors.into_iter().collect();
+        tensors.sort_by(|a, b| a.0.cmp(&b.0));
+        let quantise = |(name, tensor): (String, Tensor)| {
+            let kind = if tensor.rank() == 2 { GgmlDType::Q8_0 } else { GgmlDType::F32 };
+            Ok((file_name(&name, false), QTensor::quantize(&tensor.to_dtype(DType::F32)?, kind)?))
+        };
+        let tensors: candle_core::Result<Vec<_>> = tensors.into_iter().map(quantise).collect();
+        let tensors = tensors?;
+        let values: Vec<(&str, &Value)> = values.iter().map(|(key, v)| (*key, v)).collect();
+        let tensors: Vec<_> = tensors.iter().map(|(name, t)| (name.as_str(), t)).collect();
+        let unfinished = path.with_extension("part");
+        let mut file = BufWriter::new(File::create(&unfinished)?);
+        gguf_file::write(&mut file, &values, &tensors)?;
+        file.flush()?;
+        Ok(std::fs::rename(&unfinished, path)?)
+    };
+    write().map_err(BenchError::model)
 }
 
 /// An adapter of all linear layers whose second factors aren't zero.

@@ -7,17 +7,20 @@ use std::time::{Duration, Instant};
 
 use candle_core::Device;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 
 use super::BenchError;
 use super::checkpoint::Files;
 use super::workload::{Measure, VOICES, Workload};
-use crate::engine::adapters::{self, Adapters, NamedAdapter};
+use crate::engine::adapter_source::AdapterSource;
+use crate::engine::adapters::{Adapters, NamedAdapter};
 use crate::engine::decoder::KvCache;
 use crate::engine::option_plan::OptionPlan;
-use crate::engine::option_scorer::{EncodedPrompt, ScoreJob, ScoreQueue};
+use crate::engine::option_scorer::{Budget, EncodedPrompt, ScoreJob, ScoreQueue};
 use crate::engine::pass::{self, Part, Want};
-use crate::engine::{EngineError, LoadedModel, ModelSource, WeightFormat, ops};
+use crate::engine::places::Places;
+use crate::engine::prefixes::Prefixes;
+use crate::engine::{AdapterChoice, ClientId, EngineError, LoadedModel, WeightFormat, ops};
 
 /// Runs of a measure; their median counts.
 const RUNS: usize = 3;
@@ -47,7 +50,8 @@ pub fn part(folder: &Path, key: &str, weights: WeightFormat) -> Result<(), Bench
         return Err(BenchError::Model(format!("there is no measure `{key}`, only {known}")));
     };
     ops::flush_denormals();
-    let model = LoadedModel::load_as(&ModelSource::Folder(files.model()), &Device::Cpu, weights);
+    let source = files.source(weights);
+    let model = LoadedModel::load_as(&source, &Device::Cpu, weights);
     let bench = Bench { model: model.map_err(BenchError::model)?, work };
     let value = match measure {
         Measure::FirstToken => bench.first_token(),
@@ -108,6 +112,7 @@ impl Bench {
                 cache,
                 adapter: adapter.as_ref(),
                 want: Want::Last,
+                paths: &[],
             })
             .collect();
         let logits = pass::run(&self.model.decoder, &mut parts)?;
@@ -140,13 +145,13 @@ impl Bench {
     }
 
     fn decode_adapters(&self, files: &Files) -> Result<f64, EngineError> {
-        let known = Adapters::default();
+        let prefixes = Prefixes::new(0);
+        let known = Adapters::new(VOICES, usize::MAX, prefixes);
         let mut adapters = Vec::with_capacity(VOICES);
         for voice in 0..VOICES {
             let name = voice.to_string();
-            let (adapter, hash) = adapters::read(&self.model, &name, &files.adapter(voice))?;
-            known.insert(&name, &hash, adapter);
-            adapters.push(known.find(Some(&name))?);
+            known.load(&self.model, &name, AdapterSource::Folder(files.adapter(voice)))?;
+            adapters.push(known.find(&self.model, &AdapterChoice::Named(name))?);
         }
         let count = self.work.voice_tokens - 1;
         let run = || {
@@ -190,14 +195,17 @@ impl Bench {
                 .collect();
             let count = prompts.len() as f64;
             let (reply, mut answer) = oneshot::channel();
-            let permit = Arc::new(Semaphore::new(1)).try_acquire_owned();
-            let permit =
-                permit.map_err(|error| EngineError::Compute { reason: error.to_string() })?;
+            let places = Places::new(1, 1, "requests");
+            let mut place = places.take(&ClientId::new("bench"), 1, Duration::ZERO)?;
+            let Some(place) = place.pop() else { return Err(EngineError::Stopped) };
+            // Kept for nobody: a second run must not find what the first one read.
+            let prefixes = Prefixes::new(0);
             let started = Instant::now();
             let mut queue = ScoreQueue::default();
-            queue.push(ScoreJob::new(prompts, reply, permit));
+            queue.push(ScoreJob::new(prompts, reply, place));
+            let budget = Budget { tokens: 2048, score_bytes: usize::MAX, cache_bytes: usize::MAX };
             while !queue.is_empty() {
-                queue.step(&self.model, 2048);
+                queue.step(&self.model, &prefixes, budget);
             }
             let seconds = started.elapsed().as_secs_f64();
             answer.try_recv().map_err(|_| EngineError::Stopped)??;

@@ -26,8 +26,8 @@ pub struct EngineArgs {
     /// A Python interpreter with torch, transformers and peft, and perhaps llama-cpp-python.
     #[arg(long, value_name = "PROGRAM")]
     python: Option<PathBuf>,
-    /// How our matrices are kept, as for `serve`.
-    #[arg(long, default_value = "q8_0")]
+    /// How our matrices are kept, as for `serve`; `stored` loads the same GGUF file as llama.cpp.
+    #[arg(long, default_value = "stored")]
     weights: WeightFormat,
     /// Threads of everybody; by default one per core.
     #[arg(long)]

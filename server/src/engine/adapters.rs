@@ -1,84 +1,240 @@
-//! The adapters that are loaded, by name.
+//! The adapters that are known, by name, and those of them that are in memory.
 //!
-//! Replacing one doesn't touch rows in flight: they hold the one they started with. Reading the
-//! files is [`crate::tuning::peft`]'s work.
+//! An adapter that isn't in memory comes back from its files when it is asked for. Every load is a
+//! generation of its own: replacing an adapter doesn't touch rows in flight, which hold the one
+//! they started with. Reading files is [`super::adapter_source`]'s work, what stays in memory is
+//! decided in [`super::residents`]; the rules of blends are in [`super::blends`].
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use app::api::AdapterInfo;
+use app::api::{AdapterInfo, BlendPart};
 use domain::culture::CultureCode;
 
+use super::adapter_source::AdapterSource;
+use super::blends;
 use super::decoder::LoraAdapter;
 use super::error::EngineError;
 use super::loading::LoadedModel;
-use crate::tuning::peft;
+use super::prefixes::Prefixes;
+use super::request::AdapterChoice;
+use super::residents::{Key, Residents};
 
-/// A loaded adapter.
+/// An adapter in memory.
 #[derive(Debug)]
 pub struct NamedAdapter {
     /// What people see of it.
     pub info: AdapterInfo,
     /// Its matrices.
     pub adapter: Arc<LoraAdapter>,
+    /// Unlike that of any other adapter that this process has loaded.
+    pub generation: u64,
+    /// Bytes of its matrices.
+    pub bytes: usize,
+    retired: AtomicBool,
 }
 
-/// Every loaded adapter.
-#[derive(Debug, Default)]
-pub struct Adapters(RwLock<BTreeMap<String, Arc<NamedAdapter>>>);
-
-impl Adapters {
-    /// Puts `adapter` under `name`, instead of one of the same name. `hash` is that of its weights.
-    pub fn insert(&self, name: &str, hash: &str, adapter: LoraAdapter) -> AdapterInfo {
+impl NamedAdapter {
+    /// An adapter with its name; `hash` is that of its weights.
+    pub fn new(name: &str, hash: &str, adapter: LoraAdapter, generation: u64) -> Self {
         let info = AdapterInfo {
             name: name.to_owned(),
             hash: hash.chars().take(12).collect(),
             culture: culture_of(name),
         };
-        let named = NamedAdapter { info: info.clone(), adapter: Arc::new(adapter) };
-        let mut map = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        map.insert(name.to_owned(), Arc::new(named));
-        info
+        let bytes = adapter.bytes();
+        let retired = AtomicBool::new(false);
+        Self { info, adapter: Arc::new(adapter), generation, bytes, retired }
     }
 
-    /// The adapter of that name; `None` asks for the base model.
-    ///
-    /// # Errors
-    /// [`EngineError::UnknownAdapter`]: never silently the base model.
-    pub fn find(&self, name: Option<&str>) -> Result<Option<Arc<NamedAdapter>>, EngineError> {
-        let Some(name) = name else { return Ok(None) };
-        let map = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        match map.get(name) {
-            Some(adapter) => Ok(Some(Arc::clone(adapter))),
-            None => Err(EngineError::UnknownAdapter {
-                name: name.to_owned(),
-                known: map.keys().cloned().collect(),
-            }),
-        }
+    /// Whether no new row will get it.
+    pub fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Acquire)
     }
 
-    /// All of them: joint ones first, then by name.
-    pub fn list(&self) -> Vec<AdapterInfo> {
-        let map = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let mut list: Vec<AdapterInfo> = map.values().map(|named| named.info.clone()).collect();
-        list.sort_by_key(|info| info.culture.is_some());
-        list
+    /// Says that no new row will get it.
+    pub(super) fn retire(&self) {
+        self.retired.store(true, Ordering::Release);
     }
 }
 
-/// Reads the adapter in `dir`; its matrices and the SHA-256 of its weights.
-///
-/// # Errors
-/// [`EngineError::Adapter`] if the files are missing, broken, of another shape or made for another
-/// base model.
-pub fn read(
-    model: &LoadedModel,
-    name: &str,
-    dir: &Path,
-) -> Result<(LoraAdapter, String), EngineError> {
-    peft::load(dir, model.decoder.config(), &model.hash, &model.device)
-        .map_err(|error| EngineError::Adapter { name: name.to_owned(), reason: error.to_string() })
+/// Every known adapter.
+#[derive(Debug)]
+pub struct Adapters(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    known: BTreeMap<String, Known>,
+    residents: Residents,
+    generations: u64,
+}
+
+/// What is remembered of an adapter that may have left memory.
+#[derive(Debug)]
+struct Known {
+    info: AdapterInfo,
+    source: AdapterSource,
+}
+
+impl State {
+    fn next_generation(&mut self) -> u64 {
+        self.generations += 1;
+        self.generations
+    }
+}
+
+impl Adapters {
+    /// None yet; in memory at most `limit` of them with `byte_limit` bytes together, blends
+    /// included. What `prefixes` keeps of one leaves with it.
+    pub fn new(limit: usize, byte_limit: usize, prefixes: Arc<Prefixes>) -> Self {
+        let residents = Residents::new(limit, byte_limit, prefixes);
+        Self(Mutex::new(State { known: BTreeMap::new(), residents, generations: 0 }))
+    }
+
+    /// Reads an adapter and puts it under `name`, instead of one of the same name.
+    ///
+    /// # Errors
+    /// [`EngineError::Adapter`] if it can't be read, or has no room; the one it was to replace stays.
+    pub fn load(
+        &self,
+        model: &LoadedModel,
+        name: &str,
+        source: AdapterSource,
+    ) -> Result<AdapterInfo, EngineError> {
+        let (adapter, hash) = self.read(model, name, &source)?;
+        let mut state = self.lock();
+        let named = NamedAdapter::new(name, &hash, adapter, state.next_generation());
+        Ok(state.take_in(named, source)?.info.clone())
+    }
+
+    /// What a row is to be computed with; `None` is the base model.
+    ///
+    /// # Errors
+    /// [`EngineError::UnknownAdapter`]: never silently the base model. [`EngineError::Adapter`] if
+    /// one that has left memory can't come back, and [`EngineError::InvalidRequest`] for a blend
+    /// against the rules.
+    pub fn find(
+        &self,
+        model: &LoadedModel,
+        choice: &AdapterChoice,
+    ) -> Result<Option<Arc<NamedAdapter>>, EngineError> {
+        match choice {
+            AdapterChoice::Base => Ok(None),
+            AdapterChoice::Named(name) => self.named(model, name).map(Some),
+            AdapterChoice::Blend(parts) => self.blend(model, parts),
+        }
+    }
+
+    /// All that are known: joint ones first, then by name.
+    pub fn list(&self) -> Vec<AdapterInfo> {
+        let mut list: Vec<AdapterInfo> =
+            self.lock().known.values().map(|known| known.info.clone()).collect();
+        list.sort_by_key(|info| info.culture.is_some());
+        list
+    }
+
+    fn named(&self, model: &LoadedModel, name: &str) -> Result<Arc<NamedAdapter>, EngineError> {
+        let key = Key::Named(name.to_owned());
+        let source = {
+            let mut state = self.lock();
+            if let Some(found) = state.residents.find(&key) {
+                return Ok(found);
+            }
+            let Some(known) = state.known.get(name) else {
+                let known = state.known.keys().cloned().collect();
+                return Err(EngineError::UnknownAdapter { name: name.to_owned(), known });
+            };
+            known.source.clone()
+        };
+        let (adapter, hash) = self.read(model, name, &source)?;
+        let mut state = self.lock();
+        // Another thread may have been faster, perhaps with newer files.
+        if let Some(found) = state.residents.find(&key) {
+            return Ok(found);
+        }
+        let named = NamedAdapter::new(name, &hash, adapter, state.next_generation());
+        state.take_in(named, source)
+    }
+
+    fn blend(
+        &self,
+        model: &LoadedModel,
+        parts: &[BlendPart],
+    ) -> Result<Option<Arc<NamedAdapter>>, EngineError> {
+        blends::check(parts)?;
+        let mut parts: Vec<&BlendPart> = parts.iter().collect();
+        // The same blend, however it is written.
+        parts.sort_by(|a, b| a.adapter.cmp(&b.adapter));
+        let mut found = Vec::with_capacity(parts.len());
+        for part in parts {
+            found.push((self.named(model, &part.adapter)?, part.weight));
+        }
+        found.retain(|(_, weight)| *weight != 0.0);
+        match found.as_slice() {
+            [] => return Ok(None),
+            [(only, 1.0)] => return Ok(Some(Arc::clone(only))),
+            _ => {}
+        }
+        let key = found.iter().map(|(part, weight)| (part.generation, weight.to_bits())).collect();
+        let key = Key::Blend(key);
+        let name = blends::name(&found);
+        {
+            let mut state = self.lock();
+            if let Some(blend) = state.residents.find(&key) {
+                return Ok(Some(blend));
+            }
+            state.residents.check(&name, found.iter().map(|(part, _)| part.bytes).sum())?;
+        }
+        let factors: Vec<(&LoraAdapter, f64)> =
+            found.iter().map(|(part, weight)| (part.adapter.as_ref(), *weight)).collect();
+        let blended = LoraAdapter::blend(&factors).map_err(|error| EngineError::Adapter {
+            name: name.clone(),
+            reason: format!("{error}\nBlend adapters that were made for this model."),
+        })?;
+        let mut state = self.lock();
+        let blended =
+            NamedAdapter::new(&name, &blends::hash(&found), blended, state.next_generation());
+        let blended = Arc::new(blended);
+        if found.iter().any(|(part, _)| part.is_retired()) {
+            // A part was replaced meanwhile: this row still gets it, later ones get the new one.
+            blended.retire();
+        } else {
+            state.residents.insert(key, Arc::clone(&blended))?;
+        }
+        Ok(Some(blended))
+    }
+
+    /// Reads without holding the lock, after a look at the size.
+    fn read(
+        &self,
+        model: &LoadedModel,
+        name: &str,
+        source: &AdapterSource,
+    ) -> Result<(LoraAdapter, String), EngineError> {
+        if let Some(bytes) = source.bytes() {
+            self.lock().residents.check(name, bytes)?;
+        }
+        source.read(model, name)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn take_in(
+        &mut self,
+        named: NamedAdapter,
+        source: AdapterSource,
+    ) -> Result<Arc<NamedAdapter>, EngineError> {
+        let named = Arc::new(named);
+        let name = named.info.name.clone();
+        self.residents.insert(Key::Named(name.clone()), Arc::clone(&named))?;
+        self.known.insert(name, Known { info: named.info.clone(), source });
+        Ok(named)
+    }
 }
 
 /// Refuses names that couldn't be a folder's on every system, or an address's part.
@@ -100,31 +256,49 @@ fn culture_of(name: &str) -> Option<CultureCode> {
 }
 
 #[cfg(test)]
+impl Adapters {
+    /// Puts an adapter that was made by a test under `name`.
+    pub fn insert(&self, name: &str, adapter: LoraAdapter) {
+        let mut state = self.lock();
+        let generation = state.next_generation();
+        let named = NamedAdapter::new(name, "00", adapter.clone(), generation);
+        state.take_in(named, AdapterSource::Memory(adapter)).unwrap();
+    }
+
+    /// Where what is read under them is kept.
+    pub fn prefixes(&self) -> Arc<Prefixes> {
+        self.lock().residents.prefixes()
+    }
+
+    /// Names of those in memory, blends included.
+    pub fn resident(&self) -> Vec<String> {
+        self.lock().residents.names()
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::engine::testing::{tiny_adapter, tiny_config};
 
     #[test]
     fn lists_joint_adapters_first_and_knows_cultures() {
-        let adapters = Adapters::default();
+        let adapters = Adapters::new(64, usize::MAX, Prefixes::new(0));
         for name in ["specific-THA", "specific-BOL", "joint"] {
-            adapters.insert(name, &"ab".repeat(32), tiny_adapter(&tiny_config(), 1));
+            adapters.insert(name, tiny_adapter(&tiny_config(), 1));
         }
         let list = adapters.list();
         let names: Vec<&str> = list.iter().map(|info| info.name.as_str()).collect();
         assert_eq!(names, ["joint", "specific-BOL", "specific-THA"]);
         assert_eq!(list[0].culture, None);
         assert_eq!(list[2].culture, "THA".parse().ok());
-        assert_eq!(list[0].hash, "abababababab");
     }
 
     #[test]
-    fn an_unknown_name_is_an_error_that_lists_the_known_ones() {
-        let adapters = Adapters::default();
-        adapters.insert("joint", "00", tiny_adapter(&tiny_config(), 1));
-        assert!(adapters.find(None).unwrap().is_none());
-        let error = adapters.find(Some("specific-XXX")).unwrap_err().to_string();
-        assert!(error.contains("`specific-XXX`") && error.contains("`joint`"), "{error}");
+    fn a_hash_is_told_by_its_first_digits() {
+        let adapter = tiny_adapter(&tiny_config(), 1);
+        let named = NamedAdapter::new("joint", &"ab".repeat(32), adapter, 1);
+        assert_eq!(named.info.hash, "abababababab");
     }
 
     #[test]

@@ -169,6 +169,42 @@ pub enum EngineError {
         unit: &'static str,
     },
 
+    /// One client has queued its share.
+    #[error(
+        "this client has its {limit} {unit} at work or waiting, the most that one may have\nTry again \
+         in {} s, or end some of them.", retry_after.as_secs().max(1)
+    )]
+    ClientBusy {
+        /// When there is likely to be room.
+        retry_after: Duration,
+        /// Largest number that one client may have.
+        limit: usize,
+        /// What is counted: `replies` or `survey requests`.
+        unit: &'static str,
+    },
+
+    /// A reply took longer than it may.
+    #[error(
+        "the reply {} within {} s\nTry again when the engine is less busy, or ask for fewer tokens.",
+        if *waiting { "got no place in the batch" } else { "wasn't complete" }, limit.as_secs_f64()
+    )]
+    TimedOut {
+        /// How long it may take.
+        limit: Duration,
+        /// Whether it was still waiting for its turn.
+        waiting: bool,
+    },
+
+    /// Nobody took a reply's text.
+    #[error(
+        "the reply was given up: more than {limit} bytes of its text weren't read\nRead the events as \
+         they come, or close the connection."
+    )]
+    Unread {
+        /// Bytes that may wait.
+        limit: usize,
+    },
+
     /// The model's arithmetic failed for the rows of one forward pass.
     #[error(
         "the model failed while it computed: {reason}\nTry again; if it stays, restart the server."
@@ -202,8 +238,21 @@ impl EngineError {
             Self::UnknownAdapter { .. } => "unknown-adapter",
             Self::Adapter { .. } => "adapter",
             Self::Overloaded { .. } => "overloaded",
+            Self::ClientBusy { .. } => "client-busy",
+            Self::TimedOut { .. } => "timed-out",
+            Self::Unread { .. } => "unread",
             Self::Compute { .. } => "compute",
             Self::Stopped => "engine-stopped",
+        }
+    }
+
+    /// When to try again, where that alone may help.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Overloaded { retry_after, .. } | Self::ClientBusy { retry_after, .. } => {
+                Some(*retry_after)
+            }
+            _ => None,
         }
     }
 
@@ -246,6 +295,10 @@ mod tests {
             EngineError::UnknownAdapter { name: "x".to_owned(), known: vec!["joint".to_owned()] },
             EngineError::UnknownAdapter { name: "x".to_owned(), known: vec![] },
             EngineError::invalid("`top_p` must be above 0, not 0", "Use a value such as 0.9."),
+            EngineError::Overloaded { retry_after: Duration::ZERO, limit: 9, unit: "replies" },
+            EngineError::ClientBusy { retry_after: Duration::ZERO, limit: 9, unit: "replies" },
+            EngineError::TimedOut { limit: Duration::from_secs(9), waiting: true },
+            EngineError::Unread { limit: 9 },
             EngineError::Stopped,
         ];
         for error in errors {

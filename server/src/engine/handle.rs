@@ -4,28 +4,30 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, mpsc};
 use std::thread;
+use std::time::Instant;
 
 use app::api::{AdapterInfo, ModelInfo};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 
+use super::adapter_source::AdapterSource;
 use super::adapters;
 use super::adapters::Adapters;
 use super::device::DeviceChoice;
 use super::error::EngineError;
 use super::hub::HubModel;
+use super::limits::{Deadlines, Limits};
 use super::load::Load;
 use super::loading::LoadedModel;
+use super::mailbox::{self, GenerationStream};
 use super::option_scorer::ScoreJob;
+use super::places::Places;
+use super::prefixes::Prefixes;
 use super::prompts::{encode_prompts, encode_row};
-use super::request::{GenerateRow, GenerationStream, ScorePrompt};
+use super::request::{ClientId, GenerateRow, ScorePrompt};
+use super::scheduler::Ticket;
 use super::starter_adapters;
 use super::weight_format::WeightFormat;
 use super::worker::{self, Command};
-
-/// Replies that may be in the batch or wait for it.
-pub const MAX_ROWS: usize = 256;
-/// Requests to score that may be at work or wait.
-pub const MAX_SCORE_REQUESTS: usize = 32;
 
 /// Which model to load.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,12 +66,15 @@ pub struct EngineConfig {
     pub device: DeviceChoice,
     /// In which form matrices are kept.
     pub weights: WeightFormat,
+    /// What it takes on.
+    pub limits: Limits,
 }
 
 impl EngineConfig {
-    /// Matrices in the usual form of the source.
+    /// Matrices in the usual form of the source, and the usual limits.
     pub fn new(source: ModelSource, device: DeviceChoice) -> Self {
-        Self { weights: WeightFormat::of(&source), source, device }
+        let (weights, limits) = (WeightFormat::of(&source), Limits::default());
+        Self { source, device, weights, limits }
     }
 }
 
@@ -77,6 +82,10 @@ impl EngineConfig {
 #[derive(Debug, Clone)]
 pub struct Engine {
     shared: Arc<Shared>,
+    /// Who asks through this handle.
+    client: ClientId,
+    /// Whether replies asked for through this handle never time out.
+    patient: bool,
 }
 
 #[derive(Debug)]
@@ -84,9 +93,10 @@ struct Shared {
     model: Arc<LoadedModel>,
     adapters: Arc<Adapters>,
     load: Arc<Load>,
+    limits: Limits,
     commands: Sender<Command>,
-    rows: Arc<Semaphore>,
-    scores: Arc<Semaphore>,
+    rows: Arc<Places>,
+    scores: Arc<Places>,
 }
 
 impl Engine {
@@ -97,7 +107,10 @@ impl Engine {
     pub fn start(config: EngineConfig) -> Result<Self, EngineError> {
         let device = config.device.open()?;
         let model = Arc::new(LoadedModel::load_as(&config.source, &device, config.weights)?);
-        let adapters = Arc::new(Adapters::default());
+        let limits = config.limits;
+        let prefixes = Prefixes::new(limits.prefix_bytes);
+        let kept = Arc::clone(&prefixes);
+        let adapters = Arc::new(Adapters::new(limits.adapters, limits.adapter_bytes, kept));
         if model.info.starter {
             starter_adapters::load(&model, &adapters);
         }
@@ -108,11 +121,23 @@ impl Engine {
         let (worker_model, worker_load) = (Arc::clone(&model), Arc::clone(&load));
         thread::Builder::new()
             .name("polylogue-engine".to_owned())
-            .spawn(move || worker::run(&worker_model, &worker_load, &received))
+            .spawn(move || worker::run(&worker_model, &worker_load, &prefixes, &received))
             .map_err(|error| EngineError::Compute { reason: error.to_string() })?;
-        let (rows, scores) = (Semaphore::new(MAX_ROWS), Semaphore::new(MAX_SCORE_REQUESTS));
-        let (rows, scores) = (Arc::new(rows), Arc::new(scores));
-        Ok(Self { shared: Arc::new(Shared { model, adapters, load, commands, rows, scores }) })
+        let rows = Places::new(limits.rows, limits.client_rows, "replies");
+        let scores = Places::new(limits.scores, limits.client_scores, "survey requests");
+        let shared = Shared { model, adapters, load, limits, commands, rows, scores };
+        Ok(Self { shared: Arc::new(shared), client: ClientId::server(), patient: false })
+    }
+
+    /// The same engine, asked by `client`: clients take turns, and each has its share of places.
+    pub fn for_client(&self, client: ClientId) -> Self {
+        Self { client, ..self.clone() }
+    }
+
+    /// The same engine for work that may take any time, as a job of many replies on a slow machine
+    /// does: replies don't time out.
+    pub fn patient(&self) -> Self {
+        Self { patient: true, ..self.clone() }
     }
 
     /// The base model.
@@ -143,24 +168,25 @@ impl Engine {
     /// Refusals come at once: too much queued, an unknown adapter, a prompt beyond the context,
     /// sampling out of range. Failures of a single row come as events.
     pub fn generate(&self, rows: Vec<GenerateRow>) -> Result<GenerationStream, EngineError> {
-        if rows.is_empty() || rows.len() > MAX_ROWS {
-            let rule = format!("a request must have 1 to {MAX_ROWS} rows, not {}", rows.len());
+        let shared = &*self.shared;
+        let most = shared.limits.client_rows.min(shared.limits.rows);
+        if rows.is_empty() || rows.len() > most {
+            let rule = format!("a request must have 1 to {most} rows, not {}", rows.len());
             return Err(EngineError::invalid(rule, "Split it into several requests."));
         }
-        let shared = &*self.shared;
-        let count = u32::try_from(rows.len()).unwrap_or(u32::MAX);
-        let mut permits = Arc::clone(&shared.rows)
-            .try_acquire_many_owned(count)
-            .map_err(|_| shared.overloaded(MAX_ROWS, "replies"))?;
-        let (sender, events) = tokio::sync::mpsc::unbounded_channel();
+        let places = shared.rows.take(&self.client, rows.len(), shared.load.retry_after())?;
+        let deadlines = match self.patient {
+            true => Deadlines::default(),
+            false => Deadlines::new(&shared.limits, Instant::now()),
+        };
+        let (senders, stream) = mailbox::open(rows.len());
         let mut ready = Vec::with_capacity(rows.len());
-        for (index, row) in rows.iter().enumerate() {
-            let Some(permit) = permits.split(1) else { break };
-            let channels = (sender.clone(), permit);
-            ready.push(encode_row(&shared.model, &shared.adapters, row, index, channels)?);
+        for (row, (place, events)) in rows.iter().zip(places.into_iter().zip(senders)) {
+            let ticket = Ticket { place, events, deadlines };
+            ready.push(encode_row(&shared.model, &shared.adapters, row, ticket)?);
         }
         shared.commands.send(Command::Generate(ready)).map_err(|_| EngineError::Stopped)?;
-        Ok(GenerationStream { events })
+        Ok(stream)
     }
 
     /// Probability per option of every prompt, normalised over its options; each option counts
@@ -174,13 +200,12 @@ impl Engine {
             return Ok(Vec::new());
         }
         let shared = Arc::clone(&self.shared);
-        let permit = Arc::clone(&shared.scores)
-            .try_acquire_owned()
-            .map_err(|_| shared.overloaded(MAX_SCORE_REQUESTS, "survey requests"))?;
+        let mut places = shared.scores.take(&self.client, 1, shared.load.retry_after())?;
+        let Some(place) = places.pop() else { return Err(EngineError::Stopped) };
         let (reply, answer) = oneshot::channel();
         blocking(move || {
             let encoded = encode_prompts(&shared.model, &shared.adapters, &prompts)?;
-            let job = ScoreJob::new(encoded, reply, permit);
+            let job = ScoreJob::new(encoded, reply, place);
             shared.commands.send(Command::Score(job)).map_err(|_| EngineError::Stopped)
         })
         .await?;
@@ -191,18 +216,16 @@ impl Engine {
     /// in flight finish with the one they started with.
     ///
     /// # Errors
-    /// [`EngineError::Adapter`] if the files are broken or belong to another base model.
+    /// [`EngineError::Adapter`] if the files are broken, belong to another base model, or need more
+    /// memory than adapters may take.
     pub async fn load_adapter(&self, name: &str, dir: &Path) -> Result<AdapterInfo, EngineError> {
         adapters::check_name(name)?;
         let (shared, name, dir) = (Arc::clone(&self.shared), name.to_owned(), dir.to_owned());
-        blocking(move || {
-            let (adapter, hash) = adapters::read(&shared.model, &name, &dir)?;
-            Ok(shared.adapters.insert(&name, &hash, adapter))
-        })
-        .await
+        blocking(move || shared.adapters.load(&shared.model, &name, AdapterSource::Folder(dir)))
+            .await
     }
 
-    /// The loaded adapters, joint ones first, then by name.
+    /// The adapters that rows can name, joint ones first, then by name.
     pub fn adapters(&self) -> Vec<AdapterInfo> {
         self.shared.adapters.list()
     }
@@ -214,14 +237,12 @@ impl Engine {
         &self.shared.adapters
     }
 
-    pub(super) fn row_places(&self) -> &Arc<Semaphore> {
-        &self.shared.rows
+    pub(super) fn prefixes(&self) -> Arc<Prefixes> {
+        self.shared.adapters.prefixes()
     }
-}
 
-impl Shared {
-    fn overloaded(&self, limit: usize, unit: &'static str) -> EngineError {
-        EngineError::Overloaded { retry_after: self.load.retry_after(), limit, unit }
+    pub(super) fn row_places(&self) -> &Arc<Places> {
+        &self.shared.rows
     }
 }
 

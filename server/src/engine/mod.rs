@@ -2,13 +2,17 @@
 //!
 //! A request goes [`handle`] -> [`prompts`] -> [`worker`] -> [`scheduler`] -> [`pass`] ->
 //! [`sampler`] and back over a channel of its own. In reading order:
-//! - [`error`], [`request`], [`handle`]: what callers see;
+//! - [`error`], [`request`], [`limits`], [`handle`]: what callers see;
+//! - [`mailbox`]: how replies travel back;
 //! - [`hub`], [`gguf`], [`loading`], [`weights`], [`weight_format`], `starter_files`: from files to a
 //!   model in memory;
 //! - [`tokenizer`], [`chat_template`], [`text_stream`]: text and tokens;
-//! - [`adapters`], `starter_adapters`: which adapters are loaded;
-//! - [`prompts`], [`worker`], [`scheduler`], [`pass`], [`sampler`]: one thread, one batch for all
-//!   replies;
+//! - [`adapters`], [`adapter_source`], [`residents`], [`blends`], `starter_adapters`: which adapters
+//!   are known, where their files are, which are in memory, and mixtures of them;
+//! - [`places`], [`turns`]: who may queue work, and whose turn it is;
+//! - [`prompts`], [`worker`], [`scheduler`], [`portions`], [`pass`], [`sampler`]: one thread, one
+//!   batch for all replies;
+//! - [`prefixes`]: what was read before and needn't be read again;
 //! - [`option_plan`], [`option_scorer`]: probabilities of options, beside the replies;
 //! - [`decoder`], [`ops`], [`device`]: the arithmetic;
 //! - [`testing`]: a tiny random model.
@@ -17,6 +21,8 @@
 
 pub mod error;
 pub mod handle;
+pub mod limits;
+pub mod mailbox;
 pub mod request;
 
 pub mod gguf;
@@ -30,14 +36,21 @@ pub mod chat_template;
 pub mod text_stream;
 pub mod tokenizer;
 
+pub mod adapter_source;
 pub mod adapters;
+pub mod blends;
+pub mod residents;
 mod starter_adapters;
 
 mod load;
 pub mod pass;
+pub mod places;
+mod portions;
+pub mod prefixes;
 pub mod prompts;
 pub mod sampler;
 pub mod scheduler;
+pub mod turns;
 pub mod worker;
 
 pub mod option_plan;
@@ -55,7 +68,9 @@ mod tests;
 pub use device::DeviceChoice;
 pub use error::EngineError;
 pub use handle::{Engine, EngineConfig, ModelSource};
+pub use limits::Limits;
 pub use loading::{LoadedModel, short_id};
-pub use request::{GenerateRow, GenerationStream, RowEvent, ScorePrompt};
+pub use mailbox::GenerationStream;
+pub use request::{AdapterChoice, ClientId, GenerateRow, RowEvent, ScorePrompt};
 pub use tokenizer::{ModelTokenizer, TokenizerFiles};
 pub use weight_format::WeightFormat;

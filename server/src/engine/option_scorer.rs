@@ -1,12 +1,12 @@
 //! Scores the options of many prompts, a bounded chunk per step, so that replies beside it go on.
 //!
-//! Prompts with the same adapter and persona share the cache of their common start. What is scored
-//! per prompt is planned in [`super::option_plan`].
+//! Prompts with the same adapter and persona share the cache of their common start, which outlives
+//! the request in [`super::prefixes`]. A prompt and all of its options are read in one pass. What is
+//! scored per prompt is planned in [`super::option_plan`].
 
-use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 
 use super::adapters::NamedAdapter;
 use super::decoder::KvCache;
@@ -14,9 +14,9 @@ use super::error::EngineError;
 use super::loading::LoadedModel;
 use super::option_plan::OptionPlan;
 use super::pass::{self, Part, Want};
-
-/// Shorter common starts cost more to copy than to compute.
-const SHORTEST_START: usize = 8;
+use super::places::Place;
+use super::prefixes::{Prefixes, SHORTEST, Start, common_start};
+use super::turns::Turns;
 
 /// One prompt, ready to be scored.
 #[derive(Debug)]
@@ -33,6 +33,18 @@ pub struct EncodedPrompt {
     pub persona: Option<String>,
 }
 
+/// How much one step may take; a single prompt with its options may take more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Budget {
+    /// Tokens of prompts and options.
+    pub tokens: usize,
+    /// Bytes of scores, of which only probabilities outlive the step: so the number of prompts in a
+    /// request doesn't matter.
+    pub score_bytes: usize,
+    /// Bytes of the prompts' caches.
+    pub cache_bytes: usize,
+}
+
 /// A request to score.
 #[derive(Debug)]
 pub struct ScoreJob {
@@ -41,12 +53,14 @@ pub struct ScoreJob {
     groups: Vec<usize>,
     /// Per group: tokens that all of its prompts begin with.
     starts: Vec<usize>,
-    /// Caches of the starts of groups that are being worked on.
-    caches: HashMap<usize, KvCache>,
+    /// The start of the group that is worked on, once it has been read.
+    start: Option<(usize, Start)>,
+    /// What has been read of the next prompt, if it is too long for one step.
+    reading: Option<KvCache>,
     done: usize,
     results: Vec<Vec<f64>>,
     reply: oneshot::Sender<Result<Vec<Vec<f64>>, EngineError>>,
-    _permit: OwnedSemaphorePermit,
+    place: Place,
 }
 
 impl ScoreJob {
@@ -54,171 +68,183 @@ impl ScoreJob {
     pub fn new(
         mut prompts: Vec<EncodedPrompt>,
         reply: oneshot::Sender<Result<Vec<Vec<f64>>, EngineError>>,
-        permit: OwnedSemaphorePermit,
+        place: Place,
     ) -> Self {
         prompts.sort_by(|a, b| a.kind().cmp(&b.kind()).then_with(|| a.tokens.cmp(&b.tokens)));
         let mut groups: Vec<usize> = Vec::with_capacity(prompts.len());
         let mut starts = Vec::new();
         for group in prompts.chunk_by(|a, b| a.kind() == b.kind()) {
             groups.extend(std::iter::repeat_n(starts.len(), group.len()));
-            starts.push(common_start(group));
+            starts.push(group_start(group));
         }
         let results = vec![Vec::new(); prompts.len()];
-        Self {
-            prompts,
-            groups,
-            starts,
-            caches: HashMap::new(),
-            done: 0,
-            results,
-            reply,
-            _permit: permit,
+        Self { prompts, groups, starts, start: None, reading: None, done: 0, results, reply, place }
+    }
+
+    /// Answers, after giving the place back. A receiver that has gone away needs no answer.
+    fn end(self, error: Option<EngineError>) {
+        drop(self.place);
+        drop(self.reply.send(error.map_or(Ok(self.results), Err)));
+    }
+
+    /// Scores the next prompts within the budget, or reads on in a long one.
+    fn advance(
+        &mut self,
+        model: &LoadedModel,
+        prefixes: &Prefixes,
+        budget: Budget,
+    ) -> Result<(), EngineError> {
+        let mut cache = match self.reading.take() {
+            Some(cache) => cache,
+            None => self.begin(model, self.start_of(prefixes, self.done))?,
+        };
+        let prompt = &self.prompts[self.done];
+        let portion = cache.len()..cache.len().saturating_add(budget.tokens.max(1));
+        if portion.end < prompt.tokens.len() {
+            let part = Part {
+                tokens: &prompt.tokens[portion],
+                cache: &mut cache,
+                adapter: prompt.adapter.as_ref(),
+                want: Want::Nothing,
+                paths: &[],
+            };
+            pass::run(&model.decoder, &mut [part])?;
+            self.reading = Some(cache);
+            return Ok(());
+        }
+        let mut caches = vec![cache];
+        for start in self.beside(model, prefixes, budget, &caches[0]) {
+            caches.push(self.begin(model, start)?);
+        }
+        self.score(model, &mut caches)?;
+        let last = caches.pop();
+        self.keep_start(prefixes, last);
+        Ok(())
+    }
+
+    /// A cache that has read what is known of a prompt.
+    fn begin(&self, model: &LoadedModel, start: Option<Start>) -> Result<KvCache, EngineError> {
+        match start {
+            Some(start) => start.fork().map_err(|error| pass::failed(&error.to_string())),
+            None => Ok(model.decoder.new_cache()),
         }
     }
 
-    /// Prompts that fit into `budget` tokens from the next one on; at least one.
-    fn chunk(&self, budget: usize) -> usize {
-        let mut tokens = 0;
-        let rest = self.prompts[self.done..].iter().zip(&self.groups[self.done..]);
-        let fitting = rest.take_while(|(prompt, group)| {
-            tokens += prompt.tokens.len() - self.starts[**group] + prompt.plan.tokens();
-            tokens <= budget
-        });
-        fitting.count().max(1)
+    /// What is known of the start of a prompt.
+    fn start_of(&self, prefixes: &Prefixes, index: usize) -> Option<Start> {
+        match &self.start {
+            Some((group, start)) if *group == self.groups[index] => Some(start.clone()),
+            _ => prefixes.find(self.prompts[index].adapter.as_ref(), &self.prompts[index].tokens),
+        }
     }
 
-    /// Scores the next chunk.
-    fn advance(&mut self, model: &LoadedModel, budget: usize) -> Result<(), EngineError> {
-        let range = self.done..self.done + self.chunk(budget);
-        self.fill_starts(model, range.clone())?;
-        let mut caches = Vec::with_capacity(range.len());
-        for group in &self.groups[range.clone()] {
-            caches.push(match self.caches.get(group) {
-                Some(start) => start.fork().map_err(|error| compute(&error))?,
-                None => model.decoder.new_cache(),
-            });
+    /// The starts of the prompts that are scored in the same pass as the next one, whose cache is
+    /// `first`: as many as fit.
+    fn beside(
+        &self,
+        model: &LoadedModel,
+        prefixes: &Prefixes,
+        budget: Budget,
+        first: &KvCache,
+    ) -> Vec<Option<Start>> {
+        let most = budget.score_bytes / (model.decoder.config().vocab_size * size_of::<f32>());
+        let cached = budget.cache_bytes / first.bytes_per_token().max(1);
+        let (mut tokens, mut scores, mut all) = (0, 0, 0);
+        let mut fits = |prompt: &EncodedPrompt, known: usize| {
+            tokens += prompt.tokens.len() - known + prompt.plan.tokens();
+            scores += 1 + prompt.plan.tokens();
+            all += prompt.tokens.len();
+            tokens <= budget.tokens && scores <= most && all <= cached
+        };
+        let mut beside = Vec::new();
+        if !fits(&self.prompts[self.done], first.len()) {
+            return beside;
         }
-        let prompts = &self.prompts[range.clone()];
+        for index in self.done + 1..self.prompts.len() {
+            let start = self.start_of(prefixes, index);
+            let known = start.as_ref().map_or(0, Start::len);
+            // The group's first prompt is being read: with its start the others cost less.
+            let early = self.groups[index] == self.groups[index - 1]
+                && known < self.starts[self.groups[index]];
+            if early || !fits(&self.prompts[index], known) {
+                break;
+            }
+            beside.push(start);
+        }
+        beside
+    }
+
+    /// Scores the next prompts, one per cache, in one pass.
+    fn score(&mut self, model: &LoadedModel, caches: &mut [KvCache]) -> Result<(), EngineError> {
+        let prompts = &self.prompts[self.done..self.done + caches.len()];
         let mut parts: Vec<Part<'_>> = prompts
             .iter()
-            .zip(&mut caches)
+            .zip(caches)
             .map(|(prompt, cache)| Part {
                 tokens: &prompt.tokens[cache.len()..],
                 cache,
                 adapter: prompt.adapter.as_ref(),
                 want: Want::Last,
+                paths: prompt.plan.paths(),
             })
             .collect();
-        let first = pass::run(&model.decoder, &mut parts)?;
-        let after = score_paths(model, prompts, caches)?;
+        let scores = pass::run(&model.decoder, &mut parts)?;
         let mut next = 0;
-        for (row, prompt) in prompts.iter().enumerate() {
-            let paths = next..next + prompt.plan.tokens();
-            next = paths.end;
+        for prompt in prompts {
             let rows: Vec<&[f32]> =
-                std::iter::once(first.row(row)).chain(paths.map(|row| after.row(row))).collect();
+                (next..=next + prompt.plan.tokens()).map(|row| scores.row(row)).collect();
+            next += rows.len();
             self.results[prompt.index] =
                 prompt.plan.probabilities(&rows, model.tokenizer.end_ids())?;
         }
-        self.done = range.end;
-        let current = self.groups.get(self.done);
-        self.caches.retain(|group, _| current == Some(group));
+        self.done += prompts.len();
         Ok(())
     }
 
-    /// Computes the common starts of the groups in `range` that have none yet.
-    fn fill_starts(
-        &mut self,
-        model: &LoadedModel,
-        range: std::ops::Range<usize>,
-    ) -> Result<(), EngineError> {
-        let mut fresh: Vec<(usize, usize, KvCache)> = Vec::new();
-        for index in range {
-            let group = self.groups[index];
-            let known = self.caches.contains_key(&group) || fresh.iter().any(|(g, ..)| *g == group);
-            if self.starts[group] > 0 && !known {
-                fresh.push((group, index, model.decoder.new_cache()));
-            }
+    /// Keeps the cache of the prompt that was scored last, if others of its group follow that can
+    /// begin with it.
+    fn keep_start(&mut self, prefixes: &Prefixes, cache: Option<KvCache>) {
+        let (Some(mut cache), Some(last)) = (cache, self.done.checked_sub(1)) else { return };
+        let group = self.groups[last];
+        let known = self.start.as_ref().is_some_and(|(known, _)| *known == group);
+        if known || self.starts[group] == 0 {
+            return;
         }
-        if fresh.is_empty() {
-            return Ok(());
-        }
-        let mut parts: Vec<Part<'_>> = fresh
-            .iter_mut()
-            .map(|(group, index, cache)| Part {
-                tokens: &self.prompts[*index].tokens[..self.starts[*group]],
-                cache,
-                adapter: self.prompts[*index].adapter.as_ref(),
-                want: Want::Nothing,
-            })
-            .collect();
-        pass::run(&model.decoder, &mut parts)?;
-        self.caches.extend(fresh.into_iter().map(|(group, _, cache)| (group, cache)));
-        Ok(())
+        cache.shrink();
+        let (cache, prompt) = (Arc::new(cache), &self.prompts[last]);
+        prefixes.keep(prompt.adapter.as_ref(), prompt.tokens.clone(), Arc::clone(&cache));
+        self.start = Some((group, Start::new(cache, self.starts[group])));
     }
 }
 
 impl EncodedPrompt {
-    /// What prompts that begin alike have in common. An adapter that was replaced between two
-    /// requests never meets its successor here: a job finds each name once.
-    fn kind(&self) -> (Option<&str>, Option<&str>) {
-        (self.adapter.as_ref().map(|named| named.info.name.as_str()), self.persona.as_deref())
+    /// What prompts that begin alike have in common.
+    fn kind(&self) -> (Option<u64>, Option<&str>) {
+        (self.adapter.as_ref().map(|named| named.generation), self.persona.as_deref())
     }
 }
 
-fn compute(error: &dyn std::fmt::Display) -> EngineError {
-    EngineError::Compute { reason: error.to_string().lines().next().unwrap_or_default().to_owned() }
-}
-
 /// Tokens that a sorted group begins with; at least one is left of every prompt.
-fn common_start(group: &[EncodedPrompt]) -> usize {
+fn group_start(group: &[EncodedPrompt]) -> usize {
     let ([first, .., last], Some(shortest)) = (group, group.iter().map(|p| p.tokens.len()).min())
     else {
         return 0;
     };
-    let common = first.tokens.iter().zip(&last.tokens).take_while(|(a, b)| a == b).count();
-    let start = common.min(shortest.saturating_sub(1));
-    if start < SHORTEST_START { 0 } else { start }
+    let start = common_start(&first.tokens, &last.tokens).min(shortest.saturating_sub(1));
+    if start < SHORTEST { 0 } else { start }
 }
 
-/// Feeds every path of every prompt, each behind its own copy of the prompt's cache.
-fn score_paths(
-    model: &LoadedModel,
-    prompts: &[EncodedPrompt],
-    caches: Vec<KvCache>,
-) -> Result<pass::Logits, EngineError> {
-    let mut copies = Vec::new();
-    for (prompt, cache) in prompts.iter().zip(caches) {
-        for _ in 1..prompt.plan.paths().len() {
-            copies.push(cache.fork().map_err(|error| compute(&error))?);
-        }
-        copies.push(cache);
-    }
-    let paths = prompts
-        .iter()
-        .flat_map(|prompt| prompt.plan.paths().iter().map(move |path| (prompt, path)));
-    let mut parts: Vec<Part<'_>> = paths
-        .zip(&mut copies)
-        .map(|((prompt, path), cache)| Part {
-            tokens: path,
-            cache,
-            adapter: prompt.adapter.as_ref(),
-            want: Want::All,
-        })
-        .collect();
-    pass::run(&model.decoder, &mut parts)
-}
-
-/// Requests that take turns, a chunk each.
+/// Requests that take turns, a chunk each: first their clients, then each client's own.
 #[derive(Debug, Default)]
 pub struct ScoreQueue {
-    jobs: VecDeque<ScoreJob>,
+    jobs: Turns<ScoreJob>,
 }
 
 impl ScoreQueue {
     /// Takes a request in.
     pub fn push(&mut self, job: ScoreJob) {
-        self.jobs.push_back(job);
+        let client = job.place.client().clone();
+        self.jobs.push(&client, job);
     }
 
     /// Whether there is nothing to do.
@@ -226,16 +252,19 @@ impl ScoreQueue {
         self.jobs.is_empty()
     }
 
-    /// Scores one chunk of about `budget` tokens of the request whose turn it is. Requests that
-    /// nobody waits for any more are dropped.
-    pub fn step(&mut self, model: &LoadedModel, budget: usize) {
-        self.jobs.retain(|job| !job.reply.is_closed());
-        let Some(mut job) = self.jobs.pop_front() else { return };
-        // A receiver that has gone away meanwhile needs no answer.
-        match pass::guard(|| job.advance(model, budget)) {
-            Err(error) => drop(job.reply.send(Err(error))),
-            Ok(()) if job.done == job.prompts.len() => drop(job.reply.send(Ok(job.results))),
-            Ok(()) => self.jobs.push_back(job),
+    /// Scores one chunk of the request whose turn it is. Requests that nobody waits for any more are
+    /// dropped.
+    pub fn step(&mut self, model: &LoadedModel, prefixes: &Prefixes, budget: Budget) {
+        drop(self.jobs.extract(|job| job.reply.is_closed()));
+        let Some(mut job) = self.jobs.take(0) else { return };
+        match pass::guard(|| job.advance(model, prefixes, budget)) {
+            Err(error) => {
+                // What was kept may be why it failed.
+                prefixes.clear();
+                job.end(Some(error));
+            }
+            Ok(()) if job.done == job.prompts.len() => job.end(None),
+            Ok(()) => self.push(job),
         }
     }
 }

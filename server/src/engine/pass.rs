@@ -20,8 +20,6 @@ pub enum Want {
     Nothing,
     /// The last one.
     Last,
-    /// Every one.
-    All,
 }
 
 /// Tokens that continue one sequence.
@@ -36,9 +34,13 @@ pub struct Part<'a> {
     pub adapter: Option<&'a Arc<NamedAdapter>>,
     /// Which scores to hand back.
     pub want: Want,
+    /// Sequences that each go on from the last token, in the same pass, with scores after every one
+    /// of their tokens. The cache keeps none of them.
+    pub paths: &'a [Vec<u32>],
 }
 
-/// Scores of every token of the vocabulary, one row per wanted token in the order of the parts.
+/// Scores of every token of the vocabulary, one row per wanted token in the order of the parts, each
+/// part's paths behind it.
 #[derive(Debug)]
 pub struct Logits {
     values: Vec<f32>,
@@ -71,7 +73,8 @@ pub fn guard<T>(work: impl FnOnce() -> Result<T, EngineError>) -> Result<T, Engi
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(failed(message(&*panic))))
 }
 
-fn failed(reason: &str) -> EngineError {
+/// The error of a pass that failed for that reason.
+pub(super) fn failed(reason: &str) -> EngineError {
     EngineError::Compute { reason: reason.lines().next().unwrap_or_default().to_owned() }
 }
 
@@ -85,20 +88,30 @@ fn compute(decoder: &Decoder, parts: &mut [Part<'_>]) -> Result<Logits, DecoderE
     let mut segments = Vec::with_capacity(parts.len());
     let mut adapters: Vec<Arc<LoraAdapter>> = Vec::new();
     let mut wanted: Vec<u32> = Vec::new();
+    let mut branches: Vec<Vec<KvCache>> = Vec::with_capacity(parts.len());
     for part in &*parts {
         let adapter = part.adapter.map(|named| index_of(&mut adapters, &named.adapter));
+        let trunk = segments.len();
         segments.push(Segment { len: part.tokens.len(), position: part.cache.len(), adapter });
-        let start = tokens.len() as u32;
         tokens.extend_from_slice(part.tokens);
-        let end = tokens.len() as u32;
-        match part.want {
-            Want::Nothing => {}
-            Want::Last => wanted.push(end - 1),
-            Want::All => wanted.extend(start..end),
+        if part.want == Want::Last {
+            wanted.push(tokens.len() as u32 - 1);
         }
+        let branch = part.cache.branch(trunk, part.tokens.len());
+        for path in part.paths {
+            segments.push(Segment { len: path.len(), position: branch.len(), adapter });
+            wanted.extend(tokens.len() as u32..(tokens.len() + path.len()) as u32);
+            tokens.extend_from_slice(path);
+        }
+        let count = part.paths.len();
+        branches.push(std::iter::repeat_with(|| branch.branch(trunk, 0)).take(count).collect());
     }
     let batch = PackedBatch { tokens: &tokens, segments: &segments, adapters: &adapters };
-    let mut caches: Vec<&mut KvCache> = parts.iter_mut().map(|part| &mut *part.cache).collect();
+    let mut caches: Vec<&mut KvCache> = Vec::with_capacity(segments.len());
+    for (part, branches) in parts.iter_mut().zip(&mut branches) {
+        caches.push(&mut *part.cache);
+        caches.extend(branches);
+    }
     let hidden = decoder.forward(&batch, Some(&mut caches))?;
     let width = decoder.config().vocab_size;
     if wanted.is_empty() {

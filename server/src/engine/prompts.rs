@@ -1,21 +1,18 @@
 //! Checks what is asked of the model and turns it into tokens, on the caller's thread.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use domain::prompt::{Message, Role};
-use tokio::sync::OwnedSemaphorePermit;
-use tokio::sync::mpsc::UnboundedSender;
 
-use super::adapters::Adapters;
+use super::adapters::{Adapters, NamedAdapter};
 use super::error::EngineError;
 use super::loading::LoadedModel;
 use super::option_plan::OptionPlan;
 use super::option_scorer::EncodedPrompt;
-use super::request::{GenerateRow, RowEvent, ScorePrompt};
+use super::request::{AdapterChoice, GenerateRow, ScorePrompt};
 use super::sampler::Sampler;
-use super::scheduler::NewRow;
+use super::scheduler::{NewRow, Ticket};
 
 /// Checks one row and makes it ready to join the batch.
 ///
@@ -25,16 +22,15 @@ pub fn encode_row(
     model: &LoadedModel,
     adapters: &Adapters,
     row: &GenerateRow,
-    index: usize,
-    (events, permit): (UnboundedSender<RowEvent>, OwnedSemaphorePermit),
+    ticket: Ticket,
 ) -> Result<NewRow, EngineError> {
-    let adapter = adapters.find(row.adapter.as_deref())?;
+    let adapter = adapters.find(model, &row.adapter)?;
     let sampler = Sampler::new(&row.sampling)?;
     check_messages(&row.messages)?;
     let tokens = model.tokenizer.encode_chat(&row.messages)?;
     let room = room(model, tokens.len(), 1)?;
     let max_tokens = row.sampling.max_tokens.min(room);
-    Ok(NewRow { index, tokens, adapter, sampler, max_tokens, events, permit })
+    Ok(NewRow { ticket, tokens, adapter, sampler, max_tokens })
 }
 
 /// Checks prompts and makes them ready to be scored.
@@ -47,15 +43,18 @@ pub fn encode_prompts(
     prompts: &[ScorePrompt],
 ) -> Result<Vec<EncodedPrompt>, EngineError> {
     let mut plans: HashMap<&[String], Arc<OptionPlan>> = HashMap::new();
-    // Found once per name, so that an adapter that is replaced meanwhile doesn't mix with its
-    // successor.
-    let mut found = HashMap::new();
+    // Found once, so that an adapter that is replaced meanwhile doesn't mix with its successor.
+    let mut found: Vec<(&AdapterChoice, Option<Arc<NamedAdapter>>)> = Vec::new();
     let mut encoded = Vec::with_capacity(prompts.len());
     for (index, prompt) in prompts.iter().enumerate() {
-        let name = prompt.adapter.as_deref();
-        if let Entry::Vacant(vacant) = found.entry(name) {
-            vacant.insert(adapters.find(name)?);
-        }
+        let adapter = match found.iter().find(|(choice, _)| **choice == prompt.adapter) {
+            Some((_, adapter)) => adapter.clone(),
+            None => {
+                let adapter = adapters.find(model, &prompt.adapter)?;
+                found.push((&prompt.adapter, adapter.clone()));
+                adapter
+            }
+        };
         check_messages(&prompt.messages)?;
         let text = model.tokenizer.render(&prompt.messages, true)?;
         let tokens = model.tokenizer.encode(&text)?;
@@ -75,7 +74,7 @@ pub fn encode_prompts(
             index,
             tokens,
             plan,
-            adapter: found.get(&name).cloned().flatten(),
+            adapter,
             persona: system.map(|message| message.content.clone()),
         });
     }

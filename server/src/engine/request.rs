@@ -1,40 +1,80 @@
 //! What the engine is asked for, and what it answers with.
 //!
-//! Plain data; checking it against the model is the handle's work ([`super::handle`]).
+//! Plain data; checking it against the model is the handle's work ([`super::handle`]), and how
+//! events travel is in [`super::mailbox`].
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
 
-use app::api::{Finish, Sampling};
+use app::api::{AdapterInfo, BlendPart, Finish, Sampling};
 use domain::prompt::Message;
-use futures::Stream;
-use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::error::EngineError;
+
+/// Who asks. Clients take turns, so that one who asks for much delays the others little; the name
+/// itself means nothing to the engine.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ClientId(Arc<str>);
+
+impl ClientId {
+    /// The client of that name.
+    pub fn new(name: &str) -> Self {
+        Self(name.into())
+    }
+
+    /// The server's own work.
+    pub fn server() -> Self {
+        Self::new("server")
+    }
+}
+
+/// What is added to the base model.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub enum AdapterChoice {
+    /// Nothing.
+    #[default]
+    Base,
+    /// The adapter of that name.
+    Named(String),
+    /// The sum of several adapters' changes, each times its weight; see [`super::blends::check`] for
+    /// the rules.
+    Blend(Vec<BlendPart>),
+}
+
+impl From<Option<String>> for AdapterChoice {
+    fn from(name: Option<String>) -> Self {
+        name.map_or(Self::Base, Self::Named)
+    }
+}
+
+impl From<&str> for AdapterChoice {
+    fn from(name: &str) -> Self {
+        Self::Named(name.to_owned())
+    }
+}
 
 /// One reply wanted.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GenerateRow {
     /// The conversation, ending with the user's message; the persona is its system message.
     pub messages: Vec<Message>,
-    /// Name of a loaded adapter; `None` is the base model.
-    pub adapter: Option<String>,
+    /// What is added to the base model.
+    pub adapter: AdapterChoice,
     /// How tokens are drawn.
     pub sampling: Sampling,
 }
 
 /// One question to score: how probable is each option as the reply?
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ScorePrompt {
     /// The conversation, ending with the user's message.
     pub messages: Vec<Message>,
     /// The whole reply per option, without the end token: `1`, `2`, .., `10`.
     pub options: Vec<String>,
-    /// Name of a loaded adapter; `None` is the base model.
-    pub adapter: Option<String>,
+    /// What is added to the base model.
+    pub adapter: AdapterChoice,
 }
 
-/// What happens to the rows of one [`GenerationStream`].
+/// What happens to the rows of one [`super::GenerationStream`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum RowEvent {
     /// More text.
@@ -54,6 +94,8 @@ pub enum RowEvent {
         seconds: f64,
         /// Why it ended.
         finish: Finish,
+        /// What was added to the base model, as it was when the row was asked for.
+        adapter: Option<AdapterInfo>,
     },
     /// The row failed; the others go on.
     Failed {
@@ -62,38 +104,4 @@ pub enum RowEvent {
         /// Why.
         error: EngineError,
     },
-}
-
-/// The replies of one request as they arrive. It ends after every row's `Done` or `Failed`;
-/// dropping it frees the rows at the next step.
-#[derive(Debug)]
-pub struct GenerationStream {
-    pub(super) events: UnboundedReceiver<RowEvent>,
-}
-
-impl Stream for GenerationStream {
-    type Item = RowEvent;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<RowEvent>> {
-        self.events.poll_recv(context)
-    }
-}
-
-impl GenerationStream {
-    /// Collects the whole text of every row.
-    ///
-    /// # Errors
-    /// The first row's failure, or [`EngineError::Stopped`] if the engine ended before a row did.
-    pub async fn texts(mut self, rows: usize) -> Result<Vec<String>, EngineError> {
-        let mut texts = vec![String::new(); rows];
-        let mut done = 0;
-        while let Some(event) = self.events.recv().await {
-            match event {
-                RowEvent::Text { row, text } => texts[row].push_str(&text),
-                RowEvent::Done { .. } => done += 1,
-                RowEvent::Failed { error, .. } => return Err(error),
-            }
-        }
-        if done == rows { Ok(texts) } else { Err(EngineError::Stopped) }
-    }
 }

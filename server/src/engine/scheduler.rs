@@ -9,35 +9,49 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use app::api::Finish;
-use tokio::sync::OwnedSemaphorePermit;
-use tokio::sync::mpsc::UnboundedSender;
 
 use super::adapters::NamedAdapter;
 use super::decoder::KvCache;
 use super::error::EngineError;
+use super::limits::Deadlines;
 use super::load::Load;
 use super::loading::LoadedModel;
+use super::mailbox::RowSender;
 use super::pass::{self, Part, Want};
-use super::request::RowEvent;
+use super::places::Place;
+use super::portions::portions;
+use super::prefixes::{Prefixes, Start};
+use super::request::{ClientId, RowEvent};
 use super::sampler::Sampler;
 use super::text_stream::TextStream;
+use super::turns::Turns;
 
 /// Replies in one batch.
 pub const MAX_LIVE: usize = 64;
-/// Of these, how many stay free for small requests while a large one is at work.
+/// Of these, the last ones are for clients that have few rows in the batch, so that somebody who
+/// comes later needn't wait for a reply to end.
 const RESERVED: usize = 16;
-/// A request of more rows than this is large: work in the background, not a person who waits.
-const SMALL_REQUEST: usize = 8;
-/// Tokens of prompts per step.
-const PREFILL: usize = 1024;
+/// A client with fewer rows than this in the batch has few.
+const FEW: usize = 8;
 /// Bytes that all caches may take together, f32 keys and values; a single row may take more.
 const CACHE_BYTES: usize = 2 << 30;
+
+/// What a row holds from its request to its end.
+#[derive(Debug)]
+pub struct Ticket {
+    /// The row's place in the engine, and whose it is.
+    pub place: Place,
+    /// Where events go; closed by whoever doesn't want the reply any more.
+    pub events: RowSender,
+    /// When it gives up.
+    pub deadlines: Deadlines,
+}
 
 /// A reply that is wanted.
 #[derive(Debug)]
 pub struct NewRow {
-    /// Index into the request.
-    pub index: usize,
+    /// What it holds.
+    pub ticket: Ticket,
     /// The prompt.
     pub tokens: Vec<u32>,
     /// The adapter that it starts and ends with.
@@ -46,17 +60,15 @@ pub struct NewRow {
     pub sampler: Sampler,
     /// Largest number of new tokens; together with the prompt it fits the context.
     pub max_tokens: usize,
-    /// Where events go; closed by whoever doesn't want the reply any more.
-    pub events: UnboundedSender<RowEvent>,
-    /// The row's place in the engine.
-    pub permit: OwnedSemaphorePermit,
 }
 
 /// A reply in the batch.
 struct Row {
     new: NewRow,
     cache: KvCache,
-    /// Tokens that the cache may come to hold.
+    /// The tokens that the cache holds.
+    seen: Vec<u32>,
+    /// Tokens that it may come to hold.
     reserved: usize,
     /// Tokens not yet fed: what is left of the prompt, or the newest token.
     pending: VecDeque<u32>,
@@ -71,46 +83,45 @@ struct Row {
 pub struct Scheduler {
     model: Arc<LoadedModel>,
     load: Arc<Load>,
+    prefixes: Arc<Prefixes>,
     live: Vec<Row>,
-    small: VecDeque<NewRow>,
-    large: VecDeque<NewRow>,
+    waiting: Turns<NewRow>,
 }
 
 impl Scheduler {
     /// Without any rows.
-    pub fn new(model: Arc<LoadedModel>, load: Arc<Load>) -> Self {
-        Self { model, load, live: Vec::new(), small: VecDeque::new(), large: VecDeque::new() }
+    pub fn new(model: Arc<LoadedModel>, load: Arc<Load>, prefixes: Arc<Prefixes>) -> Self {
+        Self { model, load, prefixes, live: Vec::new(), waiting: Turns::default() }
     }
 
     /// Takes the rows of one request in.
     pub fn push(&mut self, rows: Vec<NewRow>) {
-        let queue = if rows.len() > SMALL_REQUEST { &mut self.large } else { &mut self.small };
-        queue.extend(rows);
+        for row in rows {
+            let client = row.client().clone();
+            self.waiting.push(&client, row);
+        }
     }
 
     /// Whether there is nothing to do.
     pub fn is_idle(&self) -> bool {
-        self.live.is_empty() && self.small.is_empty() && self.large.is_empty()
-    }
-
-    /// Rows in the batch.
-    pub fn live(&self) -> usize {
-        self.live.len()
+        self.live.is_empty() && self.waiting.is_empty()
     }
 
     /// One forward pass over the live rows, then one new token for each whose prompt is read.
-    pub fn step(&mut self) {
-        self.live.retain(|row| !row.new.events.is_closed());
-        self.small.retain(|row| !row.events.is_closed());
-        self.large.retain(|row| !row.events.is_closed());
-        self.admit();
+    pub fn step(&mut self, now: Instant) {
+        self.leave(now);
+        self.admit(now);
         if self.live.is_empty() {
             return;
         }
-        let portions = portions(&self.live);
+        let pending: Vec<(&ClientId, usize)> =
+            self.live.iter().map(|row| (row.new.client(), row.pending.len())).collect();
+        let portions = portions(&pending);
         let mut fed: Vec<Vec<u32>> = Vec::with_capacity(self.live.len());
         for (row, portion) in self.live.iter_mut().zip(portions) {
-            fed.push(row.pending.drain(..portion).collect());
+            let tokens: Vec<u32> = row.pending.drain(..portion).collect();
+            row.seen.extend_from_slice(&tokens);
+            fed.push(tokens);
         }
         let mut parts: Vec<Part<'_>> = self
             .live
@@ -122,6 +133,7 @@ impl Scheduler {
                 want: if row.pending.is_empty() { Want::Last } else { Want::Nothing },
                 cache: &mut row.cache,
                 adapter: row.new.adapter.as_ref(),
+                paths: &[],
             })
             .collect();
         match pass::run(&self.model.decoder, &mut parts) {
@@ -130,33 +142,71 @@ impl Scheduler {
         }
     }
 
-    /// Fails every live row, as after a pass that none of them survives.
+    /// Fails every live row, as after a pass that none of them survives. What was kept of earlier
+    /// rows may be why it failed.
     pub fn fail(&mut self, error: &EngineError) {
+        self.prefixes.clear();
         for row in self.live.drain(..) {
             row.fail(error.clone());
         }
     }
 
-    /// Lets waiting rows in while there is room, those of small requests first.
-    fn admit(&mut self) {
+    /// Drops rows that nobody wants any more, and fails those whose time is over.
+    fn leave(&mut self, now: Instant) {
+        for row in self.live.extract_if(.., |row| row.new.ticket.events.is_closed()) {
+            drop(row.keep(&self.prefixes));
+        }
+        drop(self.waiting.extract(|row| row.ticket.events.is_closed()));
+        let late = |row: &NewRow| row.ticket.deadlines.while_waiting(now);
+        for row in self.waiting.extract(|row| late(row).is_some()) {
+            if let Some(error) = late(&row) {
+                row.ticket.fail(error);
+            }
+        }
+        let late = |row: &Row| row.new.ticket.deadlines.while_answering(now);
+        for row in self.live.extract_if(.., |row| late(row).is_some()) {
+            if let Some(error) = late(&row) {
+                row.fail(error);
+            }
+        }
+    }
+
+    /// Lets waiting rows in while there is room, their clients taking turns.
+    fn admit(&mut self, now: Instant) {
         while self.live.len() < MAX_LIVE {
-            let large = self.live.len() < MAX_LIVE - RESERVED;
-            let queue = match (self.small.is_empty(), large) {
-                (false, _) => &mut self.small,
-                (true, true) => &mut self.large,
-                (true, false) => break,
+            let roomy = self.live.len() < MAX_LIVE - RESERVED;
+            let few = |client: &ClientId| {
+                self.live.iter().filter(|row| row.new.client() == client).count() < FEW
             };
-            let Some(new) = queue.front() else { break };
+            let Some((turn, new)) = self.waiting.next(|client| roomy || few(client)) else { break };
             let held: usize = self.live.iter().map(|row| row.reserved).sum();
             let bytes = (held + reserved(new)) * self.load.bytes_per_token;
             if !self.live.is_empty() && bytes > CACHE_BYTES {
                 break;
             }
-            let Some(new) = queue.pop_front() else { break };
-            let row = Row::new(new, &self.model);
+            let Some(new) = self.waiting.take(turn) else { break };
+            let cache = self.begin(&new);
+            let row = Row::new(new, cache, &self.model, now);
             // Neighbours with the same adapter share its products.
-            let at = self.live.partition_point(|other| other.adapter_name() <= row.adapter_name());
+            let at = self.live.partition_point(|other| other.generation() <= row.generation());
             self.live.insert(at, row);
+        }
+    }
+
+    /// A cache that has read what is known of the row's prompt.
+    fn begin(&self, new: &NewRow) -> KvCache {
+        let start = self.prefixes.find(new.adapter.as_ref(), &new.tokens);
+        let fork = |start: Start| {
+            pass::guard(|| start.fork().map_err(|error| pass::failed(&error.to_string())))
+        };
+        match start.map(fork) {
+            Some(Ok(cache)) => cache,
+            None => self.model.decoder.new_cache(),
+            Some(Err(_)) => {
+                // Broken, or without memory to copy it: nothing that is kept is worth a failure.
+                self.prefixes.clear();
+                self.model.decoder.new_cache()
+            }
         }
     }
 
@@ -175,50 +225,63 @@ impl Scheduler {
                 Ok(None) => self.live.push(row),
                 Ok(Some(finish)) => {
                     self.load.row_took(row.started.elapsed());
-                    row.done(finish);
+                    row.done(finish, &self.prefixes);
                 }
-                Err(error) => row.fail(error),
+                Err(error) => {
+                    if matches!(error, EngineError::Compute { .. }) {
+                        self.prefixes.clear();
+                    }
+                    row.fail(error);
+                }
             }
         }
     }
-}
-
-/// How many pending tokens each row feeds in this step: new tokens always, prompts as far as the
-/// step's share for them goes.
-fn portions(rows: &[Row]) -> Vec<usize> {
-    let mut left = PREFILL;
-    rows.iter()
-        .map(|row| match row.pending.len() {
-            1 => 1,
-            pending => {
-                let portion = pending.min(left);
-                left -= portion;
-                portion
-            }
-        })
-        .collect()
 }
 
 fn reserved(new: &NewRow) -> usize {
     new.tokens.len() + new.max_tokens
 }
 
+impl NewRow {
+    fn client(&self) -> &ClientId {
+        self.ticket.place.client()
+    }
+}
+
+impl Ticket {
+    /// Gives the place back, so that whoever hears of the end finds it free.
+    fn end(self, event: RowEvent) {
+        drop(self.place);
+        self.events.end(event);
+    }
+
+    fn fail(self, error: EngineError) {
+        let row = self.events.row();
+        self.end(RowEvent::Failed { row, error });
+    }
+}
+
 impl Row {
-    fn new(mut new: NewRow, model: &LoadedModel) -> Self {
+    /// A row whose prompt begins with what `cache` holds.
+    fn new(mut new: NewRow, cache: KvCache, model: &LoadedModel, now: Instant) -> Self {
+        let reserved = reserved(&new);
+        let mut seen = std::mem::take(&mut new.tokens);
+        let pending = seen.split_off(cache.len()).into();
         Self {
-            reserved: reserved(&new),
-            pending: std::mem::take(&mut new.tokens).into(),
-            cache: model.decoder.new_cache(),
+            reserved,
+            pending,
+            cache,
+            seen,
             text: TextStream::new(Arc::clone(&model.tokenizer)),
             produced: 0,
-            started: Instant::now(),
+            started: now,
             clock: None,
             new,
         }
     }
 
-    fn adapter_name(&self) -> Option<&str> {
-        self.new.adapter.as_ref().map(|named| named.info.name.as_str())
+    fn generation(&self) -> Option<u64> {
+        self.new.adapter.as_ref().map(|named| named.generation)
     }
 
     /// Draws the next token; why the reply ended, if it has.
@@ -249,20 +312,39 @@ impl Row {
         text: impl FnOnce(&mut TextStream) -> Result<String, EngineError>,
     ) -> Result<(), EngineError> {
         let text = text(&mut self.text)?;
-        if !text.is_empty() {
-            // Nobody listens any more: the next step drops the row.
-            let _ = self.new.events.send(RowEvent::Text { row: self.new.index, text });
-        }
-        Ok(())
+        self.new.ticket.events.text(&text)
     }
 
-    fn done(self, finish: Finish) {
+    /// Keeps what the row has read for those that begin like it, and lets the rest go.
+    fn keep(mut self, prefixes: &Prefixes) -> Ticket {
+        self.cache.shrink();
+        prefixes.keep(self.new.adapter.as_ref(), self.seen, Arc::new(self.cache));
+        self.new.ticket
+    }
+
+    fn done(self, finish: Finish, prefixes: &Prefixes) {
         let seconds = self.clock.map_or(0.0, |(first, last)| (last - first).as_secs_f64());
-        let (row, tokens) = (self.new.index, self.produced);
-        let _ = self.new.events.send(RowEvent::Done { row, tokens, seconds, finish });
+        let (row, tokens) = (self.new.ticket.events.row(), self.produced);
+        let adapter = self.new.adapter.as_ref().map(|named| named.info.clone());
+        // Kept before the end is told: the next turn may come at once.
+        self.keep(prefixes).end(RowEvent::Done { row, tokens, seconds, finish, adapter });
     }
 
     fn fail(self, error: EngineError) {
-        let _ = self.new.events.send(RowEvent::Failed { row: self.new.index, error });
+        self.new.ticket.fail(error);
+    }
+}
+
+#[cfg(test)]
+impl Scheduler {
+    /// Client, tokens fed and tokens produced of every row in the batch.
+    pub fn progress(&self) -> Vec<(ClientId, usize, usize)> {
+        let row = |row: &Row| (row.new.client().clone(), row.cache.len(), row.produced);
+        self.live.iter().map(row).collect()
+    }
+
+    /// Rows that wait.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
     }
 }

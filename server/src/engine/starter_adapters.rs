@@ -1,7 +1,6 @@
 //! Loads the adapters that come inside of the binary with the starter model.
 
-use std::path::Path;
-
+use super::adapter_source::AdapterSource;
 use super::adapters::Adapters;
 use super::loading::LoadedModel;
 use super::starter_files;
@@ -15,17 +14,10 @@ pub fn load(model: &LoadedModel, adapters: &Adapters) {
             let found = files.iter().find(|(file, _)| *file == wanted);
             found.map(|(_, bytes)| *bytes).unwrap_or_default()
         };
-        let loaded = peft::from_bytes(
-            Path::new(name),
-            file(peft::CONFIG_FILE),
-            file(peft::MODEL_FILE),
-            model.decoder.config(),
-            &model.hash,
-            &model.device,
-        );
-        match loaded {
-            Ok((adapter, hash)) => drop(adapters.insert(name, &hash, adapter)),
-            Err(error) => tracing::warn!("the built-in adapter is left out: {error}"),
+        let (settings, tensors) = (file(peft::CONFIG_FILE), file(peft::MODEL_FILE));
+        let source = AdapterSource::BuiltIn(name, settings, tensors);
+        if let Err(error) = adapters.load(model, name, source) {
+            tracing::warn!("the built-in adapter is left out: {error}");
         }
     }
 }

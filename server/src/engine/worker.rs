@@ -3,18 +3,24 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
+use std::time::Instant;
 
 use super::load::Load;
 use super::loading::LoadedModel;
 use super::ops;
-use super::option_scorer::{ScoreJob, ScoreQueue};
+use super::option_scorer::{Budget, ScoreJob, ScoreQueue};
 use super::pass;
+use super::prefixes::Prefixes;
 use super::scheduler::{NewRow, Scheduler};
 
 /// Tokens of prompts that are scored per step while nobody waits for a reply.
 const SCORING_ALONE: usize = 2048;
 /// The same while replies stream: small, so that their tokens keep coming.
-const SCORING_BESIDE: usize = 256;
+const SCORING_BESIDE: usize = 128;
+/// Bytes that the scores of one step may take.
+const SCORE_BYTES: usize = 64 << 20;
+/// Bytes that the caches of the prompts of one step may take.
+const SCORING_CACHE_BYTES: usize = 1 << 30;
 
 /// A request, checked and encoded.
 #[derive(Debug)]
@@ -26,10 +32,15 @@ pub enum Command {
 }
 
 /// Works until every sender of commands is gone and everything asked for is done.
-pub fn run(model: &Arc<LoadedModel>, load: &Arc<Load>, commands: &Receiver<Command>) {
+pub fn run(
+    model: &Arc<LoadedModel>,
+    load: &Arc<Load>,
+    prefixes: &Arc<Prefixes>,
+    commands: &Receiver<Command>,
+) {
     // A confident model's tiny probabilities would slow every product down.
     ops::flush_denormals();
-    let mut replies = Scheduler::new(Arc::clone(model), Arc::clone(load));
+    let mut replies = Scheduler::new(Arc::clone(model), Arc::clone(load), Arc::clone(prefixes));
     let mut scores = ScoreQueue::default();
     loop {
         if replies.is_idle() && scores.is_empty() {
@@ -42,7 +53,7 @@ pub fn run(model: &Arc<LoadedModel>, load: &Arc<Load>, commands: &Receiver<Comma
         while let Ok(command) = commands.try_recv() {
             accept(command, &mut replies, &mut scores);
         }
-        step(model, &mut replies, &mut scores);
+        step(model, prefixes, &mut replies, &mut scores);
     }
 }
 
@@ -54,9 +65,14 @@ fn accept(command: Command, replies: &mut Scheduler, scores: &mut ScoreQueue) {
 }
 
 /// One step of the replies, then one chunk of the scores.
-fn step(model: &LoadedModel, replies: &mut Scheduler, scores: &mut ScoreQueue) {
+fn step(
+    model: &LoadedModel,
+    prefixes: &Prefixes,
+    replies: &mut Scheduler,
+    scores: &mut ScoreQueue,
+) {
     let stepped = pass::guard(|| {
-        replies.step();
+        replies.step(Instant::now());
         Ok(())
     });
     if let Err(error) = stepped {
@@ -64,6 +80,7 @@ fn step(model: &LoadedModel, replies: &mut Scheduler, scores: &mut ScoreQueue) {
         // engine.
         replies.fail(&error);
     }
-    let budget = if replies.is_idle() { SCORING_ALONE } else { SCORING_BESIDE };
-    scores.step(model, budget);
+    let tokens = if replies.is_idle() { SCORING_ALONE } else { SCORING_BESIDE };
+    let budget = Budget { tokens, score_bytes: SCORE_BYTES, cache_bytes: SCORING_CACHE_BYTES };
+    scores.step(model, prefixes, budget);
 }

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use app::api::{AdapterInfo, ChatEvent, ChatRequest, ChatRow, ReplyInfo, Sampling};
+use app::api::{ChatEvent, ChatRequest, ChatRow, ModelInfo, ReplyInfo, Sampling};
 use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use domain::prompt::{self, Message, Role};
@@ -10,22 +10,23 @@ use domain::voice::Voice;
 use futures::{Stream, StreamExt};
 
 use super::error::api_error;
-use super::extract::Body;
+use super::extract::{Body, Client};
 use super::{HttpError, MAX_MESSAGE_BYTES, MAX_VOICES};
-use crate::engine::{GenerateRow, RowEvent};
+use crate::engine::{AdapterChoice, EngineError, GenerateRow, RowEvent};
 use crate::state::AppState;
 
 /// `POST /api/chat`: a client that goes away drops the stream, which frees its rows.
 pub async fn stream(
     State(state): State<AppState>,
+    Client(client): Client,
     Body(request): Body<ChatRequest>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, HttpError> {
     let rows = checked_rows(&state, &request)?;
-    // Looked up before the rows start: a row keeps the adapter it began with.
-    let replies: Vec<ReplyTemplate> =
-        request.rows.iter().map(|row| ReplyTemplate::new(&state, row, request.sampling)).collect();
-    let events = state.engine.generate(rows)?.map(move |event| {
-        let event = chat_event(event, &replies);
+    let (model, seed) = (state.engine.info().clone(), request.sampling.seed);
+    let engine = state.engine.for_client(client);
+    let started = tokio::task::spawn_blocking(move || engine.generate(rows)).await;
+    let events = started.unwrap_or(Err(EngineError::Stopped))?.map(move |event| {
+        let event = chat_event(event, &model, seed);
         Ok(Event::default()
             .json_data(&event)
             .unwrap_or_else(|error| Event::default().event("error").data(error.to_string())))
@@ -33,42 +34,18 @@ pub async fn stream(
     Ok(Sse::new(events).keep_alive(KeepAlive::default()))
 }
 
-/// What is known of a reply before its first token.
-struct ReplyTemplate {
-    model: String,
-    model_hash: String,
-    adapter: Option<AdapterInfo>,
-    seed: u64,
-}
-
-impl ReplyTemplate {
-    fn new(state: &AppState, row: &ChatRow, sampling: Sampling) -> Self {
-        let info = state.engine.info();
-        let adapter = row.voice.adapter.as_ref().and_then(|name| {
-            state.engine.adapters().into_iter().find(|adapter| adapter.name == *name)
-        });
-        Self {
-            model: info.name.clone(),
-            model_hash: info.hash.clone(),
-            adapter,
-            seed: sampling.seed,
-        }
-    }
-}
-
-fn chat_event(event: RowEvent, replies: &[ReplyTemplate]) -> ChatEvent {
+fn chat_event(event: RowEvent, model: &ModelInfo, seed: u64) -> ChatEvent {
     match event {
         RowEvent::Text { row, text } => ChatEvent::Text { row, text },
         RowEvent::Failed { row, error } => {
             ChatEvent::Failed { row, error: api_error(error.code(), &error) }
         }
-        RowEvent::Done { row, tokens, seconds, finish } => {
-            let template = &replies[row];
+        RowEvent::Done { row, tokens, seconds, finish, adapter } => {
             let reply = ReplyInfo {
-                model: template.model.clone(),
-                model_hash: template.model_hash.clone(),
-                adapter: template.adapter.clone(),
-                seed: template.seed,
+                model: model.name.clone(),
+                model_hash: model.hash.clone(),
+                adapter,
+                seed,
                 tokens,
                 tokens_per_second: if seconds > 0.0 { tokens as f64 / seconds } else { 0.0 },
                 finish,
@@ -101,7 +78,22 @@ fn checked_row(
     let persona = prompt::persona(row.voice.style, culture);
     let messages =
         std::iter::once(Message::new(Role::System, persona)).chain(row.messages.clone()).collect();
-    Ok(GenerateRow { messages, adapter: row.voice.adapter.clone(), sampling })
+    Ok(GenerateRow { messages, adapter: adapter_of(row)?, sampling })
+}
+
+/// The voice's own adapter, or the row's blend. The engine knows the rules of blends.
+fn adapter_of(row: &ChatRow) -> Result<AdapterChoice, HttpError> {
+    match (&row.voice.adapter, row.blend.as_slice()) {
+        (adapter, []) => Ok(adapter.clone().into()),
+        (None, parts) => Ok(AdapterChoice::Blend(parts.to_vec())),
+        (Some(adapter), _) => Err(HttpError::bad_request(
+            "voice-and-blend",
+            format!(
+                "a row must have a voice with an adapter or a blend, not both `{adapter}` and a blend"
+            ),
+            "Leave the voice's adapter out and name it in the blend.",
+        )),
+    }
 }
 
 /// Refuses a voice that names an unknown culture or adapter, or a culture that its style ignores.
@@ -125,7 +117,7 @@ pub(super) fn check_voice(state: &AppState, voice: &Voice) -> Result<(), HttpErr
     match &voice.adapter {
         Some(name) if !adapters.iter().any(|adapter| adapter.name == *name) => {
             let known = adapters.into_iter().map(|adapter| adapter.name).collect();
-            Err(crate::engine::EngineError::UnknownAdapter { name: name.clone(), known }.into())
+            Err(EngineError::UnknownAdapter { name: name.clone(), known }.into())
         }
         _ => Ok(()),
     }

@@ -64,15 +64,13 @@ impl From<EngineError> for HttpError {
             | EngineError::Template { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             EngineError::UnknownAdapter { .. } => StatusCode::NOT_FOUND,
             EngineError::Adapter { .. } => StatusCode::CONFLICT,
+            EngineError::ClientBusy { .. } => StatusCode::TOO_MANY_REQUESTS,
             EngineError::Overloaded { .. } | EngineError::Stopped => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        let retry_after_seconds = match &error {
-            EngineError::Overloaded { retry_after, .. } => Some(retry_after.as_secs().max(1)),
-            _ => None,
-        };
+        let retry_after_seconds = error.retry_after().map(|time| time.as_secs().max(1));
         Self { status, body: api_error(error.code(), &error), retry_after_seconds }
     }
 }
@@ -117,5 +115,28 @@ impl From<HttpError> for Response {
 impl IntoResponse for HttpError {
     fn into_response(self) -> Response {
         self.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_full_queue_says_when_to_try_again() {
+        let retry_after = Duration::from_millis(2500);
+        let (limit, unit) = (3, "replies");
+        for (error, status) in [
+            (EngineError::Overloaded { retry_after, limit, unit }, 503),
+            (EngineError::ClientBusy { retry_after, limit, unit }, 429),
+        ] {
+            let response = HttpError::from(error).into_response();
+            assert_eq!(response.status(), status);
+            assert_eq!(response.headers()[header::RETRY_AFTER], "2");
+        }
+        let response = HttpError::from(EngineError::Stopped).into_response();
+        assert_eq!(response.headers().get(header::RETRY_AFTER), None);
     }
 }

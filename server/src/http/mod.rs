@@ -8,6 +8,7 @@
 //! - `error`: the only place where an error becomes a status.
 
 use std::future::Future;
+use std::net::SocketAddr;
 
 use axum::extract::Request;
 use axum::response::Response;
@@ -45,7 +46,8 @@ pub async fn serve(
     listener: TcpListener,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    axum::serve(listener, router(state)).with_graceful_shutdown(shutdown).await
+    let service = router(state).into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service).with_graceful_shutdown(shutdown).await
 }
 
 /// The last resort for addresses that nothing else answers.

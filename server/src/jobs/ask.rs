@@ -7,7 +7,7 @@ use domain::survey::Survey;
 use domain::voice::Voice;
 
 use super::JobError;
-use crate::engine::{Engine, EngineError, ScorePrompt};
+use crate::engine::{Engine, ScorePrompt};
 
 /// The culture of `survey` with this code.
 ///
@@ -49,7 +49,7 @@ pub fn score_prompt(
 ) -> Result<ScorePrompt, JobError> {
     let options = (0..question.options.len()).map(|i| question.number_of(i).to_string()).collect();
     let messages = messages(survey, voice, question)?;
-    Ok(ScorePrompt { messages, options, adapter: voice.adapter.clone() })
+    Ok(ScorePrompt { messages, options, adapter: voice.adapter.clone().into() })
 }
 
 /// Scores prompts, waiting while the engine is busy: a job has time, people in a chat don't.
@@ -62,10 +62,11 @@ pub async fn probabilities(
 ) -> Result<Vec<Vec<f64>>, JobError> {
     loop {
         match engine.score(prompts.clone()).await {
-            Err(EngineError::Overloaded { retry_after, .. }) => {
-                tokio::time::sleep(retry_after).await;
-            }
-            other => return Ok(other?),
+            Err(error) => match error.retry_after() {
+                Some(time) => tokio::time::sleep(time).await,
+                None => return Err(error.into()),
+            },
+            Ok(probabilities) => return Ok(probabilities),
         }
     }
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::work::{Estimate, Progress, Watcher, Work};
 use super::{JobError, Method};
-use crate::engine::{Engine, EngineError, GenerateRow};
+use crate::engine::{AdapterChoice, Engine, GenerateRow};
 use crate::store::UnitKey;
 
 const STEP: &str = "generate";
@@ -180,11 +180,12 @@ async fn write(engine: &Engine, tasks: Vec<Task>) -> Result<Vec<Written>, JobErr
 /// Generates, waiting while the engine is busy.
 async fn replies(engine: &Engine, rows: Vec<GenerateRow>) -> Result<Vec<String>, JobError> {
     loop {
-        match engine.generate(rows.clone()) {
-            Err(EngineError::Overloaded { retry_after, .. }) => {
-                tokio::time::sleep(retry_after).await;
-            }
-            stream => return Ok(stream?.texts(rows.len()).await?),
+        match engine.patient().generate(rows.clone()) {
+            Err(error) => match error.retry_after() {
+                Some(time) => tokio::time::sleep(time).await,
+                None => return Err(error.into()),
+            },
+            Ok(stream) => return Ok(stream.texts(rows.len()).await?),
         }
     }
 }
@@ -203,7 +204,7 @@ fn row(task: &Task, attempt: u64) -> GenerateRow {
     let prompt = generation_prompt(&task.topic.name, &examples);
     GenerateRow {
         messages: vec![Message::new(Role::User, prompt)],
-        adapter: None,
+        adapter: AdapterChoice::Base,
         sampling: Sampling {
             temperature: 0.9,
             top_p: 0.95,

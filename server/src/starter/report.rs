@@ -24,7 +24,7 @@ use super::train::feed::{self, FeedOptions};
 use super::world::world;
 use crate::engine::error::EngineError;
 use crate::engine::handle::Engine;
-use crate::engine::request::GenerateRow;
+use crate::engine::request::{AdapterChoice, GenerateRow};
 use crate::tuning::TuningError;
 use crate::tuning::gradient::{Learner, Workers};
 use crate::tuning::packing::Packed;
@@ -191,13 +191,13 @@ async fn replies(
 ) -> Result<Vec<String>, EngineError> {
     let row = |(index, messages)| GenerateRow {
         messages,
-        adapter: None,
+        adapter: AdapterChoice::Base,
         sampling: Sampling { seed: sampling.seed.wrapping_add(index as u64), ..sampling },
     };
     let rows: Vec<GenerateRow> = prompts.into_iter().enumerate().map(row).collect();
     let mut replies = Vec::with_capacity(rows.len());
     for rows in rows.chunks(ROWS) {
-        replies.extend(engine.generate(rows.to_vec())?.texts(rows.len()).await?);
+        replies.extend(engine.patient().generate(rows.to_vec())?.texts(rows.len()).await?);
     }
     Ok(replies)
 }

@@ -6,13 +6,15 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::fs::File;
+use std::io::Read;
 use std::marker::PhantomData;
 use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
 use half::f16;
 use safetensors::SafeTensors;
-use safetensors::tensor::{Dtype, TensorView};
+use safetensors::tensor::{Dtype, Metadata, TensorInfo, TensorView};
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
@@ -25,6 +27,9 @@ use crate::engine::decoder::{DecoderConfig, LoraAdapter, LoraConfig};
 pub const CONFIG_FILE: &str = "adapter_config.json";
 /// Tensor file; its SHA-256 is the adapter's hash.
 pub const MODEL_FILE: &str = "adapter_model.safetensors";
+
+/// Largest head of a tensors' file that is read, in bytes; that of a thousand tensors is a tenth.
+const LONGEST_HEAD: u64 = 10 << 20;
 
 /// The fields of `adapter_config.json` that matter here. Fields that change the arithmetic are read
 /// to be refused; others are ignored.
@@ -198,6 +203,26 @@ pub fn load(
         std::fs::read(&path).map_err(TuningError::read(&path))
     };
     from_bytes(folder, &read(CONFIG_FILE)?, &read(MODEL_FILE)?, base, base_hash, device)
+}
+
+/// Bytes that the adapter in `folder` will take in memory; reads no more than the head of its
+/// tensors' file. `None` where that can't be read, for [`load`] to explain.
+pub fn bytes_in_memory(folder: &Path) -> Option<usize> {
+    let mut file = File::open(folder.join(MODEL_FILE)).ok()?;
+    let mut length = [0; 8];
+    file.read_exact(&mut length).ok()?;
+    let mut head = length.to_vec();
+    file.take(u64::from_le_bytes(length).min(LONGEST_HEAD)).read_to_end(&mut head).ok()?;
+    bytes_of_tensors(&head)
+}
+
+/// The same from the contents of the tensors' file, or from its head alone.
+pub fn bytes_of_tensors(model: &[u8]) -> Option<usize> {
+    let length = u64::from_le_bytes(*model.first_chunk::<8>()?);
+    let end = usize::try_from(length).ok()?.checked_add(8)?;
+    let head: Metadata = serde_json::from_slice(model.get(8..end)?).ok()?;
+    let values = |tensor: &&TensorInfo| tensor.shape.iter().product::<usize>();
+    Some(head.tensors().values().map(values).sum::<usize>() * size_of::<f32>())
 }
 
 /// [`load`] from the files' contents, such as adapters inside the binary; `folder` names them in

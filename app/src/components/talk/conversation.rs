@@ -213,7 +213,7 @@ impl Conversation {
         let past = turns.iter().take_while(|turn| Some(turn.id) != until);
         let mut messages = untrack(|| history(past, seat.id));
         messages.push(Message::new(Role::User, message));
-        ChatRow { voice: seat.voice.clone(), messages }
+        ChatRow { voice: seat.voice.clone(), messages, blend: Vec::new() }
     }
 
     /// Streams `rows` into `replies` until all are complete, stopped or failed.

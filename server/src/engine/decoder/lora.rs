@@ -196,7 +196,7 @@ pub struct LoraPair {
 pub struct LoraAdapter {
     /// The adapter's settings.
     pub config: LoraConfig,
-    layers: Vec<HashMap<Module, LoraPair>>,
+    pub(super) layers: Vec<HashMap<Module, LoraPair>>,
 }
 
 impl LoraAdapter {
@@ -294,6 +294,12 @@ impl LoraAdapter {
     /// Number of trained values.
     pub fn parameter_count(&self) -> usize {
         self.parameters().iter().map(|(_, tensor)| tensor.elem_count()).sum()
+    }
+
+    /// Bytes of all matrices.
+    pub fn bytes(&self) -> usize {
+        let size = |tensor: &Tensor| tensor.elem_count() * tensor.dtype().size_in_bytes();
+        self.parameters().iter().map(|(_, tensor)| size(tensor)).sum()
     }
 
     /// A frozen copy for serving: no gradients, contiguous, on `device`.

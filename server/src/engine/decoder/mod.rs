@@ -2,11 +2,13 @@
 //!
 //! Layout: [`family`] (what sets the supported families apart), [`config`] (what a checkpoint says),
 //! [`rotary`] (frequencies), `layer` (one layer), [`batch`] (rows packed end to end), [`lora`]
-//! (adapters), [`kv_cache`] (what a sequence has seen), [`init`] (fresh weights), [`weight`] (dense and
-//! quantised matrices), `projection` (linear layers with the rows' adapters). The arithmetic is in [`crate::engine::ops`]; files,
+//! (adapters), `blend` (sums of them), [`kv_cache`] (what a sequence has seen), [`init`] (fresh weights),
+//! [`weight`] (dense and compact matrices), `projection` (linear layers with the rows' adapters). The
+//! arithmetic is in [`crate::engine::ops`]; files,
 //! tokens and sampling are elsewhere.
 
 pub mod batch;
+mod blend;
 pub mod config;
 pub mod error;
 pub mod family;

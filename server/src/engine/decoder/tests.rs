@@ -2,6 +2,8 @@
 //! against finite differences.
 
 mod adapters;
+mod blend;
+mod branches;
 mod families;
 mod naive;
 mod parity;

@@ -80,7 +80,7 @@ fn place(weight: &str, config: &DecoderConfig) -> Place {
 }
 
 /// The file's name for a weight; `output_norms` as in the family.
-fn file_name(weight: &str, output_norms: bool) -> String {
+pub fn file_name(weight: &str, output_norms: bool) -> String {
     let (stem, kind) = weight.rsplit_once('.').unwrap_or((weight, "weight"));
     let layer = stem.strip_prefix("model.layers.").and_then(|rest| rest.split_once('.'));
     let name = match (stem, layer) {

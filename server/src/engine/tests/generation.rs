@@ -1,21 +1,9 @@
 //! Replies: the same alone and in company, cancelled, refused, failed.
 
-use std::sync::Arc;
-
-use app::api::{Finish, Sampling};
-use futures::StreamExt;
-use tokio::sync::{Semaphore, mpsc};
+use app::api::Finish;
 
 use super::*;
-use crate::engine::adapters::{Adapters, NamedAdapter};
-use crate::engine::decoder::DecoderConfig;
-use crate::engine::handle::MAX_ROWS;
-use crate::engine::load::Load;
-use crate::engine::prompts::encode_row;
-use crate::engine::request::RowEvent;
-use crate::engine::scheduler::Scheduler;
 use crate::engine::testing::tiny_adapter;
-use crate::engine::{EngineError, LoadedModel};
 
 /// Voices with different personas, adapters, lengths and seeds.
 fn voices() -> Vec<GenerateRow> {
@@ -32,7 +20,7 @@ fn voices() -> Vec<GenerateRow> {
 fn engine_with_adapters() -> (Engine, TempDir) {
     let (engine, folder) = tiny_engine();
     for (name, seed) in [("joint", 1), ("specific-KEN", 2)] {
-        engine.adapter_store().insert(name, "00", tiny_adapter(&tiny_config(), seed));
+        engine.adapter_store().insert(name, tiny_adapter(&tiny_config(), seed));
     }
     (engine, folder)
 }
@@ -76,7 +64,7 @@ async fn a_reply_ends_at_its_limit_or_the_context() {
     let long = GenerateRow {
         messages: conversation("You count.", &"word ".repeat(80)),
         sampling: Sampling { temperature: 0.0, max_tokens: 10_000, ..Sampling::default() },
-        adapter: None,
+        adapter: AdapterChoice::Base,
     };
     let short =
         GenerateRow { sampling: Sampling { max_tokens: 3, ..long.sampling }, ..long.clone() };
@@ -103,18 +91,17 @@ async fn refusals_name_the_rule() {
         change(&mut wanted);
         engine.generate(vec![row("p", None, 1), wanted]).unwrap_err()
     };
-    let unknown = refuse(&|row| row.adapter = Some("specific-XYZ".to_owned()));
+    let unknown = refuse(&|row| row.adapter = "specific-XYZ".into());
     assert_eq!(unknown.code(), "unknown-adapter");
     assert_eq!(refuse(&|row| row.sampling.top_p = 0.0).code(), "invalid-request");
     assert_eq!(refuse(&|row| row.messages.clear()).code(), "invalid-request");
     assert_eq!(refuse(&|row| row.messages[1].content = " \n".to_owned()).code(), "invalid-request");
     assert_eq!(refuse(&|row| drop(row.messages.pop())).code(), "invalid-request");
     assert_eq!(engine.generate(vec![]).unwrap_err().code(), "invalid-request");
-    let many = vec![row("p", None, 1); MAX_ROWS + 1];
+    let limits = Limits::default();
+    let many = vec![row("p", None, 1); limits.client_rows + 1];
     assert_eq!(engine.generate(many).unwrap_err().code(), "invalid-request");
-    // A refused request gives its places back.
-    let all = Arc::clone(engine.row_places()).try_acquire_many_owned(MAX_ROWS as u32);
-    assert!(all.is_ok());
+    assert_eq!(engine.row_places().free(), limits.rows, "a refused request gives its places back");
 }
 
 #[tokio::test]
@@ -129,77 +116,28 @@ async fn a_message_of_a_megabyte_is_beyond_the_context() {
 }
 
 #[tokio::test]
-async fn a_full_queue_refuses_at_once() {
-    let (engine, _folder) = tiny_engine();
-    let _held =
-        Arc::clone(engine.row_places()).try_acquire_many_owned(MAX_ROWS as u32 - 1).unwrap();
-    match engine.generate(vec![row("p", None, 1), row("p", None, 2)]).unwrap_err() {
-        EngineError::Overloaded { retry_after, limit, .. } => {
-            assert!(retry_after.as_secs() >= 1 && limit == MAX_ROWS);
-        }
-        other => panic!("{other}"),
-    }
-    assert!(engine.generate(vec![row("p", None, 1)]).is_ok());
-}
-
-#[tokio::test]
 async fn rows_in_flight_keep_the_adapter_they_started_with() {
     let (engine, _folder) = engine_with_adapters();
     let wanted = || vec![row("p", Some("joint"), 4)];
     let before = engine.generate(wanted()).unwrap().texts(1).await.unwrap();
     let in_flight = engine.generate(wanted()).unwrap();
-    engine.adapter_store().insert("joint", "11", tiny_adapter(&tiny_config(), 77));
+    engine.adapter_store().insert("joint", tiny_adapter(&tiny_config(), 77));
     assert_eq!(in_flight.texts(1).await.unwrap(), before);
     assert_ne!(engine.generate(wanted()).unwrap().texts(1).await.unwrap(), before);
 }
 
-#[tokio::test]
-async fn a_pass_that_fails_fails_its_rows_and_the_engine_goes_on() {
-    let (engine, _folder) = tiny_engine();
-    let other = DecoderConfig { hidden_size: 64, ..tiny_config() };
-    engine.adapter_store().insert("odd", "00", tiny_adapter(&other, 1));
-    let events: Vec<RowEvent> =
-        engine.generate(vec![row("p", Some("odd"), 1)]).unwrap().collect().await;
-    match &events[..] {
-        [RowEvent::Failed { row: 0, error }] => assert_eq!(error.code(), "compute"),
-        other => panic!("{other:?}"),
-    }
-    assert!(engine.generate(vec![row("p", None, 1)]).unwrap().texts(1).await.is_ok());
-}
-
 #[test]
 fn a_row_that_nobody_wants_is_freed_at_the_next_step() {
-    let folder = crate::engine::testing::tiny_model_dir();
-    let source = ModelSource::Folder(folder.path().to_owned());
-    let model = Arc::new(LoadedModel::load(&source, &candle_core::Device::Cpu).unwrap());
-    let places = Arc::new(Semaphore::new(3));
-    let mut scheduler = Scheduler::new(Arc::clone(&model), Arc::new(Load::new(1)));
-    let mut receivers = Vec::new();
-    for seed in 0..3 {
-        let (sender, receiver) = mpsc::unbounded_channel();
-        let permit = Arc::clone(&places).try_acquire_owned().unwrap();
-        let mut wanted = row("p", None, seed);
-        wanted.sampling.max_tokens = 400;
-        let adapters = Adapters::default();
-        let new = encode_row(&model, &adapters, &wanted, 0, (sender, permit)).unwrap();
-        scheduler.push(vec![new]);
-        receivers.push(receiver);
-    }
-    scheduler.step();
-    assert_eq!(scheduler.live(), 3);
-    receivers.pop();
-    scheduler.step();
-    assert_eq!((scheduler.live(), places.available_permits()), (2, 1));
-    receivers.clear();
-    scheduler.step();
-    assert!(scheduler.is_idle());
-    assert_eq!(places.available_permits(), 3);
-}
-
-#[test]
-fn an_adapter_is_shared_not_copied() {
-    let adapters = Adapters::default();
-    adapters.insert("joint", "00", tiny_adapter(&tiny_config(), 1));
-    let find = || -> Arc<NamedAdapter> { adapters.find(Some("joint")).unwrap().unwrap() };
-    assert!(Arc::ptr_eq(&find(), &find()));
+    let mut bench = Bench::new();
+    let all = bench.places.free();
+    let mut streams: Vec<_> = (0..3).map(|_| bench.push("one", &[long("Go on.")])).collect();
+    bench.step();
+    assert_eq!(bench.live("one"), 3);
+    streams.pop();
+    bench.step();
+    assert_eq!((bench.live("one"), bench.places.free()), (2, all - 2));
+    streams.clear();
+    bench.step();
+    assert!(bench.scheduler.is_idle());
+    assert_eq!(bench.places.free(), all);
 }

@@ -1,17 +1,12 @@
 //! Options: exact, whatever they are batched with.
 
-use std::sync::Arc;
-
+use app::api::BlendPart;
 use candle_core::{D, Device, Tensor};
-use tokio::sync::{Semaphore, oneshot};
+use proptest::prelude::*;
 
 use super::*;
-use crate::engine::adapters::Adapters;
 use crate::engine::decoder::{LoraAdapter, PackedBatch, Segment};
-use crate::engine::option_scorer::{ScoreJob, ScoreQueue};
-use crate::engine::prompts::encode_prompts;
 use crate::engine::testing::tiny_adapter;
-use crate::engine::{LoadedModel, ScorePrompt};
 
 fn numbers(count: usize) -> Vec<String> {
     (1..=count).map(|number| number.to_string()).collect()
@@ -26,7 +21,7 @@ fn prompts() -> Vec<ScorePrompt> {
                 prompts.push(ScorePrompt {
                     messages: conversation(persona, question),
                     options: numbers(count),
-                    adapter: adapter.map(str::to_owned),
+                    adapter: adapter.map(str::to_owned).into(),
                 });
             }
         }
@@ -69,26 +64,25 @@ fn assert_close(found: &[f64], expected: &[f64]) {
     );
 }
 
-fn tiny_model() -> (LoadedModel, Adapters, TempDir) {
-    let folder = tiny_model_dir();
-    let source = ModelSource::Folder(folder.path().to_owned());
-    let model = LoadedModel::load(&source, &Device::Cpu).unwrap();
-    let adapters = Adapters::default();
-    adapters.insert("joint", "00", tiny_adapter(&tiny_config(), 1));
-    (model, adapters, folder)
+/// With an adapter named `joint`.
+fn with_joint() -> Bench {
+    let bench = Bench::new();
+    bench.adapters.insert("joint", tiny_adapter(&tiny_config(), 1));
+    bench
 }
 
 #[tokio::test]
 async fn scores_equal_those_of_one_prompt_and_option_at_a_time() {
     let (engine, _folder) = tiny_engine();
-    engine.adapter_store().insert("joint", "00", tiny_adapter(&tiny_config(), 1));
-    let adapter = engine.adapter_store().find(Some("joint")).unwrap().unwrap();
+    engine.adapter_store().insert("joint", tiny_adapter(&tiny_config(), 1));
+    let store = engine.adapter_store();
+    let adapter = store.find(&engine.model(), &"joint".into()).unwrap().unwrap();
     // Beside a reply, so that the scores come in several chunks.
     let reply = engine.generate(vec![row("p", None, 1)]).unwrap();
     let scores = engine.score(prompts()).await.unwrap();
     reply.texts(1).await.unwrap();
     for (found, prompt) in scores.iter().zip(&prompts()) {
-        let adapter = prompt.adapter.as_ref().map(|_| &adapter.adapter);
+        let adapter = (prompt.adapter != AdapterChoice::Base).then_some(&adapter.adapter);
         assert_close(found, &naive(&engine.model(), prompt, adapter));
         assert!((found.iter().sum::<f64>() - 1.0).abs() < 1e-9);
     }
@@ -97,19 +91,10 @@ async fn scores_equal_those_of_one_prompt_and_option_at_a_time() {
 
 #[test]
 fn the_size_of_a_chunk_changes_nothing() {
-    let (model, adapters, _folder) = tiny_model();
-    let mut all: Vec<Vec<Vec<f64>>> = Vec::new();
-    for budget in [1, 100, 700, 100_000] {
-        let encoded = encode_prompts(&model, &adapters, &prompts()).unwrap();
-        let (reply, mut answer) = oneshot::channel();
-        let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
-        let mut queue = ScoreQueue::default();
-        queue.push(ScoreJob::new(encoded, reply, permit));
-        while !queue.is_empty() {
-            queue.step(&model, budget);
-        }
-        all.push(answer.try_recv().unwrap().unwrap());
-    }
+    let all = [1, 100, 700, 100_000].map(|tokens| {
+        let bench = with_joint();
+        bench.score(&prompts(), budget(tokens)).0
+    });
     for scores in &all[1..] {
         for (found, expected) in scores.iter().zip(&all[0]) {
             assert_close(found, expected);
@@ -118,19 +103,126 @@ fn the_size_of_a_chunk_changes_nothing() {
 }
 
 #[test]
-fn a_request_that_nobody_waits_for_is_dropped() {
-    let (model, adapters, _folder) = tiny_model();
-    let places = Arc::new(Semaphore::new(1));
-    let encoded = encode_prompts(&model, &adapters, &prompts()).unwrap();
-    let (reply, answer) = oneshot::channel();
+fn a_long_prompt_is_read_in_portions() {
+    let bench = Bench::new();
+    let prompt = ScorePrompt {
+        messages: conversation("You.", &"word ".repeat(90)),
+        options: numbers(3),
+        adapter: AdapterChoice::Base,
+    };
+    let tokens = bench.model.tokenizer.encode_chat(&prompt.messages).unwrap().len();
+    let (scores, steps) = bench.score(std::slice::from_ref(&prompt), budget(100));
+    assert_eq!(steps, tokens.div_ceil(100));
+    assert_close(&scores[0], &naive(&bench.model, &prompt, None));
+}
+
+#[test]
+fn what_many_prompts_need_is_never_in_memory_together() {
+    let prompt = |number: usize| ScorePrompt {
+        messages: conversation("You are somebody.", &number.to_string()),
+        options: numbers(4),
+        adapter: AdapterChoice::Base,
+    };
+    let prompts: Vec<ScorePrompt> = (0..100).map(prompt).collect();
+    let (all, steps) = Bench::new().score(&prompts, budget(usize::MAX));
+    assert_eq!(steps, 2, "the first prompt, and all that begin like it");
+    // Five rows of scores per prompt, and room for thirty-three.
+    let row = tiny_config().vocab_size * 4;
+    let little = Budget { score_bytes: 33 * row, ..budget(usize::MAX) };
+    let (few, steps) = Bench::new().score(&prompts, little);
+    assert_eq!(steps, 1 + 99_usize.div_ceil(6));
+    for (few, all) in few.iter().zip(&all) {
+        assert_close(few, all);
+    }
+    // Nor are caches: a token takes 256 bytes, and a prompt has 23 or 24.
+    let little = Budget { cache_bytes: 256 * 50, ..budget(usize::MAX) };
+    let (few, steps) = Bench::new().score(&prompts, little);
+    assert_eq!(steps, 1 + 99_usize.div_ceil(2));
+    for (few, all) in few.iter().zip(&all) {
+        assert_close(few, all);
+    }
+    // A prompt that needs more than there is room for is scored by itself.
+    let none = Budget { score_bytes: 0, ..budget(usize::MAX) };
+    assert_eq!(Bench::new().score(&prompts[..5], none).1, 5);
+}
+
+#[test]
+fn requests_of_several_clients_take_turns() {
+    let bench = Bench::new();
     let mut queue = ScoreQueue::default();
-    queue.push(ScoreJob::new(encoded, reply, Arc::clone(&places).try_acquire_owned().unwrap()));
-    queue.step(&model, 1);
+    let (many, mut many_answer) = bench.job("many", &vec![prompts().remove(0); 500]);
+    let (one, mut one_answer) = bench.job("one", &prompts()[..1]);
+    queue.push(many);
+    queue.push(one);
+    (0..2).for_each(|_| queue.step(&bench.model, &bench.prefixes, budget(100)));
+    assert!(one_answer.try_recv().is_ok() && many_answer.try_recv().is_err());
+}
+
+#[test]
+fn a_request_that_nobody_waits_for_is_dropped() {
+    let bench = with_joint();
+    let all = bench.places.free();
+    let (job, answer) = bench.job("one", &prompts());
+    let mut queue = ScoreQueue::default();
+    queue.push(job);
+    queue.step(&bench.model, &bench.prefixes, budget(1));
     assert!(!queue.is_empty());
     drop(answer);
-    queue.step(&model, 1);
+    queue.step(&bench.model, &bench.prefixes, budget(1));
     assert!(queue.is_empty());
-    assert_eq!(places.available_permits(), 1);
+    assert_eq!(bench.places.free(), all);
+}
+
+/// Random questions: of few personas, so that they share starts, with options that share starts.
+fn questions() -> impl Strategy<Value = Vec<ScorePrompt>> {
+    let adapters = [
+        AdapterChoice::Base,
+        "joint".into(),
+        AdapterChoice::Blend(vec![
+            BlendPart { adapter: "joint".to_owned(), weight: 0.5 },
+            BlendPart { adapter: "other".to_owned(), weight: -0.7 },
+        ]),
+    ];
+    let options = prop::collection::btree_set("[1-3]{1,3}", 1..6);
+    let question = (0_usize..3, "[a-d ]{0,30}x", options, 0_usize..3);
+    let question = question.prop_map(move |(persona, message, options, adapter)| ScorePrompt {
+        messages: conversation(
+            ["You.", "You are from Kenya.", "You are from Thailand."][persona],
+            &message,
+        ),
+        options: options.into_iter().collect(),
+        adapter: adapters[adapter].clone(),
+    });
+    prop::collection::vec(question, 1..6)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn any_request_is_scored_as_one_option_at_a_time(
+        first in questions(),
+        second in questions(),
+        tokens in 1_usize..300,
+        bytes in prop::sample::select(vec![0, 40_000, usize::MAX]),
+    ) {
+        let folder = tiny_model_dir();
+        let source = ModelSource::Folder(folder.path().to_owned());
+        let model = Arc::new(LoadedModel::load(&source, &Device::Cpu).unwrap());
+        let bench = Bench::with_prefixes(model, bytes);
+        for (name, seed) in [("joint", 1), ("other", 2)] {
+            bench.adapters.insert(name, tiny_adapter(&tiny_config(), seed));
+        }
+        // The second request finds what the first has left.
+        for prompts in [&first, &second, &first] {
+            let (scores, _) = bench.score(prompts, budget(tokens));
+            for (found, prompt) in scores.iter().zip(prompts) {
+                let adapter = bench.adapters.find(&bench.model, &prompt.adapter).unwrap();
+                let adapter = adapter.as_ref().map(|named| &named.adapter);
+                assert_close(found, &naive(&bench.model, prompt, adapter));
+            }
+        }
+    }
 }
 
 #[tokio::test]
@@ -140,7 +232,7 @@ async fn refusals_name_the_rule() {
         let prompt = ScorePrompt {
             messages: conversation("p", &message),
             options: options.iter().map(|&option| option.to_owned()).collect(),
-            adapter: adapter.map(str::to_owned),
+            adapter: adapter.map(str::to_owned).into(),
         };
         engine.score(vec![prompt])
     };

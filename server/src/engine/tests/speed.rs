@@ -13,10 +13,9 @@ use crate::starter::train::starter_shape;
 fn starter_engine() -> (Engine, TempDir) {
     let folder = TempDir::new().unwrap();
     write_model(folder.path(), &starter_shape(), 1);
-    let source = ModelSource::Folder(folder.path().to_owned());
-    let engine = Engine::start(EngineConfig::new(source, DeviceChoice::Cpu)).unwrap();
+    let engine = start(folder.path(), Limits::default());
     for (index, name) in ["joint", "specific-THA", "specific-KEN"].into_iter().enumerate() {
-        engine.adapter_store().insert(name, "00", tiny_adapter(&starter_shape(), index as u64));
+        engine.adapter_store().insert(name, tiny_adapter(&starter_shape(), index as u64));
     }
     (engine, folder)
 }
@@ -61,7 +60,7 @@ async fn scored_prompts_per_second() {
                     &format!("{index} {}", "why ".repeat(20)),
                 ),
                 options: (1..=5).map(|number| number.to_string()).collect(),
-                adapter: adapter.map(str::to_owned),
+                adapter: adapter.map(str::to_owned).into(),
             })
             .collect();
         let start = Instant::now();

@@ -1,0 +1,133 @@
+//! Waiting work of several clients, who take turns: however much one has asked for, another one's
+//! single request is next but for one item of each client before it.
+
+use std::collections::VecDeque;
+
+use super::request::ClientId;
+
+/// A queue per client that has something to do; the client at the front is next.
+#[derive(Debug)]
+pub struct Turns<T> {
+    queues: VecDeque<(ClientId, VecDeque<T>)>,
+}
+
+impl<T> Default for Turns<T> {
+    fn default() -> Self {
+        Self { queues: VecDeque::new() }
+    }
+}
+
+impl<T> Turns<T> {
+    /// Puts `item` behind the client's others, and a client who has none behind the other clients.
+    pub fn push(&mut self, client: &ClientId, item: T) {
+        match self.queues.iter_mut().find(|(other, _)| other == client) {
+            Some((_, queue)) => queue.push_back(item),
+            None => self.queues.push_back((client.clone(), VecDeque::from([item]))),
+        }
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.queues.is_empty()
+    }
+
+    /// Number of items that wait.
+    pub fn len(&self) -> usize {
+        self.queues.iter().map(|(_, queue)| queue.len()).sum()
+    }
+
+    /// The item whose turn it is among the clients that `may` have one, and its number for
+    /// [`Self::take`].
+    pub fn next(&self, may: impl Fn(&ClientId) -> bool) -> Option<(usize, &T)> {
+        let turn = self.queues.iter().position(|(client, _)| may(client))?;
+        Some((turn, self.queues[turn].1.front()?))
+    }
+
+    /// Takes the item with that number out; its client goes to the back.
+    pub fn take(&mut self, turn: usize) -> Option<T> {
+        let (client, mut queue) = self.queues.remove(turn)?;
+        let item = queue.pop_front();
+        if !queue.is_empty() {
+            self.queues.push_back((client, queue));
+        }
+        item
+    }
+
+    /// Takes every item out that is `gone`; the others keep their order.
+    pub fn extract(&mut self, gone: impl Fn(&T) -> bool) -> Vec<T> {
+        let mut taken = Vec::new();
+        for (_, queue) in &mut self.queues {
+            for item in std::mem::take(queue) {
+                if gone(&item) { taken.push(item) } else { queue.push_back(item) }
+            }
+        }
+        self.queues.retain(|(_, queue)| !queue.is_empty());
+        taken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn clients(count: usize) -> Vec<ClientId> {
+        (0..count).map(|number| ClientId::new(&number.to_string())).collect()
+    }
+
+    #[test]
+    fn one_item_waits_for_one_of_each_other_client() {
+        let mut turns = Turns::default();
+        let names = clients(2);
+        (0..200).for_each(|number| turns.push(&names[0], (0, number)));
+        turns.push(&names[1], (1, 0));
+        let order: Vec<_> = std::iter::from_fn(|| turns.take(0)).collect();
+        assert_eq!(order[..3], [(0, 0), (1, 0), (0, 1)]);
+        assert_eq!(order.len(), 201);
+        assert!(turns.is_empty());
+    }
+
+    #[test]
+    fn a_client_that_may_not_go_is_passed_over_and_stays_in_front() {
+        let mut turns = Turns::default();
+        let names = clients(2);
+        turns.push(&names[0], 'a');
+        turns.push(&names[1], 'b');
+        assert_eq!(turns.next(|client| *client == names[1]), Some((1, &'b')));
+        assert_eq!(turns.take(1), Some('b'));
+        assert_eq!(turns.next(|client| *client == names[1]), None);
+        assert_eq!(turns.next(|_| true), Some((0, &'a')));
+        assert_eq!((turns.take(7), turns.len()), (None, 1));
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_lost_and_no_client_waits_for_two_of_another(
+            pushed in prop::collection::vec(0_usize..5, 1..60),
+            dropped in 0_usize..7,
+        ) {
+            let names = clients(5);
+            let mut turns = Turns::default();
+            for (number, &client) in pushed.iter().enumerate() {
+                turns.push(&names[client], (client, number));
+            }
+            let gone = turns.extract(|(_, number)| number % 7 == dropped);
+            prop_assert!(gone.iter().all(|(_, number)| number % 7 == dropped));
+            prop_assert_eq!(gone.len() + turns.len(), pushed.len());
+            let order: Vec<_> = std::iter::from_fn(|| turns.take(0)).collect();
+            prop_assert_eq!(gone.len() + order.len(), pushed.len());
+            for client in 0..5 {
+                let places: Vec<usize> =
+                    (0..order.len()).filter(|&place| order[place].0 == client).collect();
+                for pair in places.windows(2) {
+                    prop_assert!(order[pair[0]].1 < order[pair[1]].1, "own order");
+                    let between = &order[pair[0] + 1..pair[1]];
+                    for other in (0..5).filter(|other| *other != client) {
+                        prop_assert!(between.iter().filter(|item| item.0 == other).count() <= 1);
+                    }
+                }
+            }
+        }
+    }
+}
