@@ -46,7 +46,8 @@ impl TestApp {
         write_tiny_model(&folder.path().join("model"));
         let source = ModelSource::Folder(folder.path().join("model"));
         let device = DeviceChoice::Cpu;
-        let engine = Engine::start(EngineConfig { source, device, limits }).unwrap();
+        let engine =
+            Engine::start(EngineConfig { limits, ..EngineConfig::new(source, device) }).unwrap();
         for (seed, name) in names.iter().enumerate() {
             let (path, adapter) =
                 (folder.path().join(name), tiny_adapter(&tiny_config(), seed as u64));

@@ -16,7 +16,6 @@ use super::workload::{VOICES, Workload};
 use crate::engine::decoder::{DecoderConfig, LoraAdapter, LoraConfig, TokenIds, init_parameters};
 use crate::engine::gguf::names::file_name;
 use crate::engine::testing::{TEMPLATE, write_tokenizer};
-use crate::engine::weights::Weights;
 use crate::engine::{ModelSource, WeightFormat};
 use crate::tuning::peft;
 
@@ -24,7 +23,7 @@ use crate::tuning::peft;
 /// published configuration).
 fn config() -> DecoderConfig {
     DecoderConfig {
-        architectures: vec!["Qwen2ForCausalLM".to_owned()],
+        architectures: Some(vec!["Qwen2ForCausalLM".to_owned()]),
         model_type: Some("qwen2".to_owned()),
         hidden_size: 896,
         intermediate_size: 4864,
@@ -120,15 +119,27 @@ pub fn make(folder: &Path, mut progress: impl FnMut(&str)) -> Result<Files, Benc
     }
     if !files.adapter(VOICES - 1).join("adapter_model.safetensors").is_file() {
         progress("18 random adapters");
-        let hash = Weights::find(&model).and_then(|found| found.hash());
-        let hash = hash.map_err(BenchError::model)?;
         for voice in 0..VOICES {
             let adapter = adapter(&config, voice as u64).map_err(BenchError::model)?;
             let base = model.display().to_string();
-            peft::save(&files.adapter(voice), &adapter, &base, &hash).map_err(BenchError::model)?;
+            let folder = files.adapter(voice);
+            peft::save(&folder, &adapter, &base, "").map_err(BenchError::model)?;
+            fits_any_weights(&folder.join("adapter_config.json"))?;
         }
     }
     Ok(files)
+}
+
+/// Lets an adapter's settings say nothing of the weights it belongs to: the model is there in several
+/// files.
+fn fits_any_weights(path: &Path) -> Result<(), BenchError> {
+    let text = std::fs::read(path).map_err(BenchError::file(path))?;
+    let mut config: serde_json::Value = serde_json::from_slice(&text).map_err(BenchError::model)?;
+    if let Some(fields) = config.as_object_mut() {
+        fields.remove("polylogue_base_sha256");
+    }
+    let text = serde_json::to_vec_pretty(&config).map_err(BenchError::model)?;
+    std::fs::write(path, text).map_err(BenchError::file(path))
 }
 
 /// The names that Hugging Face's library wants beyond the decoder's own.

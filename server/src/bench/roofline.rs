@@ -1,16 +1,19 @@
 //! What the machine could do at best: how fast it reads memory and multiplies.
 
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::Instant;
 
 use candle_core::quantized::QTensor;
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 use serde::Serialize;
-use std::sync::Arc;
 
 use super::BenchError;
-use crate::engine::ops::quantised::{self, Format, QuantisedMatrix};
+use crate::engine::ops::{
+    self,
+    quantised::{self, Format, QuantisedMatrix},
+};
 
 /// Measured limits.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -38,15 +41,15 @@ impl Roofline {
                 .map(|chunk| chunk.iter().copied().fold(0, u64::wrapping_add))
                 .sum()
         };
-        let read_gb_s = BYTES as f64 / fastest(|| drop(black_box(read()))) / 1e9;
+        let read_gb_s = BYTES as f64 / fastest(read) / 1e9;
         let operations = 2.0 * (SIZE * SIZE * SIZE) as f64 / 1e9;
         let products = || -> candle_core::Result<(f64, f64)> {
             let x = Tensor::randn(0_f32, 1.0, (SIZE, SIZE), &Device::Cpu)?;
             let blocks = QTensor::quantize(&x, Format::Q8_0.dtype())?;
             let matrix = QuantisedMatrix::from_blocks(Format::Q8_0, SIZE, SIZE, &blocks.data()?);
             let Some(matrix) = matrix.map(Arc::new) else { candle_core::bail!("no whole blocks") };
-            let dense = fastest(|| drop(black_box(crate::engine::ops::linear(&x, &x))));
-            let quantised = fastest(|| drop(black_box(quantised::linear(&x, &matrix))));
+            let dense = fastest(|| ops::linear(&x, &x));
+            let quantised = fastest(|| quantised::linear(&x, &matrix));
             Ok((operations / dense, operations / quantised))
         };
         let (f32_gflop_s, q8_0_gop_s) = products().map_err(BenchError::model)?;
@@ -55,10 +58,10 @@ impl Roofline {
 }
 
 /// Seconds of the fastest of some runs.
-fn fastest(run: impl Fn()) -> f64 {
+fn fastest<T>(run: impl Fn() -> T) -> f64 {
     let seconds = |_| {
         let started = Instant::now();
-        run();
+        drop(black_box(run()));
         started.elapsed().as_secs_f64()
     };
     (0..7).map(seconds).fold(f64::INFINITY, f64::min)

@@ -16,7 +16,7 @@ use super::generate::Written;
 use super::{Method, MethodRequest, Opening};
 use crate::engine::decoder::DecoderConfig;
 use crate::engine::testing::{tiny_config, write_model};
-use crate::engine::{DeviceChoice, Engine, EngineConfig, Limits, ModelSource};
+use crate::engine::{DeviceChoice, Engine, EngineConfig, ModelSource};
 use crate::store::{Store, Unit};
 
 /// Identifier of [`survey`].

@@ -19,7 +19,9 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::engine::decoder::{Decoder, PackedBatch, Segment};
-use crate::engine::{DeviceChoice, Engine, EngineConfig, GenerateRow, LoadedModel, ModelSource};
+use crate::engine::{
+    AdapterChoice, DeviceChoice, Engine, EngineConfig, GenerateRow, LoadedModel, ModelSource,
+};
 
 #[derive(Deserialize)]
 struct Expected {
@@ -187,10 +189,10 @@ fn a_path_that_ends_in_gguf_is_a_file() {
 #[tokio::test]
 async fn the_engine_serves_a_file() {
     let source = ModelSource::Gguf(fixture("gemma3.gguf"));
-    let engine = Engine::start(EngineConfig { source, device: DeviceChoice::Cpu }).unwrap();
+    let engine = Engine::start(EngineConfig::new(source, DeviceChoice::Cpu)).unwrap();
     let row = |temperature| GenerateRow {
         messages: vec![Message::new(Role::User, "How important is family?")],
-        adapter: None,
+        adapter: AdapterChoice::Base,
         sampling: Sampling { temperature, top_p: 1.0, seed: 1, max_tokens: 20 },
     };
     let rows = vec![row(0.9), row(0.9), row(5.0)];

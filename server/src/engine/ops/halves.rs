@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::{
     host::{floats, lend},
-    linear,
+    linear as dense,
     product::{Matrix, MatrixMut, Threads, product},
 };
 
@@ -75,7 +75,7 @@ impl HalfMatrix {
                 let mut wide = self.values(from..self.rows.min(from + PANEL));
                 wide.resize(PANEL * self.columns, 0.0);
                 let mut dst = vec![0.0; rows * PANEL];
-                linear::forward(&mut dst, x, &wide, (rows, self.columns, PANEL), false);
+                dense::forward(&mut dst, x, &wide, (rows, self.columns, PANEL), false);
                 dst
             })
             .collect();

@@ -65,6 +65,19 @@ fn logits_stay_close_to_those_of_dense_matrices() {
     }
 }
 
+#[test]
+fn stored_blocks_are_computed_with_as_they_are() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/engine/gguf/tests");
+    // Q4_K, Q6_K and Q8_0 in one file; a matrix in f16.
+    for (file, limit) in [("llama-k.gguf", 0.03), ("qwen3.gguf", 0.03), ("mistral.gguf", 1e-4)] {
+        let source = ModelSource::Gguf(fixtures.join(file));
+        let load = |format| LoadedModel::load_as(&source, &candle_core::Device::Cpu, format);
+        let dense = logits(&load(WeightFormat::F32).unwrap());
+        let error = error(&logits(&load(WeightFormat::Stored).unwrap()), &dense);
+        assert!(error < limit, "{file}: {error}");
+    }
+}
+
 #[tokio::test]
 async fn a_batch_of_voices_says_what_each_says_alone() {
     for format in [WeightFormat::BF16, WeightFormat::Q8_0, WeightFormat::Q4K] {
@@ -74,7 +87,7 @@ async fn a_batch_of_voices_says_what_each_says_alone() {
         let config =
             EngineConfig { weights: format, ..EngineConfig::new(source, DeviceChoice::Cpu) };
         let engine = Engine::start(config).unwrap();
-        engine.adapter_store().insert("joint", "00", tiny_adapter(&wide_config(), 1));
+        engine.adapter_store().insert("joint", tiny_adapter(&wide_config(), 1));
         let voices = [
             row("You are somebody.", None, 1),
             row("You are somebody from Thailand, and you speak as people do there.", None, 1),
