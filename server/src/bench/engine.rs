@@ -167,11 +167,12 @@ impl fmt::Display for EngineBench {
                 row.unit
             )?;
         }
-        let Roofline { read_gb_s, f32_gflop_s, q8_0_gop_s } = self.roofline;
+        let Roofline { read_gb_s, f32_gflop_s, q8_0_gop_s, candle_q8_0_gop_s } = self.roofline;
         write!(
             f,
             "\n{} threads; the machine reads {read_gb_s:.1} GB/s, and our products reach \
-             {f32_gflop_s:.0} GFLOP/s in f32 and {q8_0_gop_s:.0} billion operations/s with Q8_0.",
+             {f32_gflop_s:.0} GFLOP/s in f32 and {q8_0_gop_s:.0} billion operations/s with Q8_0 \
+             (candle's: {candle_q8_0_gop_s:.0}).",
             self.threads
         )
     }

@@ -4,8 +4,8 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Instant;
 
-use candle_core::quantized::QTensor;
-use candle_core::{Device, Tensor};
+use candle_core::quantized::{QMatMul, QTensor};
+use candle_core::{Device, Module, Tensor};
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -24,6 +24,8 @@ pub struct Roofline {
     pub f32_gflop_s: f64,
     /// Products with Q8_0 matrices, in billions of multiplications and additions per second.
     pub q8_0_gop_s: f64,
+    /// The same with candle's product.
+    pub candle_q8_0_gop_s: f64,
 }
 
 /// Bytes that are read; more than caches hold.
@@ -43,17 +45,19 @@ impl Roofline {
         };
         let read_gb_s = BYTES as f64 / fastest(read) / 1e9;
         let operations = 2.0 * (SIZE * SIZE * SIZE) as f64 / 1e9;
-        let products = || -> candle_core::Result<(f64, f64)> {
+        let products = || -> candle_core::Result<[f64; 3]> {
             let x = Tensor::randn(0_f32, 1.0, (SIZE, SIZE), &Device::Cpu)?;
             let blocks = QTensor::quantize(&x, Format::Q8_0.dtype())?;
             let matrix = QuantisedMatrix::from_blocks(Format::Q8_0, SIZE, SIZE, &blocks.data()?);
             let Some(matrix) = matrix.map(Arc::new) else { candle_core::bail!("no whole blocks") };
             let dense = fastest(|| ops::linear(&x, &x));
             let quantised = fastest(|| quantised::linear(&x, &matrix));
-            Ok((operations / dense, operations / quantised))
+            let candle = QMatMul::from_arc(Arc::new(blocks))?;
+            let candle = fastest(|| candle.forward(&x));
+            Ok([dense, quantised, candle].map(|seconds| operations / seconds))
         };
-        let (f32_gflop_s, q8_0_gop_s) = products().map_err(BenchError::model)?;
-        Ok(Self { read_gb_s, f32_gflop_s, q8_0_gop_s })
+        let [f32_gflop_s, q8_0_gop_s, candle_q8_0_gop_s] = products().map_err(BenchError::model)?;
+        Ok(Self { read_gb_s, f32_gflop_s, q8_0_gop_s, candle_q8_0_gop_s })
     }
 }
 
