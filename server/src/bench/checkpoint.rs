@@ -68,6 +68,21 @@ impl Files {
         self.adapters().join(voice.to_string())
     }
 
+    /// The adapter that tuning begins with: it changes nothing yet.
+    pub fn first_adapter(&self) -> PathBuf {
+        self.adapters().join("first")
+    }
+
+    /// What is learnt in tuning.
+    pub fn tuning(&self) -> PathBuf {
+        self.folder.join("tuning.json")
+    }
+
+    /// Number of tokens that the model knows.
+    pub fn vocabulary(&self) -> usize {
+        config().vocab_size
+    }
+
     /// The work.
     pub fn workload(&self) -> PathBuf {
         self.folder.join("workload.json")
@@ -117,22 +132,24 @@ pub fn make(folder: &Path, mut progress: impl FnMut(&str)) -> Result<Files, Benc
         progress("the same model as a GGUF file with Q8_0, 0.5 GB");
         write_gguf(&config, &weights, &files.gguf())?;
     }
-    if !files.adapter(VOICES - 1).join("adapter_model.safetensors").is_file() {
-        progress("18 random adapters");
+    if !files.first_adapter().join("adapter_model.safetensors").is_file() {
+        progress("19 random adapters");
         for voice in 0..VOICES {
             let adapter = adapter(&config, voice as u64).map_err(BenchError::model)?;
-            let base = model.display().to_string();
-            let folder = files.adapter(voice);
-            peft::save(&folder, &adapter, &base, "").map_err(BenchError::model)?;
-            fits_any_weights(&folder.join("adapter_config.json"))?;
+            save(&files.adapter(voice), &adapter, &model)?;
         }
+        let first = LoraAdapter::init(&config, LoraConfig::default(), 100, &Device::Cpu);
+        save(&files.first_adapter(), &first.map_err(BenchError::model)?, &model)?;
     }
     Ok(files)
 }
 
-/// Lets an adapter's settings say nothing of the weights it belongs to: the model is there in several
-/// files.
-fn fits_any_weights(path: &Path) -> Result<(), BenchError> {
+/// Saves an adapter whose settings say nothing of the weights it belongs to: the model is there in
+/// several files.
+fn save(folder: &Path, adapter: &LoraAdapter, model: &Path) -> Result<(), BenchError> {
+    let base = model.display().to_string();
+    peft::save(folder, adapter, &base, "").map_err(BenchError::model)?;
+    let path = &folder.join("adapter_config.json");
     let text = std::fs::read(path).map_err(BenchError::file(path))?;
     let mut config: serde_json::Value = serde_json::from_slice(&text).map_err(BenchError::model)?;
     if let Some(fields) = config.as_object_mut() {

@@ -9,9 +9,10 @@ use serde::Serialize;
 
 use super::BenchError;
 use super::checkpoint::{self, Files};
-use super::ours::{Measured, watch};
+use super::ours::Measured;
 use super::peers::{Peer, Python};
 use super::roofline::Roofline;
+use super::watch::watch;
 use super::workload::Measure;
 use crate::engine::WeightFormat;
 

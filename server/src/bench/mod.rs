@@ -3,16 +3,19 @@
 //! Every measure is a process of its own, ours and a peer's alike, with the same number of threads
 //! and the same work: [`workload`] writes it down once. [`checkpoint`] makes the model, [`ours`]
 //! does the work with the engine, [`peers`] asks a Python with the peers to do it, [`roofline`]
-//! measures what the machine could do at best, [`engine`] puts it all in a table.
+//! measures what the machine could do at best, [`engine`] puts it all in a table. [`tune`] does the same
+//! for tuning. [`watch`] runs the processes.
 
 mod checkpoint;
 pub mod engine;
 mod ours;
 mod peers;
 mod roofline;
+pub mod tune;
+mod watch;
 mod workload;
 
-pub use self::{engine::EngineBench, ours::part};
+pub use self::{engine::EngineBench, ours::part, tune::TuneBench};
 
 use std::path::PathBuf;
 

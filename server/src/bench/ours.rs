@@ -42,6 +42,9 @@ pub struct Measured {
 /// # Errors
 /// A model that can't be loaded or run.
 pub fn part(folder: &Path, key: &str, weights: WeightFormat) -> Result<(), BenchError> {
+    if key == "tune" {
+        return super::tune::part(folder, weights);
+    }
     let files = Files::at(folder);
     let work = Workload::read(&files.workload())?;
     let found = Measure::ALL.into_iter().find(|measure| measure.key() == key);
@@ -72,7 +75,7 @@ fn print(result: &Measured) -> Result<(), BenchError> {
 }
 
 /// Largest resident memory so far, as Linux tells it.
-fn peak_megabytes() -> Option<f64> {
+pub(super) fn peak_megabytes() -> Option<f64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.trim().trim_end_matches(" kB").parse::<f64>().ok().map(|kilobytes| kilobytes / 1024.0)
@@ -224,37 +227,4 @@ fn median(mut run: impl FnMut() -> Result<f64, EngineError>) -> Result<f64, Engi
     let mut values = (0..RUNS).map(|_| run()).collect::<Result<Vec<_>, _>>()?;
     values.sort_by(f64::total_cmp);
     Ok(values[RUNS / 2])
-}
-
-/// Runs a measure's process and gives what it printed last, and when after its start.
-pub(super) fn watch(
-    command: &mut std::process::Command,
-) -> std::io::Result<(Result<Measured, String>, Duration)> {
-    use std::io::{BufRead, BufReader, Read};
-    use std::process::Stdio;
-    let started = Instant::now();
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-    // Errors are read aside, or a talkative process would wait for us for ever.
-    let errors = child.stderr.take().map(|mut stderr| {
-        std::thread::spawn(move || {
-            let mut text = String::new();
-            let _ = stderr.read_to_string(&mut text);
-            text
-        })
-    });
-    let (mut last, mut at) = (None, Duration::ZERO);
-    if let Some(stdout) = child.stdout.take() {
-        for line in BufReader::new(stdout).lines() {
-            if let Ok(result) = serde_json::from_str::<Measured>(&line?) {
-                (last, at) = (Some(result), started.elapsed());
-            }
-        }
-    }
-    child.wait()?;
-    let errors = errors.and_then(|thread| thread.join().ok()).unwrap_or_default();
-    let words = || {
-        let lines: Vec<&str> = errors.trim().lines().rev().take(2).collect();
-        lines.into_iter().rev().collect::<Vec<_>>().join(" ")
-    };
-    Ok((last.ok_or_else(words), at))
 }

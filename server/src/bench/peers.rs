@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::checkpoint::Files;
-use super::ours::{Measured, watch};
+use super::ours::Measured;
+use super::watch::watch;
 use super::workload::Measure;
 
 const TRANSFORMERS: &str = include_str!("peers/transformers_peer.py");

@@ -1,11 +1,13 @@
 //! `polylogue bench`: speed and memory beside the tools that people would use instead.
 
 use std::error::Error;
+use std::fmt::Display;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use serde::Serialize;
 
-use crate::bench::{self, EngineBench, engine::Options};
+use crate::bench::{self, EngineBench, TuneBench, engine::Options};
 use crate::engine::WeightFormat;
 
 #[derive(Debug, Subcommand)]
@@ -13,31 +15,51 @@ pub enum BenchCommand {
     /// The engine on a random model of the shape of Qwen2.5-0.5B, beside transformers with peft and
     /// llama.cpp where a Python has them.
     Engine(EngineArgs),
-    /// One measure of the engine, in a process of its own.
+    /// Tuning an adapter of the same model, beside transformers with peft.
+    Tune(TuneArgs),
+    /// One measure, in a process of its own.
     #[command(hide = true)]
     Part(PartArgs),
 }
 
 #[derive(Debug, Args)]
-pub struct EngineArgs {
+pub struct CommonArgs {
     /// Folder for the model and its adapters (2 GB); made when first used.
     #[arg(long, value_name = "DIR")]
     folder: Option<PathBuf>,
     /// A Python interpreter with torch, transformers and peft, and perhaps llama-cpp-python.
     #[arg(long, value_name = "PROGRAM")]
     python: Option<PathBuf>,
-    /// How our matrices are kept, as for `serve`; `stored` loads the same GGUF file as llama.cpp.
-    #[arg(long, default_value = "stored")]
-    weights: WeightFormat,
     /// Threads of everybody; by default one per core.
     #[arg(long)]
     threads: Option<usize>,
-    /// Takes only these measures.
-    #[arg(long, value_name = "KEY")]
-    only: Vec<String>,
     /// Prints JSON instead of a table.
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct EngineArgs {
+    #[command(flatten)]
+    common: CommonArgs,
+    /// How our matrices are kept, as for `serve`; `stored` loads the same GGUF file as llama.cpp.
+    #[arg(long, default_value = "stored")]
+    weights: WeightFormat,
+    /// Takes only these measures.
+    #[arg(long, value_name = "KEY")]
+    only: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct TuneArgs {
+    #[command(flatten)]
+    common: CommonArgs,
+    /// How our matrices are kept, as for `serve`.
+    #[arg(long, default_value = "f32")]
+    weights: WeightFormat,
+    /// Updates.
+    #[arg(long, default_value_t = 100)]
+    steps: usize,
 }
 
 #[derive(Debug, Args)]
@@ -58,25 +80,44 @@ impl BenchCommand {
         match self {
             Self::Part(args) => Ok(bench::part(&args.folder, &args.key, args.weights)?),
             Self::Engine(args) => args.run(),
+            Self::Tune(args) => args.run(),
+        }
+    }
+}
+
+impl CommonArgs {
+    fn options(self, weights: WeightFormat, only: Vec<String>) -> Options {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        Options {
+            folder: self.folder.unwrap_or_else(|| std::env::temp_dir().join("polylogue-bench")),
+            python: self.python,
+            weights,
+            threads: self.threads.unwrap_or_else(cores),
+            only,
         }
     }
 }
 
 impl EngineArgs {
     fn run(self) -> Result<(), Box<dyn Error>> {
-        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-        let options = Options {
-            folder: self.folder.unwrap_or_else(|| std::env::temp_dir().join("polylogue-bench")),
-            python: self.python,
-            weights: self.weights,
-            threads: self.threads.unwrap_or_else(cores),
-            only: self.only,
-        };
-        let result = EngineBench::run(&options, |step| eprintln!("{step}"))?;
-        match self.json {
-            true => println!("{}", serde_json::to_string_pretty(&result)?),
-            false => println!("{result}"),
-        }
-        Ok(())
+        let json = self.common.json;
+        let options = self.common.options(self.weights, self.only);
+        show(&EngineBench::run(&options, |step| eprintln!("{step}"))?, json)
     }
+}
+
+impl TuneArgs {
+    fn run(self) -> Result<(), Box<dyn Error>> {
+        let json = self.common.json;
+        let options = self.common.options(self.weights, Vec::new());
+        show(&TuneBench::run(&options, self.steps, |step| eprintln!("{step}"))?, json)
+    }
+}
+
+fn show<T: Display + Serialize>(result: &T, json: bool) -> Result<(), Box<dyn Error>> {
+    match json {
+        true => println!("{}", serde_json::to_string_pretty(result)?),
+        false => println!("{result}"),
+    }
+    Ok(())
 }
