@@ -24,7 +24,7 @@ use super::places::Places;
 use super::prefixes::Prefixes;
 use super::prompts::{encode_prompts, encode_row};
 use super::request::{ClientId, GenerateRow, ScorePrompt};
-use super::scheduler::Ticket;
+use super::row::Ticket;
 use super::starter_adapters;
 use super::weight_format::WeightFormat;
 use super::worker::{self, Command};

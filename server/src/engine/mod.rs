@@ -1,7 +1,7 @@
 //! The engine: loads a model, generates text and scores options.
 //!
 //! A request goes [`handle`] -> [`prompts`] -> [`worker`] -> [`scheduler`] -> [`pass`] ->
-//! [`sampler`] and back over a channel of its own. In reading order:
+//! [`sampler`] and back through a mailbox of its own. In reading order:
 //! - [`error`], [`request`], [`limits`], [`handle`]: what callers see;
 //! - [`mailbox`]: how replies travel back;
 //! - [`hub`], [`gguf`], [`loading`], [`weights`], [`weight_format`], `starter_files`: from files to a
@@ -10,8 +10,8 @@
 //! - [`adapters`], [`adapter_source`], [`residents`], [`blends`], `starter_adapters`: which adapters
 //!   are known, where their files are, which are in memory, and mixtures of them;
 //! - [`places`], [`turns`]: who may queue work, and whose turn it is;
-//! - [`prompts`], [`worker`], [`scheduler`], [`portions`], [`pass`], [`sampler`]: one thread, one
-//!   batch for all replies;
+//! - [`prompts`], [`worker`], [`scheduler`], [`row`], [`portions`], [`pass`], [`sampler`]: one
+//!   thread, one batch for all replies;
 //! - [`prefixes`]: what was read before and needn't be read again;
 //! - [`option_plan`], [`option_scorer`]: probabilities of options, beside the replies;
 //! - [`decoder`], [`ops`], [`device`]: the arithmetic;
@@ -48,6 +48,7 @@ pub mod places;
 mod portions;
 pub mod prefixes;
 pub mod prompts;
+pub mod row;
 pub mod sampler;
 pub mod scheduler;
 pub mod turns;

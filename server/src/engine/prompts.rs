@@ -11,8 +11,8 @@ use super::loading::LoadedModel;
 use super::option_plan::OptionPlan;
 use super::option_scorer::EncodedPrompt;
 use super::request::{AdapterChoice, GenerateRow, ScorePrompt};
+use super::row::{NewRow, Ticket};
 use super::sampler::Sampler;
-use super::scheduler::{NewRow, Ticket};
 
 /// Checks one row and makes it ready to join the batch.
 ///

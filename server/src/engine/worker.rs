@@ -11,7 +11,8 @@ use super::ops;
 use super::option_scorer::{Budget, ScoreJob, ScoreQueue};
 use super::pass;
 use super::prefixes::Prefixes;
-use super::scheduler::{NewRow, Scheduler};
+use super::row::NewRow;
+use super::scheduler::Scheduler;
 
 /// Tokens of prompts that are scored per step while nobody waits for a reply.
 const SCORING_ALONE: usize = 2048;

@@ -1,6 +1,7 @@
 //! Replies: the same alone and in company, cancelled, refused, failed.
 
 use app::api::Finish;
+use domain::random::SplitMix64;
 
 use super::*;
 use crate::engine::testing::tiny_adapter;
@@ -140,4 +141,42 @@ fn a_row_that_nobody_wants_is_freed_at_the_next_step() {
     bench.step();
     assert!(bench.scheduler.is_idle());
     assert_eq!(bench.places.free(), all);
+}
+
+#[test]
+fn rows_that_come_and_go_at_any_time_say_what_each_says_alone() {
+    let mut random = SplitMix64::new(5);
+    let adapters = [None, Some("joint"), Some("specific-KEN")];
+    let personas = ["You.", "You are somebody from Kenya.", "You are somebody from Thailand."];
+    let mut rows = Vec::new();
+    for seed in 0..24 {
+        let adapter = adapters[random.below(3)];
+        let mut wanted = row(personas[random.below(3)], adapter, seed);
+        wanted.messages[1].content = format!("{}why?", "so ".repeat(random.below(60)));
+        wanted.sampling.max_tokens = 1 + random.below(30);
+        rows.push(wanted);
+    }
+    let with_adapters = |bytes| {
+        let bench = Bench::with_prefixes(Bench::new().model, bytes);
+        for (name, seed) in [("joint", 1), ("specific-KEN", 2)] {
+            bench.adapters.insert(name, tiny_adapter(&tiny_config(), seed));
+        }
+        bench
+    };
+    let mut together = with_adapters(usize::MAX);
+    let mut streams = Vec::new();
+    for (number, wanted) in rows.iter().enumerate() {
+        streams.push(together.push(["a", "b"][number % 2], std::slice::from_ref(wanted)));
+        // One that is left alone after a few tokens.
+        let left = together.push("c", std::slice::from_ref(wanted));
+        (0..random.below(4)).for_each(|_| together.step());
+        drop(left);
+    }
+    together.finish();
+    let mut alone = with_adapters(0);
+    for (wanted, stream) in rows.iter().zip(&mut streams) {
+        let mut expected = alone.push("a", std::slice::from_ref(wanted));
+        alone.finish();
+        assert_eq!(said(stream), said(&mut expected), "{wanted:?}");
+    }
 }

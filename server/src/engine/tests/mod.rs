@@ -28,7 +28,8 @@ use super::option_scorer::{Budget, ScoreJob, ScoreQueue};
 use super::places::Places;
 use super::prefixes::Prefixes;
 use super::prompts::{encode_prompts, encode_row};
-use super::scheduler::{Scheduler, Ticket};
+use super::row::Ticket;
+use super::scheduler::Scheduler;
 use super::testing::{tiny_config, tiny_model_dir};
 use super::{
     AdapterChoice, ClientId, DeviceChoice, Engine, EngineConfig, EngineError, GenerateRow,

@@ -87,6 +87,22 @@ fn the_start_of_a_prompt_is_not_read_again() {
 }
 
 #[test]
+fn a_prompt_serves_others_while_its_own_reply_goes_on() {
+    let mut bench = Bench::new();
+    let persona = "word ".repeat(80);
+    let _first = bench
+        .push("one", &[GenerateRow { messages: conversation(&persona, "How free?"), ..long("") }]);
+    bench.step();
+    let _second = bench.push(
+        "two",
+        &[GenerateRow { messages: conversation(&persona, "How trusting?"), ..long("") }],
+    );
+    bench.step();
+    let produced: Vec<usize> = bench.scheduler.progress().iter().map(|row| row.2).collect();
+    assert_eq!(produced, [2, 1], "the second prompt was read beside the first reply in one step");
+}
+
+#[test]
 fn questions_of_a_persona_serve_replies_and_the_other_way_round() {
     let mut bench = Bench::new();
     let persona = "You are somebody from Thailand.";
