@@ -43,7 +43,7 @@ impl Activations {
                 .zip(values.par_chunks_mut(columns))
                 .zip(scales.par_chunks_mut(columns / STEP))
                 .zip(sums.par_chunks_mut(columns / 16))
-                .for_each(|parts| task(parts));
+                .for_each(task);
         }
         Self { rows, columns, values, scales, sums }
     }

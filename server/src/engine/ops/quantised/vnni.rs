@@ -3,7 +3,6 @@
 //! A tile's quants are unsigned and stay in registers while several rows of activations pass, each
 //! value of which is broadcast from memory.
 #![expect(unsafe_code, reason = "vector instructions, and loads through pointers")]
-#![expect(clippy::cast_possible_wrap, reason = "a broadcast takes bits, not numbers")]
 
 use std::arch::x86_64::*;
 
