@@ -173,8 +173,10 @@ fn write_gguf(config: &DecoderConfig, weights: &Path, path: &Path) -> Result<(),
     let text = |text: &str| Value::String(text.to_owned());
     let number = |number: usize| Value::U32(number as u32);
     let bytes = ByteLevel::alphabet().into_iter().map(|byte| byte.to_string());
-    let unused = (256..config.vocab_size).map(|id| format!("<unused{id}>"));
-    let mut tokens: Vec<String> = bytes.chain(unused).collect();
+    // llama.cpp wants at least one merge.
+    let merged = std::iter::once("ab".to_owned());
+    let unused = (257..config.vocab_size).map(|id| format!("<unused{id}>"));
+    let mut tokens: Vec<String> = bytes.chain(merged).chain(unused).collect();
     tokens[..256].sort_unstable();
     let end = tokens.len() - 1;
     let kinds = (0..tokens.len()).map(|id| Value::I32(if id == end { 3 } else { 1 }));
@@ -192,7 +194,6 @@ fn write_gguf(config: &DecoderConfig, weights: &Path, path: &Path) -> Result<(),
         ("tokenizer.ggml.model", text("gpt2")),
         ("tokenizer.ggml.pre", text("qwen2")),
         ("tokenizer.ggml.token_type", Value::Array(kinds.collect())),
-        // llama.cpp wants at least one.
         ("tokenizer.ggml.merges", Value::Array(vec![text("a b")])),
         ("tokenizer.ggml.eos_token_id", number(end)),
         ("tokenizer.chat_template", text(TEMPLATE)),

@@ -5,6 +5,9 @@ use rayon::prelude::*;
 use super::layout::STEP;
 use crate::engine::ops::lanes;
 
+/// 1.5 * 2^23: its lowest bits are zero, and a number below 2^22 that is added to it lands in them.
+const MAGIC: f32 = 12_582_912.0;
+
 /// Rows to be multiplied with a quantised matrix.
 #[derive(Debug)]
 pub(super) struct Activations {
@@ -34,7 +37,10 @@ impl Activations {
         let mut scales = vec![0.0; x.len() / STEP];
         let mut sums = vec![0; x.len() / 16];
         let task = |(((x, values), scales), sums): Parts<'_>| {
-            lanes::dispatch(|| round(x, values, scales, sums));
+            lanes::dispatch(
+                #[inline(always)]
+                || round(x, values, scales, sums),
+            );
         };
         if rows < 8 {
             task((((x, &mut values), &mut scales), &mut sums));
@@ -82,7 +88,8 @@ fn round(x: &[f32], values: &mut [i8], scales: &mut [f32], sums: &mut [i32]) {
         *scale = largest / 127.0 + broken.iter().sum::<f32>();
         let inverse = if largest > 0.0 { 127.0 / largest } else { 0.0 };
         for (value, x) in values.iter_mut().zip(x) {
-            *value = (x * inverse).round_ties_even() as i8;
+            // The nearest whole number, ties to even, is in the lowest bits.
+            *value = (x * inverse + MAGIC).to_bits() as i8;
         }
         for (sum, values) in sums.iter_mut().zip(values.as_chunks::<16>().0) {
             *sum = values.iter().map(|value| i32::from(*value)).sum();
