@@ -15,6 +15,9 @@ use crate::engine::ops::{
     product::{Matrix, MatrixMut, Threads, product},
 };
 
+/// Rows that pass a run of tiles at a time: they stay in a core's nearest cache.
+const ROWS: usize = 20;
+
 /// Bytes of weights that stay in a core's cache while rows pass.
 const CACHED: usize = 256 << 10;
 
@@ -63,13 +66,14 @@ pub(super) fn multiply(
     // Few rows want as few tasks as there are threads; many want tiles that stay in the cache.
     let threads = rayon::current_num_threads().max(1);
     let cached = (CACHED / weight.tile_bytes()).max(1);
-    let share = weight.tiles().div_ceil(if x.rows() < LANES { threads } else { 4 * threads });
-    let run = share.clamp(1, if x.rows() < LANES { usize::MAX } else { cached });
+    let few = x.rows() <= ROWS;
+    let share = weight.tiles().div_ceil(if few { threads } else { 4 * threads });
+    let run = share.clamp(1, if few { usize::MAX } else { cached });
     let tiles = weight.tiles();
     (0..tiles.div_ceil(run)).into_par_iter().for_each(|task| {
         let dst = &dst;
-        for first in (0..x.rows()).step_by(LANES) {
-            let rows = first..(first + LANES).min(x.rows());
+        for first in (0..x.rows()).step_by(ROWS) {
+            let rows = first..(first + ROWS).min(x.rows());
             for tile in task * run..((task + 1) * run).min(tiles) {
                 let from = tile * LANES;
                 let count = LANES.min(width - from);

@@ -1,3 +1,5 @@
+//! Products with quantised matrices, of every format and by every kernel, against exact sums.
+
 use std::sync::Arc;
 
 use candle_core::quantized::QTensor;

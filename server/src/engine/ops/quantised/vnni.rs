@@ -9,8 +9,9 @@ use std::arch::x86_64::*;
 use super::activations::{Activations, Row};
 use super::layout::{Format, LANES, QuantisedMatrix, STEP, SUPER, Tile, VECTOR};
 
-/// Rows that share a tile's registers.
-const ROWS: usize = 8;
+/// Most rows that share a tile's registers: beside eight vectors of quants, a scale and what a row needs
+/// in passing there is room for ten sums.
+const ROWS: usize = 10;
 
 /// Whether this processor has the instructions.
 pub(super) fn available() -> bool {
@@ -218,15 +219,24 @@ unsafe fn all_rows<S: Steps>(
     rows: std::ops::Range<usize>,
     mut write: impl FnMut(usize, [f32; LANES]),
 ) {
+    // Passes of about the same number of rows: a pass of few takes nearly as long as one of many.
+    let passes = rows.len().div_ceil(ROWS);
     let mut next = rows.start;
-    while next < rows.end {
+    for pass in 0..passes {
+        let count = (rows.end - next).div_ceil(passes - pass);
         // SAFETY: the caller's promises; every row lies in `x`.
         let taken = unsafe {
-            match rows.end - next {
-                ROWS.. => some_rows::<S, ROWS>(tile, steps, x, next, &mut write),
-                4.. => some_rows::<S, 4>(tile, steps, x, next, &mut write),
-                2.. => some_rows::<S, 2>(tile, steps, x, next, &mut write),
-                _ => some_rows::<S, 1>(tile, steps, x, next, &mut write),
+            match count {
+                1 => some_rows::<S, 1>(tile, steps, x, next, &mut write),
+                2 => some_rows::<S, 2>(tile, steps, x, next, &mut write),
+                3 => some_rows::<S, 3>(tile, steps, x, next, &mut write),
+                4 => some_rows::<S, 4>(tile, steps, x, next, &mut write),
+                5 => some_rows::<S, 5>(tile, steps, x, next, &mut write),
+                6 => some_rows::<S, 6>(tile, steps, x, next, &mut write),
+                7 => some_rows::<S, 7>(tile, steps, x, next, &mut write),
+                8 => some_rows::<S, 8>(tile, steps, x, next, &mut write),
+                9 => some_rows::<S, 9>(tile, steps, x, next, &mut write),
+                _ => some_rows::<S, ROWS>(tile, steps, x, next, &mut write),
             }
         };
         next += taken;
