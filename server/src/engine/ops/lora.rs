@@ -107,63 +107,10 @@ impl Lent<'_> {
                 for (low, a) in low.iter_mut().zip(a.chunks_exact(inner)) {
                     *low = lanes::sum2(a, x, |a, x| a * x) * change.scale;
                 }
-                let dst = &mut dst[change.column..][..b.len() / rank];
-                match rank {
-                    8 => widen::<8>(dst, b, &low),
-                    16 => widen::<16>(dst, b, &low),
-                    _ => widen_any(dst, b, &low),
+                for (dst, b) in dst[change.column..].iter_mut().zip(b.chunks_exact(rank)) {
+                    *dst += b.iter().zip(&low).map(|(b, low)| b * low).sum::<f32>();
                 }
             }
         });
-    }
-}
-
-/// Adds `b · low` to `dst`, for any rank.
-#[inline(always)]
-fn widen_any(dst: &mut [f32], b: &[f32], low: &[f32]) {
-    for (dst, b) in dst.iter_mut().zip(b.chunks_exact(low.len())) {
-        *dst += b.iter().zip(low).map(|(b, low)| b * low).sum::<f32>();
-    }
-}
-
-/// [`widen_any`] for a rank known beforehand, 16 outputs at a time; each is summed in the same order.
-#[inline(always)]
-fn widen<const R: usize>(dst: &mut [f32], b: &[f32], low: &[f32]) {
-    let (chunks, rest) = dst.as_chunks_mut::<16>();
-    let (blocks, rows) = b.split_at(chunks.len() * 16 * R);
-    for (dst, b) in chunks.iter_mut().zip(blocks.chunks_exact(16 * R)) {
-        let mut sums = [0.0; 16];
-        for (column, low) in low[..R].iter().enumerate() {
-            for lane in 0..16 {
-                sums[lane] += b[lane * R + column] * low;
-            }
-        }
-        for lane in 0..16 {
-            dst[lane] += sums[lane];
-        }
-    }
-    widen_any(rest, rows, low);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_known_rank_gives_the_bits_of_any_rank() {
-        fn check<const R: usize>() {
-            let values = |count: usize| (0..count).map(|at| (at as f32 * 0.37).sin());
-            for outputs in [1, 16, 40, 50] {
-                let b: Vec<f32> = values(outputs * R).collect();
-                let low: Vec<f32> = values(R).collect();
-                let mut known: Vec<f32> = values(outputs).collect();
-                let mut any = known.clone();
-                lanes::dispatch(|| widen::<R>(&mut known, &b, &low));
-                widen_any(&mut any, &b, &low);
-                assert_eq!(known, any, "{R} {outputs}");
-            }
-        }
-        check::<8>();
-        check::<16>();
     }
 }
