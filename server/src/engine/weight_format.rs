@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use super::ops::{
     halves::HalfMatrix,
     quantised::{Format, QuantisedMatrix},
 };
-use super::weights::Weights;
+use super::weights::{self, Weights};
 
 /// Values that are quantised at a time by one thread.
 const PORTION: usize = 1 << 20;
@@ -120,33 +120,21 @@ impl WeightFormat {
         weights: &Weights,
         device: &Device,
     ) -> Result<Option<Quantising>, EngineError> {
-        if self == Self::F32 {
+        // A GPU has no product for blocks: what is stored in them is computed with as f32 there.
+        if self == Self::F32 || (self == Self::Stored && !device.is_cpu()) {
             return Ok(None);
         }
         if !device.is_cpu() {
             let rule = format!("weights can be `{self}` on the CPU only");
             return Err(EngineError::invalid(rule, "Use `--weights f32`, or `--device cpu`."));
         }
-        let broken = |path: PathBuf, reason: &dyn fmt::Display| EngineError::FileBroken {
-            path,
-            reason: reason.to_string(),
-        };
         let tensors = match weights {
             Weights::Gguf(file) => Tensors::Gguf(Arc::clone(file)),
             Weights::Embedded(bytes) => Tensors::Bytes(
-                SliceSafetensors::new(bytes).map_err(|error| broken("starter".into(), &error))?,
+                SliceSafetensors::new(bytes)
+                    .map_err(|error| weights::broken(Path::new(weights::SINGLE), &error))?,
             ),
-            Weights::Files(files) => {
-                #[expect(
-                    unsafe_code,
-                    reason = "weights larger than memory must be mapped; the mapping lives only \
-                              while the model is loaded, and every tensor is copied out of it"
-                )]
-                // SAFETY: sound as long as nobody shortens the files within these seconds.
-                let mapped = unsafe { MmapedSafetensors::multi(files) };
-                let first = || files.first().cloned().unwrap_or_default();
-                Tensors::Mapped(mapped.map_err(|error| broken(first(), &error))?)
-            }
+            Weights::Files(files) => Tensors::Mapped(weights::mapped(files)?),
         };
         Ok(Some(Quantising { format: self, tensors }))
     }
@@ -176,7 +164,7 @@ impl Quantising {
         let view = match &self.tensors {
             Tensors::Bytes(tensors) => tensors.get(name).ok(),
             Tensors::Mapped(tensors) => tensors.get(name).ok(),
-            Tensors::Gguf(file) => return of_gguf(file, name, shape),
+            Tensors::Gguf(file) => return self.of_gguf(file, name, shape),
         };
         let Some(view) = view.filter(|view| view.shape() == shape) else { return Ok(None) };
         let dtype = match view.dtype() {
@@ -188,6 +176,30 @@ impl Quantising {
         Ok(Some(Stored { dtype, bytes: Cow::Borrowed(view.data()) }))
     }
 
+    fn of_gguf<'a>(
+        &self,
+        file: &'a GgufFile,
+        name: &str,
+        shape: [usize; 2],
+    ) -> Result<Option<Stored<'a>>, DecoderError> {
+        let Some(raw) = file.raw(name).filter(|raw| raw.shape == shape) else { return Ok(None) };
+        let dtype = match raw.dtype {
+            GgmlDType::F32 => DType::F32,
+            GgmlDType::F16 => DType::F16,
+            GgmlDType::BF16 => DType::BF16,
+            // Taken as dense where there is no product for them.
+            _ if self.format == WeightFormat::Stored => return Ok(None),
+            blocks => {
+                let storage = QStorage::from_data(raw.bytes, &Device::Cpu, blocks)?;
+                let values = QTensor::new(storage, shape.as_slice())?.dequantize(&Device::Cpu)?;
+                let values = values.flatten_all()?.to_vec1::<f32>()?;
+                let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+                return Ok(Some(Stored { dtype: DType::F32, bytes: Cow::Owned(bytes) }));
+            }
+        };
+        Ok(Some(Stored { dtype, bytes: raw.bytes }))
+    }
+
     /// The blocks of a GGUF tensor, if they are kept.
     fn kept(&self, name: &str, [rows, columns]: [usize; 2]) -> Option<QuantisedMatrix> {
         let Tensors::Gguf(file) = &self.tensors else { return None };
@@ -195,27 +207,6 @@ impl Quantising {
         let format = self.format.stored_blocks(raw.dtype, name, columns)?;
         QuantisedMatrix::from_blocks(format, rows, columns, &raw.bytes)
     }
-}
-
-fn of_gguf<'a>(
-    file: &'a GgufFile,
-    name: &str,
-    shape: [usize; 2],
-) -> Result<Option<Stored<'a>>, DecoderError> {
-    let Some(raw) = file.raw(name).filter(|raw| raw.shape == shape) else { return Ok(None) };
-    let dtype = match raw.dtype {
-        GgmlDType::F32 => DType::F32,
-        GgmlDType::F16 => DType::F16,
-        GgmlDType::BF16 => DType::BF16,
-        blocks => {
-            let storage = QStorage::from_data(raw.bytes, &Device::Cpu, blocks)?;
-            let values = QTensor::new(storage, shape.as_slice())?.dequantize(&Device::Cpu)?;
-            let values = values.flatten_all()?.to_vec1::<f32>()?;
-            let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-            return Ok(Some(Stored { dtype: DType::F32, bytes: Cow::Owned(bytes) }));
-        }
-    };
-    Ok(Some(Stored { dtype, bytes: raw.bytes }))
 }
 
 impl Matrices for Quantising {

@@ -7,6 +7,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use candle_core::safetensors::MmapedSafetensors;
 use candle_core::{DType, Device};
 use candle_nn::VarBuilder;
 use safetensors::Dtype;
@@ -99,21 +100,31 @@ impl Weights {
                 (VarBuilder::from_slice_safetensors(bytes, dtype, device), Path::new(SINGLE))
             }
             Self::Files(files) => {
-                #[expect(
-                    unsafe_code,
-                    reason = "weights larger than memory must be mapped; the mapping lives only \
-                              while the model is loaded, and every tensor is copied out of it"
-                )]
-                // SAFETY: sound as long as nobody shortens the files within these seconds.
-                let built = unsafe { VarBuilder::from_mmaped_safetensors(files, dtype, device) };
-                (built, files.first().map_or(Path::new(SINGLE), PathBuf::as_path))
+                let backend = Box::new(mapped(files)?);
+                return Ok(VarBuilder::from_backend(backend, dtype, device.clone()));
             }
         };
         built.map_err(|error| broken(path, &error))
     }
 }
 
-fn broken(path: &Path, reason: &dyn std::fmt::Display) -> EngineError {
+/// The files' tensors, without reading them.
+///
+/// # Errors
+/// [`EngineError::FileBroken`].
+pub fn mapped(files: &[PathBuf]) -> Result<MmapedSafetensors, EngineError> {
+    #[expect(
+        unsafe_code,
+        reason = "weights larger than memory must be mapped; the mapping lives only while the model \
+                  is loaded, and every tensor is copied out of it"
+    )]
+    // SAFETY: sound as long as nobody shortens the files within these seconds.
+    let mapped = unsafe { MmapedSafetensors::multi(files) };
+    let first = files.first().map_or(Path::new(SINGLE), PathBuf::as_path);
+    mapped.map_err(|error| broken(first, &error))
+}
+
+pub(super) fn broken(path: &Path, reason: &dyn std::fmt::Display) -> EngineError {
     EngineError::FileBroken { path: path.to_owned(), reason: reason.to_string().replace('\n', " ") }
 }
 
