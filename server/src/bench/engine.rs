@@ -31,6 +31,14 @@ pub struct Options {
     pub only: Vec<String>,
 }
 
+impl Options {
+    /// The Python with peers; why there is none.
+    pub(super) fn python(&self) -> Result<Python, String> {
+        let program = self.python.clone().ok_or("no Python was given with `--python`")?;
+        Ok(Python { program, threads: self.threads })
+    }
+}
+
 /// One measure of everybody.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Comparison {
@@ -67,10 +75,7 @@ impl EngineBench {
     /// Only ours: a peer that fails is left out, with its reason.
     pub fn run(options: &Options, mut progress: impl FnMut(&str)) -> Result<Self, BenchError> {
         let files = checkpoint::make(&options.folder, &mut progress)?;
-        let python = options
-            .python
-            .as_ref()
-            .map(|program| Python { program: program.clone(), threads: options.threads });
+        let python = options.python();
         let mut measures = BTreeMap::new();
         let wanted = |measure: &Measure| {
             options.only.is_empty() || options.only.iter().any(|key| key == measure.key())
@@ -81,7 +86,7 @@ impl EngineBench {
             let mut comparison = Comparison::new(measure, &ours);
             for peer in Peer::ALL {
                 progress(&format!("{}: {}", measure.key(), peer.key()));
-                comparison.add(measure, peer, compare(python.as_ref(), peer, measure, &files));
+                comparison.add(measure, peer, compare(&python, peer, measure, &files));
             }
             measures.insert(measure.key(), comparison);
         }
@@ -106,12 +111,12 @@ fn ours(options: &Options, measure: Measure) -> Result<Measured, BenchError> {
 }
 
 fn compare(
-    python: Option<&Python>,
+    python: &Result<Python, String>,
     peer: Peer,
     measure: Measure,
     files: &Files,
 ) -> Result<Measured, String> {
-    let python = python.ok_or("no Python was given with `--python`")?;
+    let python = python.as_ref().map_err(String::clone)?;
     python.has(peer)?;
     python.measure(peer, measure, files)
 }

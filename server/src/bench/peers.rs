@@ -24,16 +24,12 @@ impl Peer {
     /// Both.
     pub const ALL: [Self; 2] = [Self::Transformers, Self::Llama];
 
-    /// Its key in reports.
+    /// Its key in reports, which is also the name of its Python package.
     pub fn key(self) -> &'static str {
         match self {
             Self::Transformers => "transformers",
             Self::Llama => "llama_cpp",
         }
-    }
-
-    fn package(self) -> &'static str {
-        self.key()
     }
 }
 
@@ -52,7 +48,7 @@ impl Python {
     /// # Errors
     /// Python's last words.
     pub fn has(&self, peer: Peer) -> Result<(), String> {
-        let import = format!("import {}", peer.package());
+        let import = format!("import {}", peer.key());
         let output = Command::new(&self.program).args(["-c", &import]).output();
         let output = output.map_err(|error| format!("`{}`: {error}", self.program.display()))?;
         if output.status.success() {
@@ -60,6 +56,14 @@ impl Python {
         }
         let errors = String::from_utf8_lossy(&output.stderr);
         Err(errors.trim().lines().last().unwrap_or("it fails without a message").to_owned())
+    }
+
+    /// Runs a script, whose arguments are still to come, on so many threads and without network.
+    pub fn command(&self, script: &str) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(["-c", script]).env("OMP_NUM_THREADS", self.threads.to_string());
+        command.env("HF_HUB_OFFLINE", "1").env("TOKENIZERS_PARALLELISM", "false");
+        command
     }
 
     /// Takes a measure with a peer, at the better of its settings.
@@ -89,11 +93,9 @@ impl Python {
         files: &Files,
         more: &[&str],
     ) -> Result<Measured, String> {
-        let mut command = Command::new(&self.program);
-        command.args(["-c", script, measure.key()]).arg(model).arg(files.workload());
+        let mut command = self.command(script);
+        command.arg(measure.key()).arg(model).arg(files.workload());
         command.arg(self.threads.to_string()).args(more);
-        command.env("OMP_NUM_THREADS", self.threads.to_string());
-        command.env("HF_HUB_OFFLINE", "1").env("TOKENIZERS_PARALLELISM", "false");
         let (result, at) = watch(&mut command).map_err(|error| error.to_string())?;
         Ok(measure.of_process(result?, at))
     }

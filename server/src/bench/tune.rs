@@ -36,7 +36,8 @@ const BATCH: (usize, usize) = (8, 128);
 struct Work {
     steps: usize,
     batches: Vec<Vec<Row>>,
-    adamw: Settings,
+    learning_rate: f64,
+    adamw: AdamWConfig,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,16 +45,6 @@ struct Row {
     tokens: Vec<u32>,
     /// What follows the last token.
     answer: u32,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Settings {
-    learning_rate: f64,
-    beta1: f64,
-    beta2: f64,
-    epsilon: f64,
-    weight_decay: f64,
-    max_norm: f64,
 }
 
 /// What one side's process prints.
@@ -143,13 +134,11 @@ impl TuneBench {
 /// The peer's better of f32 and bf16; losses are those of f32, which is what ours computes in.
 fn peer(options: &Options, files: &Files) -> Result<Tuned, String> {
     const SCRIPT: &str = include_str!("peers/tune_peer.py");
-    let python = options.python.as_ref().ok_or("no Python was given with `--python`")?;
+    let python = options.python()?;
     let run = |dtype: &str| {
-        let mut command = Command::new(python);
-        command.args(["-c", SCRIPT]).arg(files.model()).arg(files.tuning());
+        let mut command = python.command(SCRIPT);
+        command.arg(files.model()).arg(files.tuning());
         command.args([&options.threads.to_string(), dtype]).arg(files.first_adapter());
-        command.env("OMP_NUM_THREADS", options.threads.to_string());
-        command.env("HF_HUB_OFFLINE", "1");
         take(&mut command)
     };
     let (single, half) = (run("f32")?, run("bf16")?);
@@ -169,10 +158,7 @@ impl Work {
         let mut draw = || random.below(vocabulary) as u32;
         let mut row = || Row { tokens: (0..BATCH.1).map(|_| draw()).collect(), answer: draw() };
         let batches = (0..BATCHES).map(|_| (0..BATCH.0).map(|_| row()).collect()).collect();
-        let AdamWConfig { beta1, beta2, epsilon, weight_decay, max_norm } = ADAMW;
-        let learning_rate = LEARNING_RATE;
-        let adamw = Settings { learning_rate, beta1, beta2, epsilon, weight_decay, max_norm };
-        Self { steps, batches, adamw }
+        Self { steps, batches, learning_rate: LEARNING_RATE, adamw: ADAMW }
     }
 }
 
@@ -209,7 +195,7 @@ fn tune(
     let adapter = LoraAdapter::from_tensors(config, first.config.clone(), &tensors)?;
     let adapters = [Arc::new(adapter)];
     let learner = Learner { decoder: &model.decoder, adapters: &adapters };
-    let mut optimizer = AdamW::new(variables, ADAMW)?;
+    let mut optimizer = AdamW::new(variables, work.adamw)?;
     let threads = rayon::current_num_threads();
     let workers = Workers::new(threads, &Device::Cpu)?;
     let tokens = BATCH.0 * BATCH.1;
@@ -220,7 +206,7 @@ fn tune(
         let sequences: Vec<Sequence> = rows.iter().map(sequence).collect();
         let batches = micro_batches(&sequences, tokens / threads.min(BATCH.0), Some(0));
         let learned = learner.learn(&batches, &optimizer, &workers)?;
-        optimizer.update(&learned.gradients, LEARNING_RATE)?;
+        optimizer.update(&learned.gradients, work.learning_rate)?;
         seconds.push(started.elapsed().as_secs_f64());
         losses.push(learned.loss);
     }

@@ -5,11 +5,12 @@
 
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Tensor, Var};
+use serde::{Deserialize, Serialize};
 
 use super::TuningError;
 
 /// Settings of [`AdamW`], the learning rate apart.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct AdamWConfig {
     /// Decay of the first moment.
     pub beta1: f64,

@@ -31,7 +31,7 @@ trained = [parameter for parameter in model.parameters() if parameter.requires_g
 settings = work["adamw"]
 optimizer = torch.optim.AdamW(
     trained,
-    lr=settings["learning_rate"],
+    lr=work["learning_rate"],
     betas=(settings["beta1"], settings["beta2"]),
     eps=settings["epsilon"],
     weight_decay=settings["weight_decay"],
