@@ -60,6 +60,9 @@ pub struct TuneArgs {
     /// Updates.
     #[arg(long, default_value_t = 100)]
     steps: usize,
+    /// Keeps the layers' inputs only and computes the layers twice, on both sides.
+    #[arg(long)]
+    gradient_checkpointing: bool,
 }
 
 #[derive(Debug, Args)]
@@ -110,7 +113,8 @@ impl TuneArgs {
     fn run(self) -> Result<(), Box<dyn Error>> {
         let json = self.common.json;
         let options = self.common.options(self.weights, Vec::new());
-        show(&TuneBench::run(&options, self.steps, |step| eprintln!("{step}"))?, json)
+        let work = (self.steps, self.gradient_checkpointing);
+        show(&TuneBench::run(&options, work, |step| eprintln!("{step}"))?, json)
     }
 }
 
