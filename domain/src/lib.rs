@@ -8,6 +8,7 @@
 //! - [`culture`], [`question`], [`survey`]: who is asked what, and what people answered;
 //! - [`prompt`], [`generation`], [`answer`]: what a model is told, and what it says;
 //! - [`instance`]: where unaware and aware answers differ (step 3 of the method);
+//! - [`training_set`]: which of these pairs are learnt (step 4);
 //! - [`voice`], [`comparison`]: who speaks in a chat, and how the replies differ;
 //! - [`score`]: how close answers are to people, with intervals and baselines.
 
@@ -20,6 +21,7 @@ pub mod generation;
 pub mod prompt;
 
 pub mod instance;
+pub mod training_set;
 
 pub mod comparison;
 pub mod voice;

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use domain::answer::most_probable;
 use domain::instance::AnswerPair;
 use domain::question::Question;
 use domain::voice::Voice;
@@ -38,27 +37,26 @@ impl Method {
         Ok(total)
     }
 
-    /// The answers of both sides: the number of the most probable option.
+    /// The answers of both sides.
     ///
     /// # Errors
     /// [`JobError::StepMissing`] where an answer is missing.
     pub async fn answer_pairs(&self) -> Result<Vec<AnswerPair>, JobError> {
         let questions = self.questions().await?;
         let units: BTreeMap<UnitKey, Vec<f64>> = self.store.units(&self.run, STEP).await?;
-        let chosen = |voice: &Voice, question: &Question| {
-            let probabilities = units.get(&key(voice, question)).ok_or(JobError::StepMissing {
+        let answer = |voice: &Voice, question: &Question| {
+            units.get(&key(voice, question)).ok_or(JobError::StepMissing {
                 run: self.run.clone(),
                 what: "complete answers",
                 step: "elicit",
-            })?;
-            Ok::<_, JobError>(most_probable(probabilities).map(|index| question.number_of(index)))
+            })
         };
         let mut pairs = Vec::new();
         for question in &questions {
-            let unaware = chosen(&Voice::unaware(), question)?;
+            let unaware = answer(&Voice::unaware(), question)?;
             for &culture in &self.settings.cultures {
-                let aware = chosen(&Voice::aware(culture), question)?;
-                pairs.push(AnswerPair { question: question.id.clone(), culture, unaware, aware });
+                let aware = answer(&Voice::aware(culture), question)?;
+                pairs.push(AnswerPair::of_probabilities(question, culture, unaware, aware));
             }
         }
         Ok(pairs)
