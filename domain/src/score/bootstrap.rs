@@ -45,6 +45,13 @@ pub fn paired_interval(metric: Metric, first: &[Part], second: &[Part]) -> Optio
     })
 }
 
+/// The interval of the difference of two weighted means (amounts over scales) of the same items in
+/// the same order; `None` as for [`paired_interval`].
+pub fn paired_mean_interval(first: &[Part], second: &[Part]) -> Option<Interval> {
+    // Of the metrics that average, any will do.
+    paired_interval(Metric::ExactMode, first, second)
+}
+
 fn resample(questions: usize, statistic: impl Fn(&[usize]) -> Option<f64>) -> Option<Interval> {
     if questions < 2 {
         return None;

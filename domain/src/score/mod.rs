@@ -26,7 +26,7 @@ pub mod relation;
 
 pub use alignment::{Scored, alignment};
 pub use baseline::{Baseline, baseline_parts, baseline_score};
-pub use bootstrap::{Interval, RESAMPLES, SEED, interval, paired_interval};
+pub use bootstrap::{Interval, RESAMPLES, SEED, interval, paired_interval, paired_mean_interval};
 pub use evaluation::{Evaluation, Parts, evaluate, evaluate_by_topic, parts};
 pub use mean::mean_paired_interval;
 pub use metric::{Metric, Part};

@@ -6,6 +6,7 @@
 //! - [`ask`]: a question, put to a voice, as a prompt to score;
 //! - [`method`]: a run of the method; its steps are [`generate`], [`elicit`], [`collect`],
 //!   [`tune`] and [`evaluate`], all of them [`pipeline`];
+//! - [`general`]: ordinary conversations, learnt beside the instances and measured;
 //! - [`survey_run`]: a survey asked from the survey page;
 //! - [`culturespa`]: the released data of the paper, imported and scored;
 //! - [`error`]: what can go wrong.
@@ -22,6 +23,7 @@ pub mod method;
 pub mod collect;
 pub mod elicit;
 pub mod evaluate;
+pub mod general;
 pub mod generate;
 pub mod pipeline;
 pub mod tune;

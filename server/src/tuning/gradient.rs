@@ -170,11 +170,17 @@ impl Learner<'_> {
     /// Weighted mean loss over the targets of all micro-batches, without gradients.
     pub fn evaluate(&self, batches: &[Packed], workers: &Workers) -> Result<f64, TuningError> {
         let weight: f64 = batches.iter().map(Packed::weight).sum();
+        let total: f64 = self.losses(batches, workers)?.into_iter().sum();
+        Ok(total / weight.max(f64::MIN_POSITIVE))
+    }
+
+    /// Weighted sum of the losses of every micro-batch, in nats, without gradients.
+    pub fn losses(&self, batches: &[Packed], workers: &Workers) -> Result<Vec<f64>, TuningError> {
         let losses = workers.map(batches, |batch| -> Result<f64, TuningError> {
             let loss = self.loss(batch)?.to_scalar::<f32>()?;
             Ok(f64::from(loss) * batch.weight())
         });
-        Ok(losses.into_iter().sum::<Result<f64, _>>()? / weight.max(f64::MIN_POSITIVE))
+        losses.into_iter().collect()
     }
 }
 
