@@ -108,8 +108,7 @@ pub fn select(
     let mut chosen = Vec::new();
     for (culture, mut candidates) in candidates {
         // A culture's draw doesn't depend on which other cultures there are.
-        let name = culture.as_str().bytes().fold(0u64, |sum, byte| (sum << 8) | u64::from(byte));
-        SplitMix64::new(selection.seed ^ name).shuffle(&mut candidates);
+        SplitMix64::new(selection.seed ^ fnv(culture.as_str())).shuffle(&mut candidates);
         let size = sizes.get(&culture).copied().unwrap_or(0);
         let size = (selection.share.clamp(0.0, 1.0) * size as f64).ceil() as usize;
         candidates.truncate(size);
@@ -117,6 +116,12 @@ pub fn select(
     }
     chosen.sort_by_key(|(place, _)| *place);
     chosen.into_iter().map(|(_, instance)| instance).collect()
+}
+
+/// FNV-1a, 64 bits: a number for a name.
+fn fnv(name: &str) -> u64 {
+    let step = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    name.bytes().fold(0xcbf2_9ce4_8422_2325, step)
 }
 
 #[cfg(test)]

@@ -43,7 +43,7 @@ pub struct ModelArgs {
     pub device: DeviceChoice,
     /// How matrices are kept in memory: `f32`; `bf16` or `f16` (half of it); `q8_0` (a quarter) or `q4k`
     /// (an eighth), which are faster on the CPU and change answers a little; `stored` as they are in
-    /// the file. By default `stored` for GGUF files and `f32` for others.
+    /// the file. By default `stored` for GGUF files and `f32` for others; on a GPU `bf16`.
     #[arg(long, value_name = "FORMAT", env = "POLYLOGUE_WEIGHTS")]
     pub weights: Option<WeightFormat>,
 }
@@ -52,7 +52,7 @@ impl ModelArgs {
     /// What the engine is started with.
     pub fn config(&self) -> EngineConfig {
         let config = EngineConfig::new(self.model.as_str().into(), self.device);
-        EngineConfig { weights: self.weights.unwrap_or(config.weights), ..config }
+        EngineConfig { weights: self.weights, ..config }
     }
 
     /// Loads the model and starts the engine, away from the async threads.

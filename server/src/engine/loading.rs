@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use app::api::ModelInfo;
-use candle_core::{DType, Device};
+use candle_core::Device;
 use serde_json::Value;
 
 use super::decoder::family::supported;
@@ -54,7 +54,8 @@ impl LoadedModel {
         Self::load_as(source, device, WeightFormat::F32)
     }
 
-    /// Loads `source` to `device`, computing in f32; matrices are kept as `format` says.
+    /// Loads `source` to `device`; matrices are kept as `format` says, see [`WeightFormat::dtype`] for
+    /// what is computed with.
     ///
     /// # Errors
     /// See [`EngineError`]: each names the file or tensor at fault.
@@ -63,8 +64,9 @@ impl LoadedModel {
         device: &Device,
         format: WeightFormat,
     ) -> Result<Self, EngineError> {
+        let dtype = format.dtype(device)?;
         let Parts { name, path, config, tokenizer, weights } = Parts::read(source)?;
-        let builder = weights.builder(DType::F32, device)?;
+        let builder = weights.builder(dtype, device)?;
         let parameters =
             parameter_shapes(&config).into_iter().map(|(_, dims)| dims.iter().product::<usize>());
         let parameters = parameters.sum();

@@ -49,14 +49,16 @@ fn both(decoder: &Decoder, adapters: &[Arc<LoraAdapter>], optimizer: &AdamW) -> 
     (learn(false), learn(true))
 }
 
-#[test]
-fn of_an_adapter_to_the_bit() {
+/// A frozen model, computed with in this data type.
+fn frozen(dtype: DType) -> Decoder {
     let frozen = init_parameters(&config(), 3, &Device::Cpu).unwrap();
     let frozen = frozen.into_iter().map(|(name, var)| (name, var.as_detached_tensor())).collect();
-    let builder = VarBuilder::from_tensors(frozen, DType::F32, &Device::Cpu);
-    let decoder = Decoder::new(config(), builder).unwrap();
+    Decoder::new(config(), VarBuilder::from_tensors(frozen, dtype, &Device::Cpu)).unwrap()
+}
+
+/// An adapter in f32 whose matrices are all away from zero, so that all have gradients.
+fn adapter() -> (Arc<LoraAdapter>, Vec<(String, Var)>) {
     let first = LoraAdapter::init(&config(), LoraConfig::default(), 1, &Device::Cpu).unwrap();
-    // Both matrices of every pair away from zero, so that both have gradients.
     let variables: Vec<(String, Var)> = first
         .parameters()
         .into_iter()
@@ -68,7 +70,13 @@ fn of_an_adapter_to_the_bit() {
     let tensors =
         variables.iter().map(|(name, var)| (name.clone(), var.as_tensor().clone())).collect();
     let adapter = LoraAdapter::from_tensors(&config(), first.config.clone(), &tensors).unwrap();
-    let (whole, parts) = both(&decoder, &[Arc::new(adapter)], &optimizer(variables));
+    (Arc::new(adapter), variables)
+}
+
+#[test]
+fn of_an_adapter_to_the_bit() {
+    let (adapter, variables) = adapter();
+    let (whole, parts) = both(&frozen(DType::F32), &[adapter], &optimizer(variables));
     assert_eq!(whole.loss, parts.loss);
     assert!(whole.gradients.iter().all(|values| values.iter().any(|value| *value != 0.0)));
     assert_eq!(whole.gradients, parts.gradients);
@@ -89,5 +97,21 @@ fn of_a_whole_model_with_a_tied_embedding() {
         // The embedding's two parts, as input and as output, are added in another order.
         let close = |(a, b): (&f32, &f32)| (a - b).abs() <= 1e-6 * (1.0 + a.abs());
         assert!(whole.iter().zip(parts).all(close), "{whole:?} {parts:?}");
+    }
+}
+
+#[test]
+fn of_an_adapter_on_a_model_in_bfloat16() {
+    let (adapter, variables) = adapter();
+    let (optimizer, adapters) = (optimizer(variables), [adapter]);
+    let (_, exact) = both(&frozen(DType::F32), &adapters, &optimizer);
+    let (whole, parts) = both(&frozen(DType::BF16), &adapters, &optimizer);
+    assert_eq!(whole.gradients, parts.gradients);
+    assert!((whole.loss - exact.loss).abs() < 1e-2 * exact.loss, "{} {}", whole.loss, exact.loss);
+    for (rounded, exact) in whole.gradients.iter().zip(&exact.gradients) {
+        let size: f32 = exact.iter().map(|value| value * value).sum::<f32>().sqrt();
+        let error: f32 =
+            rounded.iter().zip(exact).map(|(a, b)| (a - b) * (a - b)).sum::<f32>().sqrt();
+        assert!(error < 0.05 * size, "{error} of {size}");
     }
 }
