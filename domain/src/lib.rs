@@ -6,8 +6,10 @@
 //!
 //! Modules in the order in which the method meets them:
 //! - [`culture`], [`question`], [`survey`]: who is asked what, and what people answered;
-//! - [`prompt`], [`generation`], [`answer`]: what a model is told, and what it says;
+//! - [`prompt`], [`generation`], [`answer`]: what a model is told, and what it says; [`template`]:
+//!   the texts that prompts are filled in from;
 //! - [`instance`]: where unaware and aware answers differ (step 3 of the method);
+//! - [`method`]: the steps of a run and its settings;
 //! - [`voice`], [`comparison`]: who speaks in a chat, and how the replies differ;
 //! - [`score`]: how close answers are to people, with intervals and baselines.
 
@@ -18,8 +20,10 @@ pub mod survey;
 pub mod answer;
 pub mod generation;
 pub mod prompt;
+pub mod template;
 
 pub mod instance;
+pub mod method;
 
 pub mod comparison;
 pub mod voice;

@@ -5,6 +5,7 @@
 //! - [`optimizer`], [`schedule`]: AdamW and its learning rate;
 //! - [`checkpoint`], [`atomic`]: what a killed run goes on from;
 //! - [`examples`], [`trainer`]: supervised tuning of LoRA adapters (step 4 of the method);
+//! - [`snapshot`]: an adapter in the middle of its tuning;
 //! - [`peft`]: adapters in the Hugging Face PEFT layout.
 //!
 //! Training the starter from scratch uses the same parts and lives in [`crate::starter::train`].
@@ -18,6 +19,7 @@ pub mod optimizer;
 pub mod packing;
 pub mod peft;
 pub mod schedule;
+pub mod snapshot;
 pub mod trainer;
 
 pub use error::TuningError;
