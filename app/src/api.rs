@@ -8,7 +8,16 @@
 //! - `POST /survey-runs` [`SurveyRunRequest`] -> [`SurveyRunInfo`];
 //! - `GET  /survey-runs/{id}` -> [`SurveyRun`];
 //! - `GET  /survey-runs/{id}/events` -> server-sent events, each a [`SurveyRunInfo`], until it ends;
-//! - `POST /survey-runs/{id}/cancel` -> [`SurveyRunInfo`].
+//! - `POST /survey-runs/{id}/cancel` -> [`SurveyRunInfo`];
+//! - `GET  /method-runs` -> list of [`MethodRunInfo`], newest first;
+//! - `POST /method-runs` [`domain::method::MethodRequest`] -> [`MethodRunInfo`];
+//! - `GET  /method-runs/{id}` -> [`MethodRun`];
+//! - `GET  /method-runs/{id}/events` -> server-sent events, each a [`MethodRunInfo`], while it is at
+//!   work;
+//! - `POST /method-runs/{id}/pause`, `/resume`, `/cancel` -> [`MethodRunInfo`];
+//! - `POST /method-runs/{id}/adapters/{name}` -> [`AdapterInfo`]: loads the adapter as it is now, its
+//!   newest checkpoint while it is tuned, for chats;
+//! - `GET  /method-runs/{id}/manifest` -> what went in and what came out, by hashes.
 //!
 //! A request that is refused is answered with a 4xx or 5xx status and an [`ApiError`] as JSON.
 
@@ -18,6 +27,10 @@ use domain::prompt::Message;
 use domain::survey::Provenance;
 use domain::voice::Voice;
 use serde::{Deserialize, Serialize};
+
+pub use method_run::{MethodRun, MethodRunInfo};
+
+pub mod method_run;
 
 /// What this server has loaded.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -59,12 +72,25 @@ pub struct ModelInfo {
 /// A LoRA adapter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AdapterInfo {
-    /// Unique name: `joint`, `specific-THA`.
+    /// Unique name: `joint`, `specific-THA`; one that a run has tuned has the run's name in front:
+    /// `method-3/joint`.
     pub name: String,
     /// First 12 hexadecimal digits of the SHA-256 of `adapter_model.safetensors`.
     pub hash: String,
     /// The culture it was tuned for; `None` for a joint adapter.
     pub culture: Option<CultureCode>,
+}
+
+impl AdapterInfo {
+    /// The run that tuned it; `None` for one that came with the model.
+    pub fn run(&self) -> Option<&str> {
+        Some(self.name.split_once('/')?.0)
+    }
+
+    /// Whether it is a checkpoint of one that was still being tuned.
+    pub fn is_checkpoint(&self) -> bool {
+        self.name.contains('@')
+    }
 }
 
 /// A survey, without its questions.
@@ -211,6 +237,8 @@ pub struct SurveyRunRequest {
 pub enum JobState {
     /// Waiting or at work.
     Running,
+    /// Stopped by a person who means to go on.
+    Paused,
     /// Complete.
     Done,
     /// Stopped by a person; what was answered is kept.

@@ -8,7 +8,7 @@ use leptos_router::{SsrMode, StaticSegment};
 use crate::api::{ApiError, World};
 use crate::backend::use_backend;
 use crate::components::talk::conversation::Conversation;
-use crate::pages::{NotFound, SurveyPage, TalkPage};
+use crate::pages::{NotFound, StudioPage, SurveyPage, TalkPage};
 
 /// What is loaded; read once per visit and shared by all pages.
 #[derive(Clone, Copy)]
@@ -66,6 +66,7 @@ pub fn App() -> impl IntoView {
                     // voices would only flicker.
                     <Route path=StaticSegment("") view=TalkPage ssr=SsrMode::Async/>
                     <Route path=StaticSegment("survey") view=SurveyPage ssr=SsrMode::Async/>
+                    <Route path=StaticSegment("studio") view=StudioPage ssr=SsrMode::Async/>
                 </Routes>
             </main>
         </Router>
@@ -80,6 +81,7 @@ fn Header() -> impl IntoView {
             <nav aria-label="Pages">
                 <A href="/" exact=true>"Talk"</A>
                 <A href="/survey">"Survey"</A>
+                <A href="/studio">"Studio"</A>
             </nav>
         </header>
     }

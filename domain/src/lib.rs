@@ -6,9 +6,11 @@
 //!
 //! Modules in the order in which the method meets them:
 //! - [`culture`], [`question`], [`survey`]: who is asked what, and what people answered;
-//! - [`prompt`], [`generation`], [`answer`]: what a model is told, and what it says;
+//! - [`prompt`], [`generation`], [`answer`]: what a model is told, and what it says; [`template`]:
+//!   the texts that prompts are filled in from;
 //! - [`instance`]: where unaware and aware answers differ (step 3 of the method);
 //! - [`training_set`]: which of these pairs are learnt (step 4);
+//! - [`method`]: the steps of a run and its settings;
 //! - [`voice`], [`comparison`]: who speaks in a chat, and how the replies differ;
 //! - [`score`]: how close answers are to people, with intervals and baselines.
 
@@ -19,9 +21,11 @@ pub mod survey;
 pub mod answer;
 pub mod generation;
 pub mod prompt;
+pub mod template;
 
 pub mod instance;
 pub mod training_set;
+pub mod method;
 
 pub mod comparison;
 pub mod voice;

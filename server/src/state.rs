@@ -6,9 +6,10 @@ use std::sync::Arc;
 use axum::extract::FromRef;
 use domain::culture::{Culture, CultureCode};
 use leptos::prelude::LeptosOptions;
+use tokio::sync::watch;
 
 use crate::engine::Engine;
-use crate::jobs::SurveyRuns;
+use crate::jobs::{MethodRuns, SurveyRuns};
 use crate::store::Store;
 
 /// Cheap to clone; all clones share the same engine and store.
@@ -20,8 +21,29 @@ pub struct AppState {
     pub store: Store,
     /// Survey runs at work and their progress.
     pub survey_runs: SurveyRuns,
+    /// Runs of the method at work and their progress.
+    pub method_runs: MethodRuns,
+    /// Whether the server is about to end.
+    pub closing: Closing,
     cultures: Arc<[Culture]>,
     leptos: LeptosOptions,
+}
+
+/// Tells streams without an end of their own that the server is closing; clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Closing(Arc<watch::Sender<bool>>);
+
+impl Closing {
+    /// Ends those streams.
+    pub fn close(&self) {
+        self.0.send_replace(true);
+    }
+
+    /// Resolves when the server closes.
+    pub async fn closed(&self) {
+        // The sender lives as long as this does.
+        let _ = self.0.subscribe().wait_for(|closing| *closing).await;
+    }
 }
 
 impl AppState {
@@ -29,7 +51,7 @@ impl AppState {
     pub fn new(
         engine: Engine,
         store: Store,
-        survey_runs: SurveyRuns,
+        (survey_runs, method_runs): (SurveyRuns, MethodRuns),
         cultures: Vec<Culture>,
         site: &Path,
     ) -> Self {
@@ -38,7 +60,8 @@ impl AppState {
             .site_root(site.to_string_lossy().into_owned())
             .site_pkg_dir("pkg")
             .build();
-        Self { engine, store, survey_runs, cultures: cultures.into(), leptos }
+        let (cultures, closing) = (cultures.into(), Closing::default());
+        Self { engine, store, survey_runs, method_runs, closing, cultures, leptos }
     }
 
     /// Cultures that a persona can name, in display order.

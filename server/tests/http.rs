@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 use server::engine::testing::{tiny_adapter, tiny_config};
 use server::engine::{DeviceChoice, Engine, EngineConfig, Limits, ModelSource};
 use server::http::{self, MAX_MESSAGE_BYTES, MAX_VOICES};
-use server::jobs::SurveyRuns;
 use server::jobs::testing::{SURVEY, survey, write_tiny_model};
+use server::jobs::{MethodRuns, SurveyRuns};
 use server::state::AppState;
 use server::store::Store;
 use server::tuning::peft;
@@ -57,6 +57,7 @@ impl TestApp {
         let store = Store::open(&folder.path().join("data")).await.unwrap();
         store.put_survey(&survey()).await.unwrap();
         let runs = SurveyRuns::new(engine.clone(), store.clone());
+        let runs = (runs, MethodRuns::new(engine.clone(), store.clone()));
         let state = AppState::new(engine, store, runs, survey().cultures, folder.path());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -5,6 +5,7 @@
 mod journey {
     mod keyboard;
     mod narrow;
+    mod studio;
     mod survey;
     mod talk;
     mod whole;

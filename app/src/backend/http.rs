@@ -5,6 +5,7 @@
 
 use std::future::Future;
 
+use domain::method::MethodRequest;
 use domain::survey::Survey;
 use futures::{Stream, StreamExt, stream};
 use gloo_net::http::{Request, RequestBuilder, Response};
@@ -14,9 +15,10 @@ use serde::de::DeserializeOwned;
 use wasm_bindgen::JsCast;
 use web_sys::AbortController;
 
-use super::{Answer, Backend, Events, Live, sse};
+use super::{Answer, Backend, Events, Live, Steering, sse};
 use crate::api::{
-    ApiError, ChatEvent, ChatRequest, SurveyRun, SurveyRunInfo, SurveyRunRequest, World,
+    AdapterInfo, ApiError, ChatEvent, ChatRequest, MethodRun, MethodRunInfo, SurveyRun,
+    SurveyRunInfo, SurveyRunRequest, World,
 };
 use crate::link;
 
@@ -41,6 +43,15 @@ impl Backend for HttpBackend {
         let address = format!("/api/survey-runs/{}", link::escape(&id));
         later(read(Request::get(&address)))
     }
+
+    fn method_runs(&self) -> Answer<Vec<MethodRunInfo>> {
+        later(read(Request::get("/api/method-runs")))
+    }
+
+    fn method_run(&self, id: String) -> Answer<MethodRun> {
+        let address = format!("/api/method-runs/{}", link::escape(&id));
+        later(read(Request::get(&address)))
+    }
 }
 
 impl Live for HttpBackend {
@@ -49,10 +60,7 @@ impl Live for HttpBackend {
     }
 
     fn start_survey_run(&self, request: SurveyRunRequest) -> Answer<SurveyRunInfo> {
-        later(async move {
-            let request = Request::post("/api/survey-runs").json(&request).map_err(unreachable)?;
-            accepted(request.send().await).await?.json().await.map_err(unreachable)
-        })
+        later(send("/api/survey-runs", request))
     }
 
     fn cancel_survey_run(&self, id: String) -> Answer<SurveyRunInfo> {
@@ -64,6 +72,30 @@ impl Live for HttpBackend {
         let address = format!("/api/survey-runs/{}/events", link::escape(&id));
         later(async move { open(Request::get(&address), None::<()>).await })
     }
+
+    fn start_method_run(&self, request: MethodRequest) -> Answer<MethodRunInfo> {
+        later(send("/api/method-runs", request))
+    }
+
+    fn steer_method_run(&self, id: String, how: Steering) -> Answer<MethodRunInfo> {
+        let word = match how {
+            Steering::Pause => "pause",
+            Steering::Resume => "resume",
+            Steering::Cancel => "cancel",
+        };
+        let address = format!("/api/method-runs/{}/{word}", link::escape(&id));
+        later(read(Request::post(&address)))
+    }
+
+    fn method_run_events(&self, id: String) -> Answer<Events<MethodRunInfo>> {
+        let address = format!("/api/method-runs/{}/events", link::escape(&id));
+        later(async move { open(Request::get(&address), None::<()>).await })
+    }
+
+    fn open_adapter(&self, id: String, name: String) -> Answer<AdapterInfo> {
+        let (id, name) = (link::escape(&id), link::escape(&name));
+        later(read(Request::post(&format!("/api/method-runs/{id}/adapters/{name}"))))
+    }
 }
 
 fn later<T>(future: impl Future<Output = Result<T, ApiError>> + 'static) -> Answer<T> {
@@ -71,6 +103,11 @@ fn later<T>(future: impl Future<Output = Result<T, ApiError>> + 'static) -> Answ
 }
 
 async fn read<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, ApiError> {
+    accepted(request.send().await).await?.json().await.map_err(unreachable)
+}
+
+async fn send<T: DeserializeOwned>(address: &str, body: impl Serialize) -> Result<T, ApiError> {
+    let request = Request::post(address).json(&body).map_err(unreachable)?;
     accepted(request.send().await).await?.json().await.map_err(unreachable)
 }
 

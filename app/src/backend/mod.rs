@@ -6,12 +6,14 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
+use domain::method::MethodRequest;
 use domain::survey::Survey;
 use futures::{Future, Stream};
 use leptos::prelude::use_context;
 
 use crate::api::{
-    ApiError, ChatEvent, ChatRequest, SurveyRun, SurveyRunInfo, SurveyRunRequest, World,
+    AdapterInfo, ApiError, ChatEvent, ChatRequest, MethodRun, MethodRunInfo, SurveyRun,
+    SurveyRunInfo, SurveyRunRequest, World,
 };
 
 #[cfg(feature = "hydrate")]
@@ -34,6 +36,10 @@ pub trait Backend: Send + Sync {
     fn survey_runs(&self) -> Answer<Vec<SurveyRunInfo>>;
     /// One run with its raw answers.
     fn survey_run(&self, id: String) -> Answer<SurveyRun>;
+    /// Runs of the method, newest first.
+    fn method_runs(&self) -> Answer<Vec<MethodRunInfo>>;
+    /// One run of the method with what its steps have to show.
+    fn method_run(&self, id: String) -> Answer<MethodRun>;
 }
 
 /// What only happens in a browser: replies and progress while they come.
@@ -46,6 +52,25 @@ pub trait Live: Send + Sync {
     fn cancel_survey_run(&self, id: String) -> Answer<SurveyRunInfo>;
     /// Progress of a survey run until it ends.
     fn survey_run_events(&self, id: String) -> Answer<Events<SurveyRunInfo>>;
+    /// Starts a run of the method.
+    fn start_method_run(&self, request: MethodRequest) -> Answer<MethodRunInfo>;
+    /// Pauses, resumes or cancels one.
+    fn steer_method_run(&self, id: String, how: Steering) -> Answer<MethodRunInfo>;
+    /// Progress of a run of the method while it is at work.
+    fn method_run_events(&self, id: String) -> Answer<Events<MethodRunInfo>>;
+    /// Loads an adapter of a run as it is now, to talk to it.
+    fn open_adapter(&self, id: String, name: String) -> Answer<AdapterInfo>;
+}
+
+/// What a person does to a run of the method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Steering {
+    /// Stop, to go on later.
+    Pause,
+    /// Go on.
+    Resume,
+    /// Stop for good; what was done is kept.
+    Cancel,
 }
 
 /// The context under which a [`Backend`] is provided.

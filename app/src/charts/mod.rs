@@ -4,11 +4,13 @@
 //! numbers come from.
 
 mod bars;
+mod curve;
 mod figure;
 mod heat_map;
 mod intervals;
 
 pub use bars::{BarSeries, Bars};
+pub use curve::{Curve, CurvePoint};
 pub use figure::{Figure, NumberTable};
 pub use heat_map::{HeatMap, HeatRow};
 pub use intervals::{IntervalPlot, IntervalRow, Tick};

@@ -1,10 +1,15 @@
 //! The parts that pages are made of.
 //!
-//! - [`talk`], [`survey`]: parts of one page, with its state;
-//! - the rest is shared.
+//! - [`talk`], [`survey`], [`studio`]: parts of one page, with its state;
+//! - the rest is shared; [`words`]: numbers and states as text; [`following`]: a run while it is at
+//!   work.
 
+pub mod studio;
 pub mod survey;
 pub mod talk;
+
+pub mod following;
+pub mod words;
 
 mod error;
 mod icon;

@@ -1,9 +1,11 @@
 //! One module per page; a page loads and arranges, its parts live in [`crate::components`].
 
 mod not_found;
+mod studio;
 mod survey;
 mod talk;
 
 pub use not_found::NotFound;
+pub use studio::StudioPage;
 pub use survey::SurveyPage;
 pub use talk::TalkPage;

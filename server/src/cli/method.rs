@@ -1,19 +1,22 @@
-//! `polylogue generate | elicit | collect | tune | evaluate | pipeline`.
+//! `polylogue generate | elicit | collect | tune | evaluate | pipeline | run`. Presets are read in
+//! [`super::preset`]; a run once more is in [`super::reproduce`].
 
 use std::error::Error;
 
 use clap::Args;
 use domain::culture::CultureCode;
+use domain::method::{AdapterTarget, Step};
 use domain::score::Metric;
 
 use super::output;
+use super::preset::PresetChoice;
 use super::progress::Reporter;
 use crate::config::{ModelArgs, StoreArgs};
 use crate::jobs::evaluate::EvaluationReport;
 use crate::jobs::generate::GenerationCounts;
 use crate::jobs::pipeline::StepDone;
 use crate::jobs::tune::TunedAdapter;
-use crate::jobs::{JobError, Method, MethodRequest, Opening, Progress};
+use crate::jobs::{Method, MethodRequest, Opening};
 use crate::starter::world::world;
 
 /// Arguments of every step. Settings are fixed when a run begins; later steps take them from it.
@@ -34,6 +37,9 @@ pub struct MethodArgs {
     /// Codes such as `THA,KEN`; all of the survey by default.
     #[arg(long, value_name = "CODES", value_delimiter = ',')]
     cultures: Option<Vec<CultureCode>>,
+    /// Adapters to tune: `joint`, and codes for specific ones; all by default.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    adapters: Option<Vec<AdapterTarget>>,
     /// Peak learning rate of tuning.
     #[arg(long, value_name = "RATE")]
     learning_rate: Option<f64>,
@@ -65,98 +71,129 @@ pub struct EvaluateArgs {
     method: MethodArgs,
 }
 
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// `quick`, `paper`, or a TOML file with settings; options beside it go before it.
+    #[arg(long, value_name = "PRESET")]
+    preset: Option<PresetChoice>,
+    /// The rest.
+    #[command(flatten)]
+    evaluate: EvaluateArgs,
+}
+
 type Outcome = Result<(), Box<dyn Error>>;
 
 impl MethodArgs {
     async fn open(self, opening: Opening) -> Result<Method, Box<dyn Error>> {
+        self.open_with(None, opening).await
+    }
+
+    async fn open_with(
+        self,
+        preset: Option<PresetChoice>,
+        opening: Opening,
+    ) -> Result<Method, Box<dyn Error>> {
         // Before the model loads: a data folder in use or an unknown run is told at once.
         let store = self.store.open().await?;
         store.put_survey(world().survey()).await?;
-        if let Some(id) = &self.survey {
-            store.survey(id).await?;
-        }
-        let engine = self.model.start().await?;
-        let request = MethodRequest {
+        let own = MethodRequest {
             run: self.run,
             survey: self.survey,
             seed: self.seed,
             per_topic: self.per_topic,
             cultures: self.cultures,
+            adapters: self.adapters,
             learning_rate: self.learning_rate,
             epochs: self.epochs,
             accumulation: self.accumulation,
         };
+        let request = match preset {
+            Some(preset) => preset.complete(own, &store).await?,
+            None => own,
+        };
+        request.check()?;
+        if let Some(id) = &request.survey {
+            store.survey(id).await?;
+        }
+        let engine = self.model.start().await?;
         let method = Method::open(&store, &engine, &request, opening).await?;
         eprintln!("run `{}`, model {} `{}`", method.run, engine.info().name, engine.info().hash);
         Ok(method)
     }
 }
 
-/// Notes in the run that a step is at work, and how it failed.
-async fn step<T>(
+/// Runs steps with their progress on the terminal, notes how they ended, and hands every step's
+/// result to `done`. Steps that leave others to do leave the run paused.
+async fn run_steps(
     method: &Method,
-    work: impl Future<Output = Result<T, JobError>>,
-) -> Result<T, JobError> {
+    steps: &[Step],
+    metric: Metric,
+    done: &mut (dyn FnMut(&StepDone) + Send),
+) -> Result<(), Box<dyn Error>> {
+    let mut reporter = Reporter::start();
     method.set_state(None).await?;
-    let result = work.await;
-    if let Err(error) = &result {
-        method.set_state(Some(Err(error))).await?;
+    let result =
+        method.run_steps(steps, metric, &mut |p| reporter.tell(p), &mut |_| {}, done).await;
+    match &result {
+        Ok(()) if steps.contains(&Step::Evaluate) => method.set_state(Some(Ok(()))).await?,
+        Ok(()) => method.pause().await?,
+        Err(error) => method.set_state(Some(Err(error))).await?,
     }
-    result
+    Ok(result?)
+}
+
+async fn one_step(method: &Method, step: Step) -> Outcome {
+    run_steps(method, &[step], Metric::Alignment, &mut |done| println!("{}", StepLine(done))).await
 }
 
 pub(super) async fn generate(args: MethodArgs) -> Outcome {
-    let method = args.open(Opening::Begin).await?;
-    let mut reporter = Reporter::start();
-    let counts = step(&method, method.generate(&mut |p| reporter.tell(p))).await?;
-    println!("{}", generated(&counts));
-    Ok(())
+    one_step(&args.open(Opening::Begin).await?, Step::Generate).await
 }
 
 pub(super) async fn elicit(args: MethodArgs) -> Outcome {
-    let method = args.open(Opening::GoOn).await?;
-    let mut reporter = Reporter::start();
-    let answers = step(&method, method.elicit(&mut |p| reporter.tell(p))).await?;
-    println!("{answers} answers");
-    Ok(())
+    one_step(&args.open(Opening::GoOn).await?, Step::Elicit).await
 }
 
 pub(super) async fn collect(args: MethodArgs) -> Outcome {
-    let method = args.open(Opening::GoOn).await?;
-    let counts = step(&method, method.collect()).await?.counts;
-    println!("{}", StepLine(&StepDone::Collected(counts)));
-    Ok(())
+    one_step(&args.open(Opening::GoOn).await?, Step::Collect).await
 }
 
 pub(super) async fn tune(args: MethodArgs) -> Outcome {
     let method = args.open(Opening::GoOn).await?;
-    let mut reporter = Reporter::start();
-    let adapters = step(&method, method.tune(&mut |p| reporter.tell(p))).await?;
-    for adapter in &adapters {
-        println!("{}", tuned(adapter));
-    }
-    Ok(())
+    let mut each = |done: &StepDone| {
+        if let StepDone::Tuned(adapters) = done {
+            adapters.iter().for_each(|adapter| println!("{}", tuned(adapter)));
+        }
+    };
+    run_steps(&method, &[Step::Tune], Metric::Alignment, &mut each).await
 }
 
 pub(super) async fn evaluate(args: EvaluateArgs) -> Outcome {
     let method = args.method.open(Opening::Look).await?;
-    let mut reporter = Reporter::start();
-    let mut tell = |p: &Progress| reporter.tell(p);
-    let work = method.evaluate(args.metric, &mut tell);
-    let report = step(&method, work).await?;
-    method.set_state(Some(Ok(()))).await?;
-    print(&report, args.json)
+    report(&method, &[Step::Evaluate], args.metric, args.json).await
 }
 
 pub(super) async fn pipeline(args: EvaluateArgs) -> Outcome {
     let method = args.method.open(Opening::Begin).await?;
-    let mut reporter = Reporter::start();
-    let report = method
-        .pipeline(args.metric, &mut |p| reporter.tell(p), &mut |done| {
-            eprintln!("{}", StepLine(done));
-        })
-        .await?;
-    print(&report, args.json)
+    report(&method, &Step::ALL, args.metric, args.json).await
+}
+
+pub(super) async fn run(args: RunArgs) -> Outcome {
+    let EvaluateArgs { json, metric, method } = args.evaluate;
+    let method = method.open_with(args.preset, Opening::Begin).await?;
+    report(&method, &Step::ALL, metric, json).await
+}
+
+/// Runs steps of which the last is the evaluation, and prints what that came to.
+async fn report(method: &Method, steps: &[Step], metric: Metric, json: bool) -> Outcome {
+    let mut report = None;
+    let mut each = |done: &StepDone| match done {
+        StepDone::Evaluated(evaluated) => report = Some(evaluated.clone()),
+        other => eprintln!("{}", StepLine(other)),
+    };
+    run_steps(method, steps, metric, &mut each).await?;
+    report.map_or(Ok(()), |report| print(&report, json))
 }
 
 fn print(report: &EvaluationReport, json: bool) -> Outcome {
@@ -199,6 +236,7 @@ impl std::fmt::Display for StepLine<'_> {
                 let done = adapters.iter().filter(|adapter| adapter.hash.is_some()).count();
                 write!(f, "{done} adapters tuned")
             }
+            StepDone::Evaluated(report) => write!(f, "{} cultures compared", report.rows.len()),
         }
     }
 }

@@ -8,8 +8,10 @@ mod corpus;
 mod import;
 mod method;
 mod output;
+mod preset;
 mod progress;
 mod report;
+mod reproduce;
 mod serve;
 pub mod starter;
 
@@ -43,6 +45,10 @@ enum Command {
     Evaluate(method::EvaluateArgs),
     /// All steps in order, each from where it stopped.
     Pipeline(method::EvaluateArgs),
+    /// All steps in order with the settings of a preset, each from where it stopped.
+    Run(method::RunArgs),
+    /// A finished run once more, and whether the same comes out, byte for byte.
+    Reproduce(reproduce::ReproduceArgs),
     /// The built-in model: its tokenizer, its training and its files.
     #[command(subcommand)]
     Starter(starter::StarterCommand),
@@ -74,6 +80,8 @@ impl Cli {
             Command::Tune(args) => wait(method::tune(args)),
             Command::Evaluate(args) => wait(method::evaluate(args)),
             Command::Pipeline(args) => wait(method::pipeline(args)),
+            Command::Run(args) => wait(method::run(args)),
+            Command::Reproduce(args) => wait(args.run()),
             Command::Import(command) => wait(command.run()),
         }
     }

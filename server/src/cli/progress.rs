@@ -74,7 +74,7 @@ mod tests {
             (9, Some(0.0), "elicit: 9 of 9"),
         ] {
             let step = "elicit".to_owned();
-            let progress = Progress { step, done, total: 9, remaining_seconds };
+            let progress = Progress { step, done, total: 9, remaining_seconds, update: None };
             assert_eq!(line(&progress), expect);
         }
     }

@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use crate::config::ServeArgs;
 use crate::engine::Engine;
 use crate::http;
-use crate::jobs::SurveyRuns;
+use crate::jobs::{MethodRuns, SurveyRuns};
 use crate::starter::world::world;
 use crate::state::AppState;
 use crate::store::Store;
@@ -19,9 +19,10 @@ pub(super) async fn run(args: ServeArgs) -> Result<(), Box<dyn Error>> {
     let engine = args.model.start().await?;
     load_adapters(&engine, &store).await?;
     let runs = SurveyRuns::new(engine.clone(), store.clone());
-    let resumed = runs.resume().await?;
+    let methods = MethodRuns::new(engine.clone(), store.clone());
+    let resumed = runs.resume().await? + methods.resume_all().await?;
     if resumed > 0 {
-        tracing::info!(runs = resumed, "going on with unfinished survey runs");
+        tracing::info!(runs = resumed, "going on with unfinished runs");
     }
     let listener = TcpListener::bind(args.addr).await.map_err(|error| {
         format!("can't listen on `{}`: {error}\nName another address with `--addr`.", args.addr)
@@ -29,7 +30,7 @@ pub(super) async fn run(args: ServeArgs) -> Result<(), Box<dyn Error>> {
     // The port that was taken, which port 0 leaves to the system.
     println!("listening on http://{}", listener.local_addr()?);
     let cultures = world().survey().cultures.clone();
-    let state = AppState::new(engine, store, runs, cultures, &args.site);
+    let state = AppState::new(engine, store, (runs, methods), cultures, &args.site);
     http::serve(state, listener, stopped()).await?;
     Ok(())
 }

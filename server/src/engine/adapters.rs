@@ -130,8 +130,16 @@ impl Adapters {
     pub fn list(&self) -> Vec<AdapterInfo> {
         let mut list: Vec<AdapterInfo> =
             self.lock().known.values().map(|known| known.info.clone()).collect();
-        list.sort_by_key(|info| info.culture.is_some());
+        // Those that came with the model or were uploaded before those of runs.
+        list.sort_by_key(|info| (info.culture.is_some(), info.name.contains('/')));
         list
+    }
+
+    /// Lets an adapter go that nobody is to ask for again; rows in flight finish with it.
+    pub fn forget(&self, name: &str) {
+        let mut state = self.lock();
+        state.known.remove(name);
+        state.residents.remove(&Key::Named(name.to_owned()));
     }
 
     fn named(&self, model: &LoadedModel, name: &str) -> Result<Arc<NamedAdapter>, EngineError> {
@@ -237,12 +245,17 @@ impl State {
     }
 }
 
-/// Refuses names that couldn't be a folder's on every system, or an address's part.
+/// Refuses names that couldn't be an address's part. A run's adapter has the run's name in front, and
+/// a checkpoint its number of updates behind: `method-3/joint@step-12`.
 pub fn check_name(name: &str) -> Result<(), EngineError> {
-    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if name.is_empty() || name.len() > 64 || name.starts_with('.') || !name.chars().all(fits) {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '@');
+    let part_fits = |part: &str| {
+        !part.is_empty() && part.len() <= 64 && !part.starts_with('.') && part.chars().all(fits)
+    };
+    if name.split('/').count() > 2 || !name.split('/').all(part_fits) {
         let rule = format!(
-            "an adapter's name must be 1 to 64 letters, digits, `-`, `_` or `.`, not `{}`",
+            "an adapter's name must be 1 to 64 letters, digits, `-`, `_`, `.` or `@`, with another \
+             such name and a `/` in front if it belongs to a run, not `{}`",
             name.chars().take(80).collect::<String>().escape_debug()
         );
         return Err(EngineError::invalid(rule, "Use a name such as `joint` or `specific-THA`."));
@@ -250,9 +263,10 @@ pub fn check_name(name: &str) -> Result<(), EngineError> {
     Ok(())
 }
 
-/// The culture in `specific-THA`.
+/// The culture in `specific-THA`, `method-3/specific-THA` and `method-3/specific-THA@step-12`.
 fn culture_of(name: &str) -> Option<CultureCode> {
-    name.strip_prefix("specific-")?.parse().ok()
+    let own = name.rsplit('/').next()?.split('@').next()?;
+    own.strip_prefix("specific-")?.parse().ok()
 }
 
 #[cfg(test)]
@@ -284,14 +298,19 @@ mod tests {
     #[test]
     fn lists_joint_adapters_first_and_knows_cultures() {
         let adapters = Adapters::new(64, usize::MAX, Prefixes::new(0));
-        for name in ["specific-THA", "specific-BOL", "joint"] {
+        for name in ["a/specific-KEN@step-2", "specific-THA", "a/joint", "specific-BOL", "joint"] {
             adapters.insert(name, tiny_adapter(&tiny_config(), 1));
         }
         let list = adapters.list();
         let names: Vec<&str> = list.iter().map(|info| info.name.as_str()).collect();
-        assert_eq!(names, ["joint", "specific-BOL", "specific-THA"]);
+        let expect = ["joint", "a/joint", "specific-BOL", "specific-THA", "a/specific-KEN@step-2"];
+        assert_eq!(names, expect);
         assert_eq!(list[0].culture, None);
-        assert_eq!(list[2].culture, "THA".parse().ok());
+        assert_eq!(list[3].culture, "THA".parse().ok());
+        assert_eq!(list[4].culture, "KEN".parse().ok());
+        adapters.forget("a/joint");
+        assert_eq!(adapters.list().len(), 4);
+        assert!(!adapters.resident().contains(&"a/joint".to_owned()));
     }
 
     #[test]
@@ -303,9 +322,12 @@ mod tests {
 
     #[test]
     fn odd_names_are_refused() {
-        for name in ["", "a/b", "..", ".hidden", "a b", "\n", &"x".repeat(65)] {
+        for name in
+            ["", "a/", "/b", "a/../b", "a/b/c", "..", ".hidden", "a b", "\n", &"x".repeat(65)]
+        {
             assert!(check_name(name).is_err(), "{name:?}");
         }
         assert!(check_name("specific-THA_2.1").is_ok());
+        assert!(check_name("method-3/joint@step-12").is_ok());
     }
 }

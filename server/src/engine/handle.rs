@@ -24,7 +24,7 @@ use super::places::Places;
 use super::prefixes::Prefixes;
 use super::prompts::{encode_prompts, encode_row};
 use super::request::{ClientId, GenerateRow, ScorePrompt};
-use super::row::Ticket;
+use super::row::{NewRow, Ticket};
 use super::starter_adapters;
 use super::weight_format::WeightFormat;
 use super::worker::{self, Command};
@@ -85,6 +85,8 @@ pub struct Engine {
     client: ClientId,
     /// Whether replies asked for through this handle never time out.
     patient: bool,
+    /// Whether what is asked for takes nothing from what was read before.
+    repeatable: bool,
 }
 
 #[derive(Debug)]
@@ -127,7 +129,8 @@ impl Engine {
         let rows = Places::new(limits.rows, limits.client_rows, "replies");
         let scores = Places::new(limits.scores, limits.client_scores, "survey requests");
         let shared = Shared { model, adapters, load, limits, commands, rows, scores };
-        Ok(Self { shared: Arc::new(shared), client: ClientId::server(), patient: false })
+        let (client, patient, repeatable) = (ClientId::server(), false, false);
+        Ok(Self { shared: Arc::new(shared), client, patient, repeatable })
     }
 
     /// The same engine, asked by `client`: clients take turns, and each has its share of places.
@@ -139,6 +142,13 @@ impl Engine {
     /// does: replies don't time out.
     pub fn patient(&self) -> Self {
         Self { patient: true, ..self.clone() }
+    }
+
+    /// The same engine for work that is compared byte by byte when it is repeated. Sums are rounded
+    /// otherwise when a prompt's start is known, or when a pass is longer: so prompts are read whole,
+    /// and those of one request are scored in the same passes whoever else is served.
+    pub fn repeatable(&self) -> Self {
+        Self { repeatable: true, ..self.clone() }
     }
 
     /// The base model.
@@ -184,7 +194,8 @@ impl Engine {
         let mut ready = Vec::with_capacity(rows.len());
         for (row, (place, events)) in rows.iter().zip(places.into_iter().zip(senders)) {
             let ticket = Ticket { place, events, deadlines };
-            ready.push(encode_row(&shared.model, &shared.adapters, row, ticket)?);
+            let row = encode_row(&shared.model, &shared.adapters, row, ticket)?;
+            ready.push(NewRow { fresh: self.repeatable, ..row });
         }
         shared.commands.send(Command::Generate(ready)).map_err(|_| EngineError::Stopped)?;
         Ok(stream)
@@ -200,13 +211,13 @@ impl Engine {
         if prompts.is_empty() {
             return Ok(Vec::new());
         }
-        let shared = Arc::clone(&self.shared);
+        let (shared, repeatable) = (Arc::clone(&self.shared), self.repeatable);
         let mut places = shared.scores.take(&self.client, 1, shared.load.retry_after())?;
         let Some(place) = places.pop() else { return Err(EngineError::Stopped) };
         let (reply, answer) = oneshot::channel();
         blocking(move || {
             let encoded = encode_prompts(&shared.model, &shared.adapters, &prompts)?;
-            let job = ScoreJob::new(encoded, reply, place);
+            let job = ScoreJob::new(encoded, reply, place).with_repeatable(repeatable);
             shared.commands.send(Command::Score(job)).map_err(|_| EngineError::Stopped)
         })
         .await?;
@@ -224,6 +235,11 @@ impl Engine {
         let (shared, name, dir) = (Arc::clone(&self.shared), name.to_owned(), dir.to_owned());
         blocking(move || shared.adapters.load(&shared.model, &name, AdapterSource::Folder(dir)))
             .await
+    }
+
+    /// Lets an adapter go that nobody is to ask for again.
+    pub fn forget_adapter(&self, name: &str) {
+        self.shared.adapters.forget(name);
     }
 
     /// The adapters that rows can name, joint ones first, then by name.

@@ -18,6 +18,10 @@ use super::places::Place;
 use super::prefixes::{Prefixes, SHORTEST, Start, common_start};
 use super::turns::Turns;
 
+/// Tokens per step of a request whose passes are always the same: between what is read while nobody
+/// waits for a reply, and what is read beside replies.
+const REPEATABLE: usize = 512;
+
 /// One prompt, ready to be scored.
 #[derive(Debug)]
 pub struct EncodedPrompt {
@@ -58,6 +62,8 @@ pub struct ScoreJob {
     /// What has been read of the next prompt, if it is too long for one step.
     reading: Option<KvCache>,
     done: usize,
+    /// Whether its passes are the same whatever else there is, see [`super::Engine::repeatable`].
+    repeatable: bool,
     results: Vec<Vec<f64>>,
     reply: oneshot::Sender<Result<Vec<Vec<f64>>, EngineError>>,
     place: Place,
@@ -78,7 +84,13 @@ impl ScoreJob {
             starts.push(group_start(group));
         }
         let results = vec![Vec::new(); prompts.len()];
-        Self { prompts, groups, starts, start: None, reading: None, done: 0, results, reply, place }
+        let (start, reading, done, repeatable) = (None, None, 0, false);
+        Self { prompts, groups, starts, start, reading, done, repeatable, results, reply, place }
+    }
+
+    /// The same request, whose passes are the same whatever else there is if `repeatable`.
+    pub fn with_repeatable(self, repeatable: bool) -> Self {
+        Self { repeatable, ..self }
     }
 
     /// Answers, after giving the place back. A receiver that has gone away needs no answer.
@@ -134,6 +146,7 @@ impl ScoreJob {
     fn start_of(&self, prefixes: &Prefixes, index: usize) -> Option<Start> {
         match &self.start {
             Some((group, start)) if *group == self.groups[index] => Some(start.clone()),
+            _ if self.repeatable => None,
             _ => prefixes.find(self.prompts[index].adapter.as_ref(), &self.prompts[index].tokens),
         }
     }
@@ -257,6 +270,8 @@ impl ScoreQueue {
     pub fn step(&mut self, model: &LoadedModel, prefixes: &Prefixes, budget: Budget) {
         drop(self.jobs.extract(|job| job.reply.is_closed()));
         let Some(mut job) = self.jobs.take(0) else { return };
+        let tokens = if job.repeatable { REPEATABLE } else { budget.tokens };
+        let budget = Budget { tokens, ..budget };
         match pass::guard(|| job.advance(model, prefixes, budget)) {
             Err(error) => {
                 // What was kept may be why it failed.

@@ -30,7 +30,7 @@ pub fn encode_row(
     let tokens = model.tokenizer.encode_chat(&row.messages)?;
     let room = room(model, tokens.len(), 1)?;
     let max_tokens = row.sampling.max_tokens.min(room);
-    Ok(NewRow { ticket, tokens, adapter, sampler, max_tokens })
+    Ok(NewRow { ticket, tokens, adapter, sampler, max_tokens, fresh: false })
 }
 
 /// Checks prompts and makes them ready to be scored.

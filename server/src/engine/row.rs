@@ -44,6 +44,8 @@ pub struct NewRow {
     pub sampler: Sampler,
     /// Largest number of new tokens; together with the prompt it fits the context.
     pub max_tokens: usize,
+    /// Whether its prompt is read whole, whatever is known of it.
+    pub fresh: bool,
 }
 
 /// A reply in the batch.
@@ -79,7 +81,8 @@ impl NewRow {
 
     /// A cache that has read what is known of the prompt.
     fn begin(&self, model: &LoadedModel, prefixes: &Prefixes) -> KvCache {
-        let start = prefixes.find(self.adapter.as_ref(), &self.tokens);
+        let known = || prefixes.find(self.adapter.as_ref(), &self.tokens);
+        let start = if self.fresh { None } else { known() };
         let fork = |start: Start| {
             pass::guard(|| start.fork().map_err(|error| pass::failed(&error.to_string())))
         };

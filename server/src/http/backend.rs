@@ -1,6 +1,6 @@
 //! What pages read while the server renders them, without a detour over HTTP.
 
-use app::api::{ApiError, SurveyRun, SurveyRunInfo, World};
+use app::api::{ApiError, MethodRun, MethodRunInfo, SurveyRun, SurveyRunInfo, World};
 use app::backend::{Answer, Backend};
 use domain::survey::Survey;
 
@@ -29,6 +29,16 @@ impl Backend for LocalBackend {
     fn survey_run(&self, id: String) -> Answer<SurveyRun> {
         let state = self.0.clone();
         Box::pin(async move { state.survey_runs.get(&id).await.map_err(told) })
+    }
+
+    fn method_runs(&self) -> Answer<Vec<MethodRunInfo>> {
+        let state = self.0.clone();
+        Box::pin(async move { state.method_runs.list().await.map_err(told) })
+    }
+
+    fn method_run(&self, id: String) -> Answer<MethodRun> {
+        let state = self.0.clone();
+        Box::pin(async move { state.method_runs.get(&id).await.map_err(told) })
     }
 }
 

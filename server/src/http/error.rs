@@ -92,6 +92,7 @@ impl From<StoreError> for HttpError {
     fn from(error: StoreError) -> Self {
         let status = match error.code() {
             "unknown-survey" | "unknown-run" => StatusCode::NOT_FOUND,
+            "run-exists" => StatusCode::CONFLICT,
             "disk-full" => StatusCode::INSUFFICIENT_STORAGE,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };

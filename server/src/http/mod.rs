@@ -19,7 +19,9 @@ use crate::state::AppState;
 mod backend;
 mod chat;
 mod error;
+mod events;
 mod extract;
+mod method_runs;
 mod pages;
 mod router;
 mod surveys;
@@ -46,6 +48,11 @@ pub async fn serve(
     listener: TcpListener,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
+    let closing = state.closing.clone();
+    let shutdown = async move {
+        shutdown.await;
+        closing.close();
+    };
     let service = router(state).into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, service).with_graceful_shutdown(shutdown).await
 }

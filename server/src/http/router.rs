@@ -7,7 +7,7 @@ use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 use tower_http::trace::TraceLayer;
 
-use super::{MAX_BODY_BYTES, chat, pages, surveys, unknown_api, world};
+use super::{MAX_BODY_BYTES, chat, method_runs, pages, surveys, unknown_api, world};
 use crate::state::AppState;
 
 /// All addresses, ready to serve.
@@ -35,5 +35,14 @@ fn api() -> Router<AppState> {
         .route("/survey-runs/{id}", get(surveys::show_run))
         .route("/survey-runs/{id}/events", get(surveys::run_events))
         .route("/survey-runs/{id}/cancel", post(surveys::cancel_run))
+        // Researchers who run the method.
+        .route("/method-runs", get(method_runs::list).post(method_runs::start))
+        .route("/method-runs/{id}", get(method_runs::show))
+        .route("/method-runs/{id}/events", get(method_runs::watch))
+        .route("/method-runs/{id}/pause", post(method_runs::pause))
+        .route("/method-runs/{id}/resume", post(method_runs::resume))
+        .route("/method-runs/{id}/cancel", post(method_runs::cancel))
+        .route("/method-runs/{id}/adapters/{name}", post(method_runs::open_adapter))
+        .route("/method-runs/{id}/manifest", get(method_runs::manifest))
         .fallback(unknown_api)
 }

@@ -6,11 +6,12 @@ use app::api::{SurveyRun, SurveyRunInfo, SurveyRunRequest};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::sse::{Event, Sse};
 use domain::survey::Survey;
-use futures::{Stream, StreamExt};
+use futures::Stream;
 
 use super::HttpError;
+use super::events;
 use super::extract::Body;
 use crate::state::AppState;
 
@@ -62,10 +63,5 @@ pub async fn run_events(
     Path(id): Path<String>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, HttpError> {
     let progress = state.survey_runs.watch(&id).await?;
-    let events = progress.map(|info| {
-        Ok(Event::default()
-            .json_data(&info)
-            .unwrap_or_else(|error| Event::default().event("error").data(error.to_string())))
-    });
-    Ok(Sse::new(events).keep_alive(KeepAlive::default()))
+    Ok(events::stream(&state, progress))
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use app::api::ApiError;
+use domain::method::BadSetting;
 
 use crate::engine::{EngineError, short_id};
 use crate::store::StoreError;
@@ -79,9 +80,24 @@ pub enum JobError {
         hint: String,
     },
 
+    /// The work ended by a defect of ours; what was done is kept.
+    #[error(
+        "the run ended without a result: {reason}\nStart it again: it goes on where it stopped."
+    )]
+    BrokenOff {
+        /// What is known of it.
+        reason: String,
+    },
+
     /// A person stopped it; what was done is kept.
     #[error("the run was stopped\nWhat was done is kept; start it again to go on.")]
     Cancelled,
+}
+
+impl From<BadSetting> for JobError {
+    fn from(BadSetting { rule, hint }: BadSetting) -> Self {
+        Self::Refused { rule, hint }
+    }
 }
 
 impl JobError {
@@ -89,6 +105,11 @@ impl JobError {
     /// [`Engine::model_id`](crate::engine::Engine::model_id).
     pub fn other_model(run: String, begun: &str, loaded: &str) -> Self {
         Self::OtherModel { run, begun: short_id(begun), loaded: short_id(loaded) }
+    }
+
+    /// Work whose task ended by itself.
+    pub(crate) fn broken_off(end: &tokio::task::JoinError) -> Self {
+        Self::BrokenOff { reason: end.to_string() }
     }
 
     /// A stable word for programs.
@@ -102,6 +123,7 @@ impl JobError {
             Self::OtherModel { .. } => "other-model",
             Self::StepMissing { .. } => "step-missing",
             Self::BadFile { .. } => "bad-file",
+            Self::BrokenOff { .. } => "broken-off",
             Self::Cancelled => "cancelled",
         }
     }
@@ -126,6 +148,12 @@ impl JobError {
             None => (text, None),
         };
         ApiError { code: self.code().to_owned(), message, hint }
+    }
+
+    /// A run that can't go on because something it began with has changed since.
+    pub(crate) fn other_inputs(run: &str, what: &str) -> Self {
+        let rule = format!("the run `{run}` was begun with {what}; its results would be mixed");
+        Self::Refused { rule, hint: "Begin a new run.".to_owned() }
     }
 
     /// A refusal with a way out.

@@ -11,6 +11,7 @@ use domain::score::{
 use domain::voice::Voice;
 use serde::Serialize;
 
+use super::tune::TunedAdapter;
 use super::work::{Watcher, Work};
 use super::{JobError, Method, ask};
 use crate::store::UnitKey;
@@ -122,12 +123,14 @@ impl Method {
         watcher: &mut Watcher<'_>,
     ) -> Result<EvaluationReport, JobError> {
         self.load_adapters().await?;
-        let adapters = self.evaluated_adapters();
+        let tuned = self.tuned().await?;
+        let adapters = self.evaluated_adapters(&tuned);
         let questions = self.survey.evaluated();
         let mut wanted = Vec::new();
         for voice in self.voices(&adapters) {
             for question in &questions {
-                let prompt = ask::score_prompt(&self.survey, &voice, question)?;
+                let loaded = self.as_loaded(&voice, &tuned);
+                let prompt = ask::score_prompt(&self.survey, &loaded, question)?;
                 wanted.push((key(&voice, &adapters, question.id.as_str()), prompt));
             }
         }
@@ -137,14 +140,31 @@ impl Method {
         Ok(self.report(metric, adapters, &units))
     }
 
-    /// Hashes by name of the loaded adapters that belong in the table.
-    fn evaluated_adapters(&self) -> BTreeMap<String, String> {
+    /// Hashes by name of the adapters that belong in the table: the run's own, or, where it has
+    /// none, those that came with the model.
+    fn evaluated_adapters(
+        &self,
+        tuned: &BTreeMap<String, TunedAdapter>,
+    ) -> BTreeMap<String, String> {
+        if !tuned.is_empty() {
+            let own = tuned.values().filter_map(|adapter| {
+                Some((adapter.name.clone(), adapter.hash.as_ref()?.chars().take(12).collect()))
+            });
+            return own.collect();
+        }
         let belongs = |name: &str| {
             name == "joint"
                 || self.settings.cultures.iter().any(|code| name == specific_name(*code))
         };
         let loaded = self.engine.adapters().into_iter().filter(|adapter| belongs(&adapter.name));
         loaded.map(|adapter| (adapter.name, adapter.hash)).collect()
+    }
+
+    /// The voice under the name by which the engine knows its adapter.
+    fn as_loaded(&self, voice: &Voice, tuned: &BTreeMap<String, TunedAdapter>) -> Voice {
+        let own = voice.adapter.as_ref().filter(|name| tuned.contains_key(*name));
+        let adapter = own.map(|name| self.adapter_name(name));
+        Voice { adapter: adapter.or_else(|| voice.adapter.clone()), ..voice.clone() }
     }
 
     fn voices(&self, adapters: &BTreeMap<String, String>) -> Vec<Voice> {
@@ -250,7 +270,7 @@ impl Method {
 }
 
 /// Name of a culture's own adapter.
-pub(super) fn specific_name(code: CultureCode) -> String {
+fn specific_name(code: CultureCode) -> String {
     format!("specific-{code}")
 }
 

@@ -74,7 +74,7 @@ impl Method {
         for start in (0..self.settings.per_topic).step_by(ROUND) {
             let indices = start..(start + ROUND).min(self.settings.per_topic);
             let written = self.store.units(&self.run, STEP).await?;
-            let earlier = self.admitted(&written, start).0;
+            let earlier = self.admitted(&written, start, &mut |_, _, _| {}).0;
             let work = Work { store: &self.store, run: &self.run, step: STEP, batch: BATCH };
             // The work knows of this round only; the watcher hears of all.
             let mut told = |progress: &Progress| {
@@ -92,7 +92,20 @@ impl Method {
     /// A failure of the store.
     pub async fn generated(&self) -> Result<(Vec<Question>, GenerationCounts), JobError> {
         let written = self.store.units(&self.run, STEP).await?;
-        Ok(self.admitted(&written, self.settings.per_topic))
+        Ok(self.admitted(&written, self.settings.per_topic, &mut |_, _, _| {}))
+    }
+
+    /// As [`Self::generated`]; `judged` is told of every question with its topic, and why it was
+    /// dropped if it was.
+    ///
+    /// # Errors
+    /// A failure of the store.
+    pub(super) async fn judged(
+        &self,
+        judged: &mut (dyn FnMut(&Topic, &Written, Option<&str>) + Send),
+    ) -> Result<GenerationCounts, JobError> {
+        let written = self.store.units(&self.run, STEP).await?;
+        Ok(self.admitted(&written, self.settings.per_topic, judged).1)
     }
 
     /// Filters the first `per_topic` questions of every topic, index by index over the topics.
@@ -100,6 +113,7 @@ impl Method {
         &self,
         written: &BTreeMap<UnitKey, Written>,
         per_topic: usize,
+        judged: &mut (dyn FnMut(&Topic, &Written, Option<&str>) + Send),
     ) -> (Vec<Question>, GenerationCounts) {
         let mut filter = Filter::new(&self.survey.questions);
         let mut questions = Vec::new();
@@ -115,6 +129,7 @@ impl Method {
                         filter.admit(question).map(|()| question).map_err(|reason| reason.code())
                     }
                 };
+                judged(topic, written, verdict.err());
                 match verdict {
                     Ok(question) => {
                         counts.kept += 1;

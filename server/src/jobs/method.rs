@@ -1,55 +1,15 @@
-//! A run of the method: its settings, fixed when it begins, and which run a command goes on with.
+//! A run of the method: which run a command goes on with, and the settings that a new one gets.
+//! What settings there are and their rules is [`domain::method`]'s.
 
 use app::api::JobState;
-use domain::culture::CultureCode;
+use domain::method::{Inputs, MethodRequest, MethodSettings};
 use domain::survey::Survey;
-use serde::{Deserialize, Serialize};
+use domain::template::TEMPLATES;
+use sha2::{Digest, Sha256};
 
 use super::{JobError, ask};
-use crate::engine::Engine;
+use crate::engine::{ClientId, Engine};
 use crate::store::{NewRun, Run, RunKind, Store, StoreError};
-
-/// What a run of the method does; all its steps share them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct MethodSettings {
-    /// The survey that gives seeds and held-out questions.
-    pub survey: String,
-    /// The model, see [`Engine::model_id`].
-    pub base_hash: String,
-    /// Seed of everything that is drawn.
-    pub seed: u64,
-    /// Questions to generate per topic.
-    pub per_topic: usize,
-    /// Cultures, in the survey's order.
-    pub cultures: Vec<CultureCode>,
-    /// Peak learning rate of tuning.
-    pub learning_rate: f64,
-    /// Passes over the instances.
-    pub epochs: usize,
-    /// Micro-batches per update.
-    pub accumulation: usize,
-}
-
-/// What a command says about the run it wants; `None` takes the run's own value, or the default.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct MethodRequest {
-    /// Name of the run.
-    pub run: Option<String>,
-    /// See [`MethodSettings::survey`]; `starter` by default.
-    pub survey: Option<String>,
-    /// See [`MethodSettings::seed`].
-    pub seed: Option<u64>,
-    /// See [`MethodSettings::per_topic`].
-    pub per_topic: Option<usize>,
-    /// See [`MethodSettings::cultures`]; all of the survey by default.
-    pub cultures: Option<Vec<CultureCode>>,
-    /// See [`MethodSettings::learning_rate`].
-    pub learning_rate: Option<f64>,
-    /// See [`MethodSettings::epochs`].
-    pub epochs: Option<usize>,
-    /// See [`MethodSettings::accumulation`].
-    pub accumulation: Option<usize>,
-}
 
 /// Which run a command is for when it names none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,7 +49,7 @@ impl Method {
         request: &MethodRequest,
         opening: Opening,
     ) -> Result<Self, JobError> {
-        check(request)?;
+        request.check()?;
         let found = match &request.run {
             Some(name) => named(store, engine, request, name, opening).await?,
             None => latest(store, engine, request, opening).await?,
@@ -99,26 +59,48 @@ impl Method {
             None if opening == Opening::GoOn => {
                 return Err(JobError::refused(
                     "there is no run of the method for this model and these settings",
-                    "Begin one with `polylogue generate` or `polylogue pipeline`.",
+                    "Begin one with `polylogue generate` or `polylogue run`.",
                 ));
             }
-            None => {
-                let settings = new_settings(store, engine, request).await?;
-                let new = NewRun {
-                    id: request.run.as_deref(),
-                    kind: RunKind::Method,
-                    settings: &settings,
-                    total: 0,
-                };
-                store.create_run(new).await?
-            }
+            None => return Self::create(store, engine, request).await,
         };
-        let settings: MethodSettings = run.settings()?;
-        let survey = store.survey(&settings.survey).await?;
-        Ok(Self { store: store.clone(), engine: engine.clone(), run: run.id, settings, survey })
+        Self::of(store, engine, run).await
     }
 
-    /// Notes that the run is at work, done, stopped or failed.
+    /// Makes the run that `request` means, which must be a new one or have these very settings.
+    ///
+    /// # Errors
+    /// A setting that breaks a rule, an unknown survey or culture, a name that is taken.
+    pub async fn create(
+        store: &Store,
+        engine: &Engine,
+        request: &MethodRequest,
+    ) -> Result<Self, JobError> {
+        request.check()?;
+        let settings = new_settings(store, engine, request).await?;
+        let id = request.run.as_deref();
+        let new = NewRun { id, kind: RunKind::Method, settings: &settings, total: 0 };
+        let run = store.create_run(new).await?;
+        Self::of(store, engine, run).await
+    }
+
+    async fn of(store: &Store, engine: &Engine, run: Run) -> Result<Self, JobError> {
+        let settings: MethodSettings = run.settings()?;
+        let survey = store.survey(&settings.survey).await?;
+        // A client of its own: runs side by side take turns.
+        let engine = engine.for_client(ClientId::new(&format!("run {}", run.id))).repeatable();
+        Ok(Self { store: store.clone(), engine, run: run.id, settings, survey })
+    }
+
+    /// Notes that nothing is at work, with steps left to do.
+    ///
+    /// # Errors
+    /// A failure of the store.
+    pub async fn pause(&self) -> Result<(), JobError> {
+        Ok(self.store.set_state(&self.run, JobState::Paused, None).await?)
+    }
+
+    /// Notes that the run is at work, done, stopped until somebody goes on with it, or failed.
     ///
     /// # Errors
     /// A failure of the store.
@@ -126,39 +108,57 @@ impl Method {
         let (state, error) = match ended {
             None => (JobState::Running, None),
             Some(Ok(())) => (JobState::Done, None),
-            Some(Err(JobError::Cancelled)) => (JobState::Cancelled, None),
-            Some(Err(error)) => (JobState::Failed, Some(error.to_string())),
+            Some(Err(JobError::Cancelled)) => (JobState::Paused, None),
+            Some(Err(error)) => (JobState::Failed, serde_json::to_string(&error.to_api()).ok()),
         };
         Ok(self.store.set_state(&self.run, state, error.as_deref()).await?)
     }
 }
 
-fn check(request: &MethodRequest) -> Result<(), JobError> {
-    let name_fits = |name: &str| {
-        let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-        !name.is_empty() && !name.starts_with('.') && name.len() <= 64 && name.chars().all(allowed)
+/// What a run of the survey `id` that begins now begins with.
+///
+/// # Errors
+/// A failure of the store.
+pub async fn inputs(store: &Store, engine: &Engine, id: &str) -> Result<Inputs, JobError> {
+    let mut prompts = Sha256::new();
+    for text in TEMPLATES.iter().flat_map(|(name, text)| [name, text]) {
+        prompts.update((text.len() as u64).to_le_bytes());
+        prompts.update(text);
+    }
+    Ok(Inputs {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        model: engine.info().name.clone(),
+        survey_hash: store.survey_hash(id).await?.unwrap_or_default(),
+        prompts_hash: format!("{:x}", prompts.finalize()),
+    })
+}
+
+/// Why a run with these settings can't go on here and now, if it can't.
+///
+/// # Errors
+/// A failure of the store.
+pub async fn obstacle(
+    store: &Store,
+    engine: &Engine,
+    run: &str,
+    settings: &MethodSettings,
+) -> Result<Option<JobError>, JobError> {
+    if settings.base_hash != engine.model_id() {
+        let (begun, loaded) = (&settings.base_hash, engine.model_id());
+        return Ok(Some(JobError::other_model(run.to_owned(), begun, &loaded)));
+    }
+    let Some(begun) = &settings.inputs else { return Ok(None) };
+    let now = inputs(store, engine, &settings.survey).await?;
+    let what = match () {
+        () if begun.survey_hash != now.survey_hash => {
+            format!("another version of the survey `{}`", settings.survey)
+        }
+        () if begun.prompts_hash != now.prompts_hash => {
+            format!("the prompts of Polylogue {}", begun.version)
+        }
+        () => return Ok(None),
     };
-    if let Some(name) = request.run.as_deref().filter(|name| !name_fits(name)) {
-        return Err(JobError::refused(
-            format!("`{name}` can't name a run: it becomes a folder's name"),
-            "Use 1 to 64 letters, digits, `-`, `_` and `.`, not beginning with `.`.",
-        ));
-    }
-    let zeros = [
-        ("--per-topic", request.per_topic),
-        ("--epochs", request.epochs),
-        ("--accumulation", request.accumulation),
-    ];
-    if let Some((name, _)) = zeros.iter().find(|(_, value)| *value == Some(0)) {
-        return Err(JobError::refused(format!("`{name}` must be at least 1, not 0"), "Raise it."));
-    }
-    match request.learning_rate {
-        Some(rate) if !(rate > 0.0 && rate.is_finite()) => Err(JobError::refused(
-            format!("`--learning-rate` must be above 0, not {rate}"),
-            "Use a value such as 1e-4.",
-        )),
-        _ => Ok(()),
-    }
+    Ok(Some(JobError::other_inputs(run, &what)))
 }
 
 async fn named(
@@ -177,8 +177,8 @@ async fn named(
         return Err(StoreError::RunExists { id: run.id, difference }.into());
     }
     let settings: MethodSettings = run.settings()?;
-    if settings.base_hash != engine.model_id() {
-        return Err(JobError::other_model(run.id, &settings.base_hash, &engine.model_id()));
+    if let Some(obstacle) = obstacle(store, engine, &run.id, &settings).await? {
+        return Err(obstacle);
     }
     match difference(&settings, request) {
         Some(difference) => Err(StoreError::RunExists { id: run.id, difference }.into()),
@@ -195,7 +195,8 @@ async fn latest(
     let mut finished = None;
     for run in store.runs(RunKind::Method).await? {
         let settings: MethodSettings = run.settings()?;
-        if settings.base_hash != engine.model_id() || difference(&settings, request).is_some() {
+        let other = difference(&settings, request).is_some();
+        if other || obstacle(store, engine, &run.id, &settings).await?.is_some() {
             continue;
         }
         if run.state != JobState::Done {
@@ -216,13 +217,15 @@ fn difference(settings: &MethodSettings, request: &MethodRequest) -> Option<Stri
         let asked = asked.as_ref().filter(|asked| *asked != stored)?;
         Some(format!("`{name}` is {stored:?}, not {asked:?}"))
     }
-    differs("--survey", &settings.survey, &request.survey)
-        .or_else(|| differs("--seed", &settings.seed, &request.seed))
-        .or_else(|| differs("--per-topic", &settings.per_topic, &request.per_topic))
-        .or_else(|| differs("--cultures", &settings.cultures, &request.cultures))
-        .or_else(|| differs("--learning-rate", &settings.learning_rate, &request.learning_rate))
-        .or_else(|| differs("--epochs", &settings.epochs, &request.epochs))
-        .or_else(|| differs("--accumulation", &settings.accumulation, &request.accumulation))
+    let adapters = settings.adapters().into_iter().map(|(_, target)| target).collect::<Vec<_>>();
+    differs("survey", &settings.survey, &request.survey)
+        .or_else(|| differs("seed", &settings.seed, &request.seed))
+        .or_else(|| differs("per_topic", &settings.per_topic, &request.per_topic))
+        .or_else(|| differs("cultures", &settings.cultures, &request.cultures))
+        .or_else(|| differs("adapters", &adapters, &request.adapters))
+        .or_else(|| differs("learning_rate", &settings.learning_rate, &request.learning_rate))
+        .or_else(|| differs("epochs", &settings.epochs, &request.epochs))
+        .or_else(|| differs("accumulation", &settings.accumulation, &request.accumulation))
 }
 
 async fn new_settings(
@@ -232,7 +235,7 @@ async fn new_settings(
 ) -> Result<MethodSettings, JobError> {
     let id = request.survey.clone().unwrap_or_else(|| "starter".to_owned());
     let survey = store.survey(&id).await?;
-    let cultures = match &request.cultures {
+    let cultures: Vec<_> = match &request.cultures {
         None => survey.cultures.iter().map(|culture| culture.code).collect(),
         Some(codes) => {
             for code in codes {
@@ -241,14 +244,21 @@ async fn new_settings(
             codes.clone()
         }
     };
-    Ok(MethodSettings {
+    // Once more, for adapters of cultures that only the survey names.
+    let whole = MethodRequest { cultures: Some(cultures.clone()), ..request.clone() };
+    whole.check()?;
+    let mut settings = MethodSettings {
+        inputs: Some(inputs(store, engine, &id).await?),
         survey: id,
         base_hash: engine.model_id(),
         seed: request.seed.unwrap_or(7),
         per_topic: request.per_topic.unwrap_or(30),
         cultures,
+        adapters: request.adapters.clone(),
         learning_rate: request.learning_rate.unwrap_or(1e-4),
         epochs: request.epochs.unwrap_or(1),
         accumulation: request.accumulation.unwrap_or(32),
-    })
+    };
+    settings.adapters = Some(settings.adapters().into_iter().map(|(_, target)| target).collect());
+    Ok(settings)
 }

@@ -7,7 +7,11 @@
 //! - [`method`]: a run of the method; its steps are [`generate`], [`elicit`], [`collect`],
 //!   [`tune`] and [`evaluate`], all of them [`pipeline`];
 //! - [`general`]: ordinary conversations, learnt beside the instances and measured;
-//! - [`survey_run`]: a survey asked from the survey page;
+//! - [`recorder`], [`sample`], [`summary`]: what a run has to show while it is at work;
+//! - [`checkpoint`]: its adapters as they are now, to talk to;
+//! - [`manifest`], [`reproduce`]: what went in and came out, by hashes, and once more;
+//! - [`runner`]: runs in the background, watched and stopped; [`method_run`]: runs of the method
+//!   from the studio; [`survey_run`]: a survey asked from the survey page;
 //! - [`culturespa`]: the released data of the paper, imported and scored;
 //! - [`error`]: what can go wrong.
 //!
@@ -28,12 +32,24 @@ pub mod generate;
 pub mod pipeline;
 pub mod tune;
 
+pub mod checkpoint;
+pub mod recorder;
+pub mod sample;
+pub mod summary;
+
+pub mod manifest;
+pub mod reproduce;
+
+pub mod method_run;
+pub mod runner;
 pub mod survey_run;
 
 pub mod culturespa;
 
+pub use domain::method::{MethodRequest, MethodSettings};
 pub use error::JobError;
-pub use method::{Method, MethodRequest, MethodSettings, Opening};
+pub use method::{Method, Opening};
+pub use method_run::MethodRuns;
 pub use survey_run::SurveyRuns;
 pub use work::Progress;
 

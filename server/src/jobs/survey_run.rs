@@ -1,9 +1,7 @@
 //! Surveys asked from the survey page: started, watched, stopped, and resumed after a crash.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::ops::ControlFlow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use app::api::{ApiError, JobState, SurveyRun, SurveyRunInfo, SurveyRunRequest};
 use domain::answer::SurveyAnswer;
@@ -11,9 +9,8 @@ use domain::survey::Survey;
 use domain::voice::Voice;
 use futures::Stream;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Mutex, watch};
-use tokio_stream::wrappers::WatchStream;
 
+use super::runner::{Handle, Live, RunInfo, Runner, StopKind, kept_error};
 use super::work::{Progress, Work};
 use super::{JobError, ask};
 use crate::engine::Engine;
@@ -35,26 +32,28 @@ struct Settings {
     base_hash: String,
 }
 
+impl RunInfo for SurveyRunInfo {
+    fn state(&self) -> JobState {
+        self.state
+    }
+
+    fn end(&mut self, state: JobState, error: Option<ApiError>) {
+        (self.state, self.error, self.remaining_seconds) = (state, error, None);
+    }
+}
+
 /// The survey runs of a server; clones share them.
 #[derive(Clone)]
 pub struct SurveyRuns {
     engine: Engine,
     store: Store,
-    active: Arc<Mutex<HashMap<String, Active>>>,
+    runner: Runner<SurveyRunInfo>,
 }
-
-/// A run at work in this process.
-struct Active {
-    progress: watch::Receiver<SurveyRunInfo>,
-    stop: Arc<AtomicBool>,
-}
-
-type Live = HashMap<String, watch::Receiver<SurveyRunInfo>>;
 
 impl SurveyRuns {
     /// No run is at work yet; see [`Self::resume`].
     pub fn new(engine: Engine, store: Store) -> Self {
-        Self { engine, store, active: Arc::default() }
+        Self { engine, runner: Runner::new(store.clone()), store }
     }
 
     /// Goes on with the runs that an earlier process left unfinished. Returns how many.
@@ -68,7 +67,7 @@ impl SurveyRuns {
         let count = unfinished.len();
         for run in unfinished {
             if let Err(error) = self.spawn(&run).await {
-                self.finish(&run.id, &Err(error)).await?;
+                self.runner.keep_failure(&run.id, &error).await?;
             }
         }
         Ok(count)
@@ -98,7 +97,7 @@ impl SurveyRuns {
     /// # Errors
     /// A failure of the store.
     pub async fn list(&self) -> Result<Vec<SurveyRunInfo>, JobError> {
-        let live = self.live().await;
+        let live = self.runner.live().await;
         let runs = self.store.runs(RunKind::Survey).await?;
         runs.iter().map(|run| newest(run, &live)).collect()
     }
@@ -108,7 +107,7 @@ impl SurveyRuns {
     /// # Errors
     /// [`crate::store::StoreError::UnknownRun`] where there is none.
     pub async fn get(&self, id: &str) -> Result<SurveyRun, JobError> {
-        let live = self.live().await;
+        let live = self.runner.live().await;
         let info = newest(&self.find(id).await?, &live)?;
         let units: BTreeMap<UnitKey, Vec<f64>> = self.store.units(id, ANSWERS).await?;
         let survey = self.store.survey(&info.survey).await?;
@@ -132,17 +131,7 @@ impl SurveyRuns {
     /// [`crate::store::StoreError::UnknownRun`] where there is none.
     pub async fn cancel(&self, id: &str) -> Result<SurveyRunInfo, JobError> {
         self.find(id).await?;
-        let at_work = self
-            .active
-            .lock()
-            .await
-            .get(id)
-            .map(|active| (Arc::clone(&active.stop), active.progress.clone()));
-        if let Some((stop, mut progress)) = at_work {
-            stop.store(true, Ordering::Relaxed);
-            // Ends with the batch in flight; an error means that it has ended already.
-            let _ = progress.wait_for(|info| info.state != JobState::Running).await;
-        }
+        self.runner.stop(id, StopKind::Cancel).await;
         info(&self.find(id).await?)
     }
 
@@ -154,21 +143,13 @@ impl SurveyRuns {
         &self,
         id: &str,
     ) -> Result<impl Stream<Item = SurveyRunInfo> + Send + use<>, JobError> {
-        let live = self.live().await;
+        let live = self.runner.live().await;
         let stored = info(&self.find(id).await?)?;
-        let receiver = live.get(id).cloned().unwrap_or_else(|| watch::channel(stored).1);
-        Ok(WatchStream::new(receiver))
+        Ok(Runner::watch(&live, id, stored))
     }
 
     async fn find(&self, id: &str) -> Result<Run, JobError> {
         Ok(self.store.run(id).await?)
-    }
-
-    /// The runs at work. Ask for them before the store: a run that ends in between is final in
-    /// both, while the other order would show it at work for ever.
-    async fn live(&self) -> Live {
-        let active = self.active.lock().await;
-        active.iter().map(|(id, active)| (id.clone(), active.progress.clone())).collect()
     }
 
     async fn spawn(&self, run: &Run) -> Result<(), JobError> {
@@ -177,23 +158,11 @@ impl SurveyRuns {
         if settings.base_hash != model {
             return Err(JobError::other_model(run.id.clone(), &settings.base_hash, &model));
         }
-        let (sender, progress) = watch::channel(info(run)?);
-        let stop = Arc::new(AtomicBool::new(false));
-        let active = Active { progress, stop: Arc::clone(&stop) };
-        self.active.lock().await.insert(run.id.clone(), active);
         let (runs, id) = (self.clone(), run.id.clone());
-        tokio::spawn(async move {
-            let result = runs.answer(&id, &settings, &sender, &stop).await;
-            let ended = runs.finish(&id, &result).await;
-            if let Err(error) = &ended {
-                tracing::error!(run = id, %error, "the end of a survey run can't be stored");
-            }
-            let told = ended.and(result).err();
-            sender.send_modify(|info| set_end(info, told.as_ref()));
-            // Only now: until here whoever asks is told by the channel.
-            runs.active.lock().await.remove(&id);
-        });
-        Ok(())
+        let work = async move |handle: Arc<Handle<SurveyRunInfo>>| {
+            runs.answer(&id, &settings, &handle).await
+        };
+        self.runner.start(&run.id, info(run)?, work).await
     }
 
     /// Asks everything that isn't answered yet.
@@ -201,8 +170,7 @@ impl SurveyRuns {
         &self,
         id: &str,
         settings: &Settings,
-        sender: &watch::Sender<SurveyRunInfo>,
-        stop: &AtomicBool,
+        handle: &Handle<SurveyRunInfo>,
     ) -> Result<(), JobError> {
         let survey = self.store.survey(&settings.survey).await?;
         let mut wanted = Vec::new();
@@ -215,38 +183,16 @@ impl SurveyRuns {
         }
         let work = Work { store: &self.store, run: id, step: ANSWERS, batch: BATCH };
         let mut watcher = |progress: &Progress| {
-            sender.send_modify(|info| {
+            handle.update(|info| {
                 info.answered = progress.done;
                 info.total = progress.total;
                 info.remaining_seconds = progress.remaining_seconds;
             });
-            match stop.load(Ordering::Relaxed) {
-                true => ControlFlow::Break(()),
-                false => ControlFlow::Continue(()),
-            }
+            handle.go_on()
         };
         work.complete(wanted, &mut watcher, |prompts| ask::probabilities(&self.engine, prompts))
             .await
     }
-
-    async fn finish(&self, id: &str, result: &Result<(), JobError>) -> Result<(), JobError> {
-        let (state, error) = end_of(result.as_ref().err());
-        let error = error.and_then(|error| serde_json::to_string(&error).ok());
-        Ok(self.store.set_state(id, state, error.as_deref()).await?)
-    }
-}
-
-fn end_of(error: Option<&JobError>) -> (JobState, Option<ApiError>) {
-    match error {
-        None => (JobState::Done, None),
-        Some(JobError::Cancelled) => (JobState::Cancelled, None),
-        Some(error) => (JobState::Failed, Some(error.to_api())),
-    }
-}
-
-fn set_end(info: &mut SurveyRunInfo, error: Option<&JobError>) {
-    (info.state, info.error) = end_of(error);
-    info.remaining_seconds = None;
 }
 
 fn check(survey: &Survey, voices: &[Voice]) -> Result<(), JobError> {
@@ -274,8 +220,8 @@ fn key(voice: usize, question: &str) -> UnitKey {
 }
 
 /// What the store knows of a run, or what is newer.
-fn newest(run: &Run, live: &Live) -> Result<SurveyRunInfo, JobError> {
-    live.get(&run.id).map_or_else(|| info(run), |progress| Ok(progress.borrow().clone()))
+fn newest(run: &Run, live: &Live<SurveyRunInfo>) -> Result<SurveyRunInfo, JobError> {
+    live.get(&run.id).map_or_else(|| info(run), Ok)
 }
 
 fn info(run: &Run) -> Result<SurveyRunInfo, JobError> {
@@ -288,7 +234,7 @@ fn info(run: &Run) -> Result<SurveyRunInfo, JobError> {
         answered: run.answered,
         total: run.total,
         remaining_seconds: None,
-        error: run.error.as_deref().and_then(|error| serde_json::from_str(error).ok()),
+        error: kept_error(run.error.as_deref()),
         created: run.created.clone(),
     })
 }

@@ -98,6 +98,12 @@ pub async fn run_with_questions(
         ..MethodRequest::default()
     };
     let method = Method::open(store, engine, &request, Opening::Begin).await.expect("a run");
+    write_questions(&method, questions).await;
+    method
+}
+
+/// Lets a run have written `questions` questions per topic.
+pub async fn write_questions(method: &Method, questions: usize) {
     let mut units = Vec::new();
     for topic in &method.survey.topics {
         for index in 0..questions {
@@ -109,6 +115,5 @@ pub async fn run_with_questions(
             units.push(Unit { key: format!("{}/{index:04}", topic.id), result });
         }
     }
-    store.record_units(run, "generate", &units).await.expect("questions");
-    method
+    method.store.record_units(&method.run, "generate", &units).await.expect("questions");
 }

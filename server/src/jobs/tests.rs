@@ -173,7 +173,7 @@ async fn commands_find_the_run_they_mean() {
     assert_ne!(second.run, first.run);
     let named = MethodRequest { run: Some(first.run.clone()), seed: Some(8), ..small() };
     let error = open(named, Opening::GoOn).await.err().unwrap();
-    assert!(error.to_string().contains("`--seed` is 7, not 8"), "{error}");
+    assert!(error.to_string().contains("`seed` is 7, not 8"), "{error}");
     let unknown = MethodRequest { run: Some("x".to_owned()), ..small() };
     let error = open(unknown, Opening::GoOn).await.err().unwrap();
     assert!(matches!(error, JobError::Store(StoreError::UnknownRun { .. })));

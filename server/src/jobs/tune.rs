@@ -14,8 +14,7 @@ use domain::voice::Voice;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
-use super::evaluate::specific_name;
-use super::work::{Progress, Watcher};
+use super::work::{Progress, Update, Watcher};
 use super::{JobError, Method, ask};
 use crate::engine::LoadedModel;
 use crate::store::{AdapterRow, StoreError, Unit};
@@ -45,11 +44,9 @@ impl Method {
     pub async fn tune(&self, watcher: &mut Watcher<'_>) -> Result<Vec<TunedAdapter>, JobError> {
         let instances = self.collection().await?.instances;
         let questions = self.questions().await?;
-        let specific = self.settings.cultures.iter().map(|code| Some(*code));
-        let all: Vec<Option<CultureCode>> = std::iter::once(None).chain(specific).collect();
-        let mut done: BTreeMap<String, TunedAdapter> = self.store.units(&self.run, STEP).await?;
-        for (place, culture) in all.iter().enumerate() {
-            let name = culture.map_or_else(|| "joint".to_owned(), specific_name);
+        let mut done = self.tuned().await?;
+        for (place, target) in self.settings.adapters() {
+            let (name, culture) = (target.name(), target.culture());
             if done.contains_key(&name) {
                 continue;
             }
@@ -59,14 +56,9 @@ impl Method {
             let mut told = |progress: &TuneProgress| watcher(&as_progress(&name, progress));
             let hash = match examples.is_empty() {
                 true => None,
-                false => Some(self.tune_one(&name, *culture, examples, place, &mut told).await?),
+                false => Some(self.tune_one(&name, culture, examples, place, &mut told).await?),
             };
-            let tuned = TunedAdapter {
-                name: name.clone(),
-                culture: *culture,
-                instances: chosen.len(),
-                hash,
-            };
+            let tuned = TunedAdapter { name: name.clone(), culture, instances: chosen.len(), hash };
             let unit = Unit { key: name.clone(), result: tuned.clone() };
             self.store.record_units(&self.run, STEP, &[unit]).await?;
             // Only what a killed run needs; from here on the adapter itself is kept.
@@ -77,24 +69,38 @@ impl Method {
         Ok(done.into_values().collect())
     }
 
+    /// The adapters that this run has tuned, by their name within it.
+    ///
+    /// # Errors
+    /// A failure of the store.
+    pub(super) async fn tuned(&self) -> Result<BTreeMap<String, TunedAdapter>, JobError> {
+        Ok(self.store.units(&self.run, STEP).await?)
+    }
+
     /// Puts the run's adapters into the engine. A run without any leaves those that are loaded.
     ///
     /// # Errors
     /// Files that are missing, broken or belong to another base model.
     pub(super) async fn load_adapters(&self) -> Result<(), JobError> {
-        let done: BTreeMap<String, TunedAdapter> = self.store.units(&self.run, STEP).await?;
-        for adapter in done.values().filter(|adapter| adapter.hash.is_some()) {
-            self.engine.load_adapter(&adapter.name, &self.folder(&adapter.name)).await?;
+        for adapter in self.tuned().await?.values().filter(|adapter| adapter.hash.is_some()) {
+            let name = self.adapter_name(&adapter.name);
+            self.engine.load_adapter(&name, &self.folder(&adapter.name)).await?;
         }
         Ok(())
     }
 
+    /// What everybody else calls one of the run's adapters: several runs have a `joint` one.
+    pub(super) fn adapter_name(&self, name: &str) -> String {
+        format!("{}/{name}", self.run)
+    }
+
     /// Where an adapter's files go.
-    fn folder(&self, name: &str) -> PathBuf {
+    pub(super) fn folder(&self, name: &str) -> PathBuf {
         self.store.adapters_folder().join(&self.run).join(name)
     }
 
-    fn checkpoints(&self, name: &str) -> PathBuf {
+    /// Where its checkpoints lie while it is tuned.
+    pub(super) fn checkpoints(&self, name: &str) -> PathBuf {
         self.store.run_folder(&self.run).join("tune").join(name)
     }
 
@@ -129,14 +135,7 @@ impl Method {
         let task = TuneTask {
             model: self.engine.model(),
             examples,
-            config: TuneConfig {
-                learning_rate: self.settings.learning_rate,
-                epochs: self.settings.epochs as u64,
-                accumulation: self.settings.accumulation,
-                seed: self.settings.seed.wrapping_add(place as u64),
-                checkpoint_every: CHECKPOINT_EVERY,
-                ..TuneConfig::default()
-            },
+            config: self.tune_config(place),
             checkpoints: self.checkpoints(name),
             folder: self.folder(name),
             base_name: self.engine.info().name.clone(),
@@ -145,7 +144,7 @@ impl Method {
         let hash = task.watched(watcher).await?;
         let row = AdapterRow {
             base_hash: self.engine.base_hash().to_owned(),
-            name: name.to_owned(),
+            name: self.adapter_name(name),
             hash: hash.clone(),
             culture,
             run: Some(self.run.clone()),
@@ -153,6 +152,18 @@ impl Method {
         };
         self.store.put_adapter(&row).await?;
         Ok(hash)
+    }
+
+    /// How the adapter at this place among the run's is tuned.
+    pub(super) fn tune_config(&self, place: usize) -> TuneConfig {
+        TuneConfig {
+            learning_rate: self.settings.learning_rate,
+            epochs: self.settings.epochs as u64,
+            accumulation: self.settings.accumulation,
+            seed: self.settings.seed.wrapping_add(place as u64),
+            checkpoint_every: CHECKPOINT_EVERY,
+            ..TuneConfig::default()
+        }
     }
 }
 
@@ -165,6 +176,7 @@ fn as_progress(name: &str, progress: &TuneProgress) -> Progress {
         done: progress.step as usize,
         total: progress.total as usize,
         remaining_seconds: Some(progress.remaining_seconds),
+        update: Some(Update { loss: progress.loss, learning_rate: progress.learning_rate }),
     }
 }
 
@@ -195,10 +207,7 @@ impl TuneTask {
         }
         match thread.await {
             Ok(result) => result,
-            Err(panic) => {
-                let rule = format!("tuning ended without a result: {panic}");
-                Err(JobError::refused(rule, "Start it again; it goes on from its checkpoint."))
-            }
+            Err(panic) => Err(JobError::broken_off(&panic)),
         }
     }
 

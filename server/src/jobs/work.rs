@@ -14,7 +14,7 @@ use crate::store::{Store, Unit, UnitKey};
 /// Where a step of a run stands.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Progress {
-    /// Step, for people and programs: `elicit`.
+    /// Step, for people and programs: `elicit`, `tune joint`.
     pub step: String,
     /// Units done, those of earlier attempts included.
     pub done: usize,
@@ -22,6 +22,17 @@ pub struct Progress {
     pub total: usize,
     /// Seconds that the rest will take, when known.
     pub remaining_seconds: Option<f64>,
+    /// What the newest unit learnt, while an adapter is tuned.
+    pub update: Option<Update>,
+}
+
+/// One update of an adapter.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Update {
+    /// Mean loss of its answer tokens, in nats.
+    pub loss: f64,
+    /// Its learning rate.
+    pub learning_rate: f64,
 }
 
 /// Told about progress after every batch; a break stops the job, which keeps what it has done.
@@ -48,7 +59,8 @@ impl Estimate {
         let rest = self.total.saturating_sub(done);
         let seconds = self.began.elapsed().as_secs_f64();
         let remaining_seconds = (here > 0).then(|| seconds / here as f64 * rest as f64);
-        Progress { step: self.step.clone(), done, total: self.total, remaining_seconds }
+        let (step, total) = (self.step.clone(), self.total);
+        Progress { step, done, total, remaining_seconds, update: None }
     }
 }
 

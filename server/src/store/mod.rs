@@ -2,7 +2,7 @@
 //!
 //! One folder holds the database and the adapters' files; one process works in it at a time.
 //! - [`folder`]: where it is, and the lock;
-//! - [`surveys`], [`runs`], [`units`], [`adapters`]: one table each (surveys: two);
+//! - [`surveys`], [`runs`], [`steps`], [`units`], [`adapters`]: one table each (surveys: two);
 //! - [`error`]: what can go wrong.
 //!
 //! **Invariant:** SQL stays in here, and is such that PostgreSQL takes it too. A call either stores
@@ -12,6 +12,7 @@ pub mod adapters;
 pub mod error;
 pub mod folder;
 pub mod runs;
+pub mod steps;
 pub mod surveys;
 pub mod units;
 
@@ -29,7 +30,7 @@ pub use adapters::AdapterRow;
 pub use error::StoreError;
 pub use folder::default_folder;
 pub use runs::{NewRun, Run, RunKind};
-pub use units::{Unit, UnitKey};
+pub use units::{Content, Unit, UnitKey};
 
 use folder::FolderLock;
 
@@ -50,7 +51,7 @@ impl Store {
         Self::open_with(folder, |options| options).await
     }
 
-    async fn open_with(
+    pub(crate) async fn open_with(
         folder: &Path,
         adjust: impl FnOnce(SqliteConnectOptions) -> SqliteConnectOptions,
     ) -> Result<Self, StoreError> {
@@ -93,14 +94,15 @@ impl Store {
 }
 
 fn migrations() -> Migrator {
-    let initial = include_str!("../../migrations/0001_initial.sql");
-    Migrator::with_migrations(vec![Migration::new(
-        1,
-        Cow::Borrowed("initial"),
-        MigrationType::Simple,
-        initial.into_sql_str(),
-        false,
-    )])
+    let migration = |(number, name, text): (i64, &'static str, &'static str)| {
+        let (name, kind) = (Cow::Borrowed(name), MigrationType::Simple);
+        Migration::new(number, name, kind, text.into_sql_str(), false)
+    };
+    let all = [
+        (1, "initial", include_str!("../../migrations/0001_initial.sql")),
+        (20, "steps", include_str!("../../migrations/0020_steps.sql")),
+    ];
+    Migrator::with_migrations(all.into_iter().map(migration).collect())
 }
 
 fn migration_error(folder: &Path, error: MigrateError) -> StoreError {

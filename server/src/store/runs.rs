@@ -208,6 +208,7 @@ fn difference(stored: &Value, wanted: &Value) -> Option<String> {
 fn state_name(state: JobState) -> &'static str {
     match state {
         JobState::Running => "running",
+        JobState::Paused => "paused",
         JobState::Done => "done",
         JobState::Cancelled => "cancelled",
         JobState::Failed => "failed",
@@ -222,7 +223,13 @@ fn from_row(row: Row) -> Result<Run, StoreError> {
         "method" => RunKind::Method,
         other => return Err(StoreError::broken(what, format!("unknown kind `{other}`"))),
     };
-    let states = [JobState::Running, JobState::Done, JobState::Cancelled, JobState::Failed];
+    let states = [
+        JobState::Running,
+        JobState::Paused,
+        JobState::Done,
+        JobState::Cancelled,
+        JobState::Failed,
+    ];
     let state = states
         .into_iter()
         .find(|known| state_name(*known) == state)

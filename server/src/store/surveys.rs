@@ -126,7 +126,11 @@ impl Store {
             .collect()
     }
 
-    async fn survey_hash(&self, id: &str) -> Result<Option<String>, StoreError> {
+    /// SHA-256 of the survey as JSON; `None` where there is none.
+    ///
+    /// # Errors
+    /// A failure of the database.
+    pub async fn survey_hash(&self, id: &str) -> Result<Option<String>, StoreError> {
         sqlx::query_scalar("SELECT hash FROM surveys WHERE id = $1")
             .bind(id)
             .fetch_optional(&self.pool)

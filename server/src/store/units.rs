@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::surveys::{decode, encode};
 use super::{Store, StoreError};
@@ -18,6 +19,15 @@ pub struct Unit<T> {
     pub key: UnitKey,
     /// What came out.
     pub result: T,
+}
+
+/// What a step of a run has stored, by its hash: two runs with the same have done the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Content {
+    /// Number of units.
+    pub units: usize,
+    /// SHA-256 over keys and results as they are stored, sorted by key.
+    pub sha256: String,
 }
 
 impl Store {
@@ -81,5 +91,27 @@ impl Store {
                 Ok((key, result))
             })
             .collect()
+    }
+
+    /// What one step has stored.
+    ///
+    /// # Errors
+    /// A failure of the database.
+    pub async fn content(&self, run: &str, step: &str) -> Result<Content, StoreError> {
+        let mut rows: Vec<(String, String)> =
+            sqlx::query_as("SELECT unit, result FROM units WHERE run = $1 AND step = $2")
+                .bind(run)
+                .bind(step)
+                .fetch_all(&self.pool)
+                .await
+                .map_err(|e| self.failed(e))?;
+        // Here, because databases sort texts each in their own way.
+        rows.sort();
+        let mut hash = Sha256::new();
+        for text in rows.iter().flat_map(|(key, result)| [key, result]) {
+            hash.update((text.len() as u64).to_le_bytes());
+            hash.update(text);
+        }
+        Ok(Content { units: rows.len(), sha256: format!("{:x}", hash.finalize()) })
     }
 }

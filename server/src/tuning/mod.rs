@@ -5,6 +5,7 @@
 //! - [`optimizer`], [`schedule`]: AdamW and its learning rate;
 //! - [`checkpoint`], [`atomic`]: what a killed run goes on from;
 //! - [`examples`], [`trainer`]: supervised tuning of LoRA adapters (step 4 of the method);
+//! - [`snapshot`]: an adapter in the middle of its tuning;
 //! - [`peft`]: adapters in the Hugging Face PEFT layout;
 //! - [`ability`]: what tuning costs in general ability.
 //!
@@ -20,6 +21,7 @@ pub mod optimizer;
 pub mod packing;
 pub mod peft;
 pub mod schedule;
+pub mod snapshot;
 pub mod trainer;
 
 pub use error::TuningError;

@@ -180,7 +180,7 @@ impl TuneConfig {
         Ok(())
     }
 
-    fn lora(&self) -> LoraConfig {
+    pub(super) fn lora(&self) -> LoraConfig {
         let target_modules = self.target_modules.clone();
         LoraConfig { r: self.r, alpha: self.alpha, target_modules, ..LoraConfig::default() }
     }

@@ -7,7 +7,7 @@ use candle_nn::VarBuilder;
 
 use super::*;
 use crate::engine::decoder::{DecoderConfig, init_parameters};
-use crate::tuning::peft;
+use crate::tuning::{peft, snapshot};
 
 fn config() -> DecoderConfig {
     DecoderConfig {
@@ -142,6 +142,20 @@ fn a_killed_run_gives_the_same_adapter() {
     let (reports, again) = tune_until(&killed, &settings(), 0);
     assert!(reports.is_empty(), "a finished run has nothing left to do");
     assert!(bytes(&again.unwrap()) == bytes(&whole));
+}
+
+#[test]
+fn the_newest_checkpoint_is_an_adapter() {
+    let folder = tempfile::tempdir().unwrap();
+    let newest = || snapshot::newest(&base().0, &settings(), folder.path()).unwrap();
+    assert!(newest().is_none());
+    let _ = tune_until(folder.path(), &settings(), 7);
+    let (step, early) = newest().unwrap();
+    assert_eq!(step, 7);
+    let whole = tune_until(folder.path(), &settings(), 0).1.unwrap();
+    let (step, last) = newest().unwrap();
+    assert_eq!(step, 40);
+    assert!(bytes(&last) == bytes(&whole) && bytes(&early) != bytes(&whole));
 }
 
 #[test]

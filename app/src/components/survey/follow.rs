@@ -1,20 +1,14 @@
 //! How a survey run arrives: its raw answers, its survey, and progress until it ends.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use domain::survey::Survey;
 use futures::StreamExt;
-use futures::channel::oneshot;
-use futures::future::{AbortHandle, Abortable};
 use leptos::prelude::*;
-use leptos::task::spawn_local;
 
 use crate::api::{ApiError, JobState, SurveyRun, SurveyRunInfo};
-use crate::backend::{Backend, Live, use_backend, use_live};
-
-/// Pause before a broken progress stream is taken up again.
-const PAUSE: Duration = Duration::from_secs(1);
+use crate::backend::{Backend, Live};
+use crate::components::following::{PAUSE, follow, pause};
 
 /// What is known of the run that the page shows; a handle that can be copied.
 #[derive(Clone, Copy, Default)]
@@ -30,30 +24,12 @@ pub struct Followed {
 impl Followed {
     /// Follows the run that `id` names, and the next one when it changes. Only in the browser.
     pub fn follow(self, id: Memo<Option<String>>) {
-        let backend = StoredValue::new(use_backend());
-        let live = StoredValue::new(use_live());
-        Effect::new(move |before: Option<Option<AbortHandle>>| {
-            if let Some(before) = before.flatten() {
-                before.abort();
-            }
+        let reset = move || {
             self.info.set(None);
             self.data.set(None);
-            self.error.set(None);
-            let id = id.get()?;
-            let (Ok(backend), Some(live)) = (backend.get_value(), live.get_value()) else {
-                return None;
-            };
-            let (handle, registration) = AbortHandle::new_pair();
-            let following = Abortable::new(self.watch(id, backend, live), registration);
-            spawn_local(async move {
-                if let Ok(Err(error)) = following.await {
-                    self.error.set(Some(error));
-                }
-            });
-            let stop = handle.clone();
-            on_cleanup(move || stop.abort());
-            Some(handle)
-        });
+        };
+        let watch = move |id, backend, live| self.watch(id, backend, live);
+        follow(move || id.get(), reset, self.error, watch);
     }
 
     async fn watch(
@@ -73,7 +49,7 @@ impl Followed {
                 }
             }
             if self.is_running() {
-                pause().await;
+                pause(PAUSE).await;
             }
             run = backend.survey_run(id.clone()).await?;
             self.info.set(Some(run.info.clone()));
@@ -88,11 +64,4 @@ impl Followed {
         };
         self.info.with_untracked(running)
     }
-}
-
-async fn pause() {
-    let (sender, receiver) = oneshot::channel::<()>();
-    set_timeout(move || drop(sender), PAUSE);
-    // Ends by the sender's drop; that is the signal.
-    let _ = receiver.await;
 }

@@ -7,7 +7,7 @@ use domain::culture::CultureCode;
 use domain::prompt::PromptStyle;
 use domain::voice::Voice;
 
-use crate::api::World;
+use crate::api::{AdapterInfo, World};
 
 /// What voices of different cultures have in common.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -18,8 +18,9 @@ pub enum Kind {
     Aware,
     /// The culture's persona with an adapter that all cultures share.
     Shared(String),
-    /// The culture's persona with the culture's own adapter.
-    Specific,
+    /// The culture's persona with the culture's own adapter, which this run has tuned, or which came
+    /// with the model.
+    Specific(Option<String>),
     /// A voice without culture but with an adapter.
     UnawareWith(String),
 }
@@ -30,10 +31,16 @@ impl Kind {
         match (&voice.adapter, voice.culture, voice.style) {
             (None, Some(_), PromptStyle::Aware) => Self::Aware,
             (None, _, _) => Self::Unaware,
-            (Some(name), Some(culture), _) if *name == format!("specific-{culture}") => {
-                Self::Specific
+            (Some(name), Some(culture), _) => {
+                let (run, own) = match name.split_once('/') {
+                    Some((run, own)) => (Some(run.to_owned()), own),
+                    None => (None, name.as_str()),
+                };
+                match own == format!("specific-{culture}") {
+                    true => Self::Specific(run),
+                    false => Self::Shared(name.clone()),
+                }
             }
-            (Some(name), Some(_), _) => Self::Shared(name.clone()),
             (Some(name), None, _) => Self::UnawareWith(name.clone()),
         }
     }
@@ -46,8 +53,8 @@ impl Kind {
             Self::Shared(name) => {
                 format!("{name}: told the culture, with the adapter of all cultures")
             }
-            Self::Specific => {
-                "specific: told the culture, with the culture’s own adapter".to_owned()
+            Self::Specific(_) => {
+                format!("{self}: told the culture, with the culture’s own adapter")
             }
             Self::UnawareWith(name) => format!("unaware with {name}"),
         }
@@ -60,7 +67,8 @@ impl fmt::Display for Kind {
             Self::Unaware => f.pad("unaware"),
             Self::Aware => f.pad("aware"),
             Self::Shared(name) => f.pad(name),
-            Self::Specific => f.pad("specific"),
+            Self::Specific(None) => f.pad("specific"),
+            Self::Specific(Some(run)) => write!(f, "{run}/specific"),
             Self::UnawareWith(name) => write!(f, "unaware with {name}"),
         }
     }
@@ -71,9 +79,9 @@ pub fn kinds(world: &World) -> Vec<Kind> {
     let shared = world.adapters.iter().filter(|adapter| adapter.culture.is_none());
     let mut kinds = vec![Kind::Unaware, Kind::Aware];
     kinds.extend(shared.map(|adapter| Kind::Shared(adapter.name.clone())));
-    if world.adapters.iter().any(|adapter| adapter.culture.is_some()) {
-        kinds.push(Kind::Specific);
-    }
+    let own = world.adapters.iter().filter(|a| a.culture.is_some() && !a.is_checkpoint());
+    let runs: BTreeSet<Option<String>> = own.map(|a| a.run().map(str::to_owned)).collect();
+    kinds.extend(runs.into_iter().map(Kind::Specific));
     kinds
 }
 
@@ -90,7 +98,7 @@ pub fn default_cultures(world: &World) -> BTreeSet<CultureCode> {
 
 /// Kinds of a first run: what awareness does and what joint tuning does.
 pub fn default_kinds(world: &World) -> BTreeSet<Kind> {
-    kinds(world).into_iter().filter(|kind| *kind != Kind::Specific).take(3).collect()
+    kinds(world).into_iter().filter(|k| !matches!(k, Kind::Specific(_))).take(3).collect()
 }
 
 /// The voices of a run, the unaware one first, then culture by culture. A culture without an adapter
@@ -109,8 +117,10 @@ pub fn voices(
         voices.extend(kinds.iter().filter_map(|kind| match kind {
             Kind::Aware => Some(Voice::aware(culture)),
             Kind::Shared(name) => Some(Voice::adapted(culture, name)),
-            Kind::Specific => {
-                let own = world.adapters.iter().find(|a| a.culture == Some(culture))?;
+            Kind::Specific(run) => {
+                let beside = |a: &&AdapterInfo| a.run() == run.as_deref() && !a.is_checkpoint();
+                let mut own = world.adapters.iter().filter(beside);
+                let own = own.find(|a| a.culture == Some(culture))?;
                 Some(Voice::adapted(culture, &own.name))
             }
             Kind::Unaware | Kind::UnawareWith(_) => None,
@@ -138,9 +148,9 @@ mod tests {
     #[test]
     fn a_culture_without_its_own_adapter_has_no_specific_voice() {
         let world = world(&["THA", "NGA"], &["specific-THA"]);
-        assert_eq!(kinds(&world), [Kind::Unaware, Kind::Aware, Kind::Specific]);
+        assert_eq!(kinds(&world), [Kind::Unaware, Kind::Aware, Kind::Specific(None)]);
         let all = world.cultures.iter().map(|culture| culture.code).collect();
-        let asked = voices(&world, &all, &BTreeSet::from([Kind::Specific]));
+        let asked = voices(&world, &all, &BTreeSet::from([Kind::Specific(None)]));
         assert_eq!(slugs(&asked), ["THA+specific-THA"]);
     }
 
@@ -152,6 +162,8 @@ mod tests {
             ("THA+joint", "joint"),
             ("THA+specific-THA", "specific"),
             ("THA+specific-NGA", "specific-NGA"),
+            ("THA+a-run/specific-THA", "a-run/specific"),
+            ("THA+a-run/joint", "a-run/joint"),
             ("unaware+joint", "unaware with joint"),
         ] {
             assert_eq!(Kind::of(&Voice::from_slug(slug).unwrap()).to_string(), kind);

@@ -7,6 +7,7 @@ use super::follow::Followed;
 use crate::api::{ApiError, JobState, SurveyRunInfo};
 use crate::backend::use_live;
 use crate::components::ErrorNote;
+use crate::components::words::{duration, state_name};
 
 /// Progress of the run that the page shows.
 #[component]
@@ -52,17 +53,6 @@ pub fn RunProgress(
     .into_any()
 }
 
-/// A word for the state, for styles and tests.
-pub fn state_name(state: Option<JobState>) -> &'static str {
-    match state {
-        None => "loading",
-        Some(JobState::Running) => "running",
-        Some(JobState::Done) => "done",
-        Some(JobState::Cancelled) => "cancelled",
-        Some(JobState::Failed) => "failed",
-    }
-}
-
 /// The state in words.
 fn sentence(info: &SurveyRunInfo) -> String {
     let counted = format!("{} of {} answers", info.answered, info.total);
@@ -72,6 +62,7 @@ fn sentence(info: &SurveyRunInfo) -> String {
             None => counted,
         },
         JobState::Done => format!("All {} answers are in.", info.total),
+        JobState::Paused => format!("Paused: {counted} are kept and shown."),
         JobState::Cancelled => format!("Cancelled: {counted} are kept and shown."),
         JobState::Failed => format!("Failed after {counted}; these are kept and shown."),
     }
@@ -83,25 +74,5 @@ fn tenth(info: &SurveyRunInfo) -> String {
         format!("{} % answered", info.answered * 10 / info.total.max(1) * 10)
     } else {
         sentence(info)
-    }
-}
-
-fn duration(seconds: f64) -> String {
-    match seconds {
-        s if s < 1.0 => "a second".to_owned(),
-        s if s < 90.0 => format!("{s:.0} s"),
-        s => format!("{:.0} min", s / 60.0),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::duration;
-
-    #[test]
-    fn durations_are_rounded_for_people() {
-        for (seconds, expect) in [(0.2, "a second"), (12.4, "12 s"), (150.0, "2 min")] {
-            assert_eq!(duration(seconds), expect);
-        }
     }
 }

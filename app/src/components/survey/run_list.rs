@@ -2,9 +2,9 @@
 
 use leptos::prelude::*;
 
-use super::progress::state_name;
 use crate::api::{ApiError, SurveyRunInfo};
 use crate::components::ErrorNote;
+use crate::components::words::{minutes, state_name};
 use crate::link;
 
 /// The runs in the store, newest first.
@@ -54,24 +54,5 @@ fn entry(run: SurveyRunInfo, shown: Memo<Option<String>>) -> impl IntoView {
             <a href=address aria-current=here>{minutes(&run.created)}</a>
             <span class="meta">{line}</span>
         </li>
-    }
-}
-
-/// `2026-11-20T19:40:11Z` as `2026-11-20 19:40 UTC`; anything else as it is.
-fn minutes(created: &str) -> String {
-    match (created.get(..10), created.get(10..11), created.get(11..16)) {
-        (Some(day), Some("T"), Some(time)) => format!("{day} {time} UTC"),
-        _ => created.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::minutes;
-
-    #[test]
-    fn times_are_cut_to_minutes() {
-        assert_eq!(minutes("2026-11-20T19:40:11.5Z"), "2026-11-20 19:40 UTC");
-        assert_eq!(minutes("yesterday"), "yesterday");
     }
 }

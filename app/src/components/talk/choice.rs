@@ -3,7 +3,7 @@
 use domain::culture::CultureCode;
 use domain::voice::Voice;
 
-use crate::api::World;
+use crate::api::{AdapterInfo, World};
 
 /// The voices of a first visit: the base model unaware, one culture aware, the same tuned.
 pub fn default_voices(world: &World) -> Vec<Voice> {
@@ -35,11 +35,11 @@ pub fn adapter_choices(
 /// culture's own, where there is one.
 pub fn with_culture(world: &World, voice: &Voice, culture: Option<CultureCode>) -> Voice {
     let adapter = voice.adapter.as_ref().and_then(|name| {
-        let own = world.adapters.iter().any(|a| a.name == *name && a.culture.is_some());
-        if !own {
-            return Some(name.clone());
-        }
-        let other = world.adapters.iter().find(|a| a.culture.is_some() && a.culture == culture);
+        let own = world.adapters.iter().find(|a| a.name == *name && a.culture.is_some());
+        let Some(own) = own else { return Some(name.clone()) };
+        let beside =
+            |a: &&AdapterInfo| a.culture.is_some() && a.culture == culture && a.run() == own.run();
+        let other = world.adapters.iter().find(beside);
         other.map(|a| a.name.clone())
     });
     Voice { adapter, ..culture.map_or_else(Voice::unaware, Voice::aware) }

@@ -89,6 +89,20 @@ async fn scores_equal_those_of_one_prompt_and_option_at_a_time() {
     assert_ne!(scores[0], scores[1], "the adapter counts");
 }
 
+#[tokio::test]
+async fn a_repeatable_request_gives_the_same_bits_whatever_else_there_is() {
+    let (engine, _folder) = tiny_engine();
+    engine.adapter_store().insert("joint", tiny_adapter(&tiny_config(), 1));
+    let repeatable = engine.repeatable();
+    let first = repeatable.score(prompts()).await.unwrap();
+    // Now all starts are known, one of them from another request, and a reply is being given.
+    engine.score(prompts()[..3].to_vec()).await.unwrap();
+    let reply = engine.generate(vec![row("p", None, 1)]).unwrap();
+    let again = repeatable.score(prompts()).await.unwrap();
+    reply.texts(1).await.unwrap();
+    assert_eq!(first, again);
+}
+
 #[test]
 fn the_size_of_a_chunk_changes_nothing() {
     let all = [1, 100, 700, 100_000].map(|tokens| {

@@ -2,9 +2,13 @@
 
 use std::sync::Mutex;
 
+use domain::method::MethodRequest;
+
 use super::*;
-use crate::api::{AdapterInfo, ChatEvent, Finish, ReplyInfo, SurveyRunInfo, SurveyRunRequest};
-use crate::backend::{Answer, Events, SharedLive};
+use crate::api::{
+    AdapterInfo, ChatEvent, Finish, MethodRunInfo, ReplyInfo, SurveyRunInfo, SurveyRunRequest,
+};
+use crate::backend::{Answer, Events, SharedLive, Steering};
 use crate::components::talk::choice::tests::world;
 use crate::components::talk::record::describe;
 
@@ -27,6 +31,18 @@ impl Live for Played {
         unreachable!()
     }
     fn survey_run_events(&self, _: String) -> Answer<Events<SurveyRunInfo>> {
+        unreachable!()
+    }
+    fn start_method_run(&self, _: MethodRequest) -> Answer<MethodRunInfo> {
+        unreachable!()
+    }
+    fn steer_method_run(&self, _: String, _: Steering) -> Answer<MethodRunInfo> {
+        unreachable!()
+    }
+    fn method_run_events(&self, _: String) -> Answer<Events<MethodRunInfo>> {
+        unreachable!()
+    }
+    fn open_adapter(&self, _: String, _: String) -> Answer<AdapterInfo> {
         unreachable!()
     }
 }

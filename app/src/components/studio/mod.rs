@@ -1,0 +1,23 @@
+//! Parts of the Studio page: the form that starts a run, earlier runs, and a run with its five steps.
+//!
+//! - [`form`]: what is chosen for a new run, as plain data; [`start`], [`settings`]: its form;
+//! - [`run_list`]: earlier runs; [`follow`]: how the shown run arrives; [`run`]: its head;
+//! - [`card`]: the frame of a step; [`generate`], [`collect`], [`tune`], [`evaluate`]: what they show.
+
+pub mod form;
+mod settings;
+pub mod start;
+
+pub mod follow;
+mod run;
+mod run_list;
+
+mod card;
+mod collect;
+mod evaluate;
+mod generate;
+mod tune;
+
+pub use run::ShownRun;
+pub use run_list::RunList;
+pub use start::StartRun;

@@ -1,0 +1,261 @@
+//! Runs of the method from the studio: started, watched, paused, resumed, cancelled, and gone on
+//! with after a crash. What the steps do is in [`super::pipeline`].
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use app::api::method_run::{MethodRun, MethodRunInfo, StepInfo};
+use app::api::{AdapterInfo, ApiError, JobState};
+use domain::method::{MethodRequest, MethodSettings, Step};
+use domain::score::Metric;
+use futures::Stream;
+
+use super::manifest::Manifest;
+use super::runner::{Handle, Live, RunInfo, Runner, StopKind, kept_error};
+use super::work::Progress;
+use super::{JobError, Method, Opening, method, summary};
+use crate::engine::Engine;
+use crate::store::{Run, RunKind, Store, StoreError};
+
+impl RunInfo for MethodRunInfo {
+    fn state(&self) -> JobState {
+        self.state
+    }
+
+    fn end(&mut self, state: JobState, error: Option<ApiError>) {
+        (self.state, self.error) = (state, error);
+        self.revision += 1;
+        self.steps.iter_mut().for_each(|step| step.remaining_seconds = None);
+    }
+}
+
+/// The runs of the method of a server; clones share them.
+#[derive(Clone)]
+pub struct MethodRuns {
+    engine: Engine,
+    store: Store,
+    runner: Runner<MethodRunInfo>,
+}
+
+impl MethodRuns {
+    /// No run is at work yet; see [`Self::resume_all`].
+    pub fn new(engine: Engine, store: Store) -> Self {
+        Self { engine, runner: Runner::new(store.clone()), store }
+    }
+
+    /// Goes on with the runs that an earlier process left unfinished. Returns how many.
+    ///
+    /// # Errors
+    /// A failure of the store. A run that can't go on becomes [`JobState::Failed`].
+    pub async fn resume_all(&self) -> Result<usize, JobError> {
+        let runs = self.store.runs(RunKind::Method).await?;
+        let unfinished: Vec<Run> =
+            runs.into_iter().filter(|run| run.state == JobState::Running).collect();
+        let count = unfinished.len();
+        for run in unfinished {
+            if let Err(error) = self.go_on(&run.id).await {
+                self.runner.keep_failure(&run.id, &error).await?;
+            }
+        }
+        Ok(count)
+    }
+
+    /// Starts a new run.
+    ///
+    /// # Errors
+    /// A setting that breaks a rule, an unknown survey or culture, a name that is taken.
+    pub async fn start(&self, request: MethodRequest) -> Result<MethodRunInfo, JobError> {
+        request.check()?;
+        if let Some(id) = &request.run {
+            match self.store.run(id).await {
+                Err(StoreError::UnknownRun { .. }) => {}
+                found => {
+                    let rule = format!("there is a run `{}` already", found?.id);
+                    return Err(JobError::refused(
+                        rule,
+                        "Choose another name, or resume that one.",
+                    ));
+                }
+            }
+        }
+        let method = Method::create(&self.store, &self.engine, &request).await?;
+        self.spawn(method).await
+    }
+
+    /// All runs of the method, newest first.
+    ///
+    /// # Errors
+    /// A failure of the store.
+    pub async fn list(&self) -> Result<Vec<MethodRunInfo>, JobError> {
+        let live = self.runner.live().await;
+        let mut infos = Vec::new();
+        for run in self.store.runs(RunKind::Method).await? {
+            infos.push(self.newest(run, &live).await?);
+        }
+        Ok(infos)
+    }
+
+    /// One run with what its steps have to show.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownRun`] where there is none.
+    pub async fn get(&self, id: &str) -> Result<MethodRun, JobError> {
+        let info = self.info(id).await?;
+        // A survey that is gone takes only the samples with it.
+        let survey = self.store.survey(&info.settings.survey).await.ok();
+        Ok(MethodRun {
+            generate: self.store.summary(id, Step::Generate).await?,
+            collect: self.store.summary(id, Step::Collect).await?,
+            tune: summary::tune(&self.store, id, &info.settings, survey.as_ref()).await?,
+            evaluate: self.store.summary(id, Step::Evaluate).await?,
+            info,
+        })
+    }
+
+    /// Stops a run that is meant to go on later. One that is not at work stays as it is.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownRun`] where there is none.
+    pub async fn pause(&self, id: &str) -> Result<MethodRunInfo, JobError> {
+        self.find(id).await?;
+        self.runner.stop(id, StopKind::Pause).await;
+        self.info(id).await
+    }
+
+    /// Stops a run that isn't wanted any more; what it has done is kept. One that is done stays so.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownRun`] where there is none.
+    pub async fn cancel(&self, id: &str) -> Result<MethodRunInfo, JobError> {
+        self.find(id).await?;
+        if !self.runner.stop(id, StopKind::Cancel).await {
+            let run = self.find(id).await?;
+            if !matches!(run.state, JobState::Done | JobState::Cancelled) {
+                self.store.set_state(id, JobState::Cancelled, None).await?;
+            }
+        }
+        self.info(id).await
+    }
+
+    /// Goes on with a run that was paused or cancelled, or that failed. One that is at work or done
+    /// stays as it is.
+    ///
+    /// # Errors
+    /// An unknown run; one whose model, survey or prompts are no longer those it began with.
+    pub async fn go_on(&self, id: &str) -> Result<MethodRunInfo, JobError> {
+        let at_work = self.runner.live().await.get(id).is_some();
+        if at_work || self.find(id).await?.state == JobState::Done {
+            return self.info(id).await;
+        }
+        let request = MethodRequest { run: Some(id.to_owned()), ..MethodRequest::default() };
+        let method = Method::open(&self.store, &self.engine, &request, Opening::GoOn).await?;
+        self.spawn(method).await
+    }
+
+    /// Progress of a run: as it stands, then after every change, until it ends.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownRun`] where there is none.
+    pub async fn watch(
+        &self,
+        id: &str,
+    ) -> Result<impl Stream<Item = MethodRunInfo> + Send + use<>, JobError> {
+        let live = self.runner.live().await;
+        let stored = self.newest(self.find(id).await?, &live).await?;
+        Ok(Runner::watch(&live, id, stored))
+    }
+
+    /// What went in and what has come out so far.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownRun`] where there is none.
+    pub async fn manifest(&self, id: &str) -> Result<Manifest, JobError> {
+        Manifest::of(&self.store, id).await
+    }
+
+    /// See [`Method::open_adapter`].
+    ///
+    /// # Errors
+    /// As there; also a run whose model is not the loaded one.
+    pub async fn open_adapter(&self, id: &str, name: &str) -> Result<AdapterInfo, JobError> {
+        self.find(id).await?;
+        let request = MethodRequest { run: Some(id.to_owned()), ..MethodRequest::default() };
+        let method = Method::open(&self.store, &self.engine, &request, Opening::GoOn).await?;
+        method.open_adapter(name).await
+    }
+
+    async fn spawn(&self, method: Method) -> Result<MethodRunInfo, JobError> {
+        let id = method.run.clone();
+        let mut info = self.stored(self.find(&id).await?).await?;
+        (info.state, info.error) = (JobState::Running, None);
+        let work = async move |handle: Arc<Handle<MethodRunInfo>>| {
+            let mut watcher = |_: &Progress| handle.go_on();
+            let mut recorded = |step: &StepInfo| show(&handle, step);
+            let metric = Metric::Alignment;
+            method.run_steps(&Step::ALL, metric, &mut watcher, &mut recorded, &mut |_| {}).await
+        };
+        self.runner.start(&id, info, work).await?;
+        self.info(&id).await
+    }
+
+    /// The run of this name, if it is one of the method.
+    async fn find(&self, id: &str) -> Result<Run, JobError> {
+        let run = self.store.run(id).await?;
+        if run.kind == RunKind::Method {
+            return Ok(run);
+        }
+        let known = self.store.runs(RunKind::Method).await?;
+        let known: BTreeSet<String> = known.into_iter().map(|run| run.id).collect();
+        let (id, known) = (id.to_owned(), known.into_iter().collect());
+        Err(StoreError::UnknownRun { id, known }.into())
+    }
+
+    async fn info(&self, id: &str) -> Result<MethodRunInfo, JobError> {
+        let live = self.runner.live().await;
+        self.newest(self.find(id).await?, &live).await
+    }
+
+    /// What the store knows of a run, or what is newer.
+    async fn newest(
+        &self,
+        run: Run,
+        live: &Live<MethodRunInfo>,
+    ) -> Result<MethodRunInfo, JobError> {
+        match live.get(&run.id) {
+            Some(info) => Ok(info),
+            None => self.stored(run).await,
+        }
+    }
+
+    async fn stored(&self, run: Run) -> Result<MethodRunInfo, JobError> {
+        let settings: MethodSettings = run.settings()?;
+        let mut error = kept_error(run.error.as_deref());
+        // Told before anybody tries: only what isn't done could go on.
+        if run.state != JobState::Done {
+            let obstacle = method::obstacle(&self.store, &self.engine, &run.id, &settings).await?;
+            error = obstacle.map(|obstacle| obstacle.to_api()).or(error);
+        }
+        Ok(MethodRunInfo {
+            steps: self.store.steps(&run.id).await?,
+            id: run.id,
+            settings,
+            state: run.state,
+            revision: 0,
+            error,
+            created: run.created,
+        })
+    }
+}
+
+/// Shows where a step stands, and that there is more to see of it.
+fn show(handle: &Handle<MethodRunInfo>, step: &StepInfo) {
+    handle.update(|info| {
+        if let Some(shown) = info.steps.iter_mut().find(|shown| shown.step == step.step) {
+            shown.clone_from(step);
+        }
+        info.revision += 1;
+    });
+}
+
+#[cfg(test)]
+mod tests;
