@@ -6,7 +6,8 @@
 //!
 //! Modules in the order in which the method meets them:
 //! - [`culture`], [`question`], [`survey`]: who is asked what, and what people answered;
-//! - [`prompt`], [`generation`], [`answer`]: what a model is told, and what it says;
+//! - [`prompt`], [`generation`], [`filter`], [`answer`]: what a model is told, what it says, and which
+//!   of its questions are kept;
 //! - [`instance`]: where unaware and aware answers differ (step 3 of the method);
 //! - [`voice`], [`comparison`]: who speaks in a chat, and how the replies differ;
 //! - [`score`]: how close answers are to people, with intervals and baselines.
@@ -16,6 +17,7 @@ pub mod question;
 pub mod survey;
 
 pub mod answer;
+pub mod filter;
 pub mod generation;
 pub mod prompt;
 

@@ -4,11 +4,14 @@ use std::error::Error;
 
 use clap::Args;
 use domain::culture::CultureCode;
+use domain::filter::FilterRules;
+use domain::prompt::PromptStyle;
 use domain::score::Metric;
 
 use super::output;
 use super::progress::Reporter;
-use crate::config::{ModelArgs, StoreArgs};
+use crate::config::{ModelArgs, StoreArgs, TemplateArgs};
+use crate::jobs::elicit::Elicitation;
 use crate::jobs::evaluate::EvaluationReport;
 use crate::jobs::generate::GenerationCounts;
 use crate::jobs::pipeline::StepDone;
@@ -43,6 +46,23 @@ pub struct MethodArgs {
     /// Batches of 4 examples per update.
     #[arg(long, value_name = "N")]
     accumulation: Option<usize>,
+    /// Which questions are kept: `careful` (the default) or `paper`, then rules that differ, as in
+    /// `careful,near-duplicates=0.8,most-options=off`.
+    #[arg(long, value_name = "RULES")]
+    filter: Option<FilterRules>,
+    /// How the aware side is told of its culture: `aware`, `cross-culture`, `self-alignment`,
+    /// `aware-self-alignment` or `cross-culture-self-alignment`.
+    #[arg(long, value_name = "STYLE")]
+    style: Option<PromptStyle>,
+    /// Draws so many replies per question (the paper: 1) instead of reading option probabilities.
+    #[arg(long, value_name = "K")]
+    samples: Option<usize>,
+    /// Set of prompt templates, as `id` or `id@version`; the built-in one by default.
+    #[arg(long, value_name = "ID")]
+    prompts: Option<String>,
+    /// Prompt templates.
+    #[command(flatten)]
+    templates: TemplateArgs,
     /// The model.
     #[command(flatten)]
     model: ModelArgs,
@@ -75,6 +95,11 @@ impl MethodArgs {
         if let Some(id) = &self.survey {
             store.survey(id).await?;
         }
+        let sets = self.templates.read()?;
+        let templates = match &self.prompts {
+            Some(name) => Some(sets.get(Some(name))?.clone()),
+            None => None,
+        };
         let engine = self.model.start().await?;
         let request = MethodRequest {
             run: self.run,
@@ -85,6 +110,10 @@ impl MethodArgs {
             learning_rate: self.learning_rate,
             epochs: self.epochs,
             accumulation: self.accumulation,
+            filter: self.filter,
+            templates,
+            style: self.style,
+            elicitation: self.samples.map(Elicitation::Samples),
         };
         let method = Method::open(&store, &engine, &request, opening).await?;
         eprintln!("run `{}`, model {} `{}`", method.run, engine.info().name, engine.info().hash);

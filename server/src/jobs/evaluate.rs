@@ -127,7 +127,8 @@ impl Method {
         let mut wanted = Vec::new();
         for voice in self.voices(&adapters) {
             for question in &questions {
-                let prompt = ask::score_prompt(&self.survey, &voice, question)?;
+                let prompt =
+                    ask::score_prompt(&self.settings.templates, &self.survey, &voice, question)?;
                 wanted.push((key(&voice, &adapters, question.id.as_str()), prompt));
             }
         }

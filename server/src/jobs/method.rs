@@ -2,9 +2,13 @@
 
 use app::api::JobState;
 use domain::culture::CultureCode;
+use domain::filter::FilterRules;
+use domain::prompt::{PromptStyle, PromptTemplates};
 use domain::survey::Survey;
+use domain::voice::Voice;
 use serde::{Deserialize, Serialize};
 
+use super::elicit::Elicitation;
 use super::{JobError, ask};
 use crate::engine::Engine;
 use crate::store::{NewRun, Run, RunKind, Store, StoreError};
@@ -28,6 +32,22 @@ pub struct MethodSettings {
     pub epochs: usize,
     /// Micro-batches per update.
     pub accumulation: usize,
+    /// Which generated questions are kept.
+    #[serde(default)]
+    pub filter: FilterRules,
+    /// The wording of all prompts, whole: the run can go on without the file it came from.
+    #[serde(default)]
+    pub templates: PromptTemplates,
+    /// How the aware side of step 2 is told of its culture.
+    #[serde(default = "aware")]
+    pub style: PromptStyle,
+    /// How answers of step 2 are read.
+    #[serde(default)]
+    pub elicitation: Elicitation,
+}
+
+fn aware() -> PromptStyle {
+    PromptStyle::Aware
 }
 
 /// What a command says about the run it wants; `None` takes the run's own value, or the default.
@@ -49,6 +69,14 @@ pub struct MethodRequest {
     pub epochs: Option<usize>,
     /// See [`MethodSettings::accumulation`].
     pub accumulation: Option<usize>,
+    /// See [`MethodSettings::filter`].
+    pub filter: Option<FilterRules>,
+    /// See [`MethodSettings::templates`]; the built-in ones by default.
+    pub templates: Option<PromptTemplates>,
+    /// See [`MethodSettings::style`]; aware by default.
+    pub style: Option<PromptStyle>,
+    /// See [`MethodSettings::elicitation`]; probabilities by default.
+    pub elicitation: Option<Elicitation>,
 }
 
 /// Which run a command is for when it names none.
@@ -144,13 +172,24 @@ fn check(request: &MethodRequest) -> Result<(), JobError> {
             "Use 1 to 64 letters, digits, `-`, `_` and `.`, not beginning with `.`.",
         ));
     }
+    let samples = match request.elicitation {
+        Some(Elicitation::Samples(count)) => Some(count),
+        _ => None,
+    };
     let zeros = [
         ("--per-topic", request.per_topic),
         ("--epochs", request.epochs),
         ("--accumulation", request.accumulation),
+        ("--samples", samples),
     ];
     if let Some((name, _)) = zeros.iter().find(|(_, value)| *value == Some(0)) {
         return Err(JobError::refused(format!("`{name}` must be at least 1, not 0"), "Raise it."));
+    }
+    if request.style == Some(PromptStyle::Unaware) {
+        return Err(JobError::refused(
+            "`--style` must name a culture, not `unaware`: both sides would be the same",
+            "Use `aware` or `cross-culture`.",
+        ));
     }
     match request.learning_rate {
         Some(rate) if !(rate > 0.0 && rate.is_finite()) => Err(JobError::refused(
@@ -223,6 +262,14 @@ fn difference(settings: &MethodSettings, request: &MethodRequest) -> Option<Stri
         .or_else(|| differs("--learning-rate", &settings.learning_rate, &request.learning_rate))
         .or_else(|| differs("--epochs", &settings.epochs, &request.epochs))
         .or_else(|| differs("--accumulation", &settings.accumulation, &request.accumulation))
+        .or_else(|| differs("--filter", &settings.filter, &request.filter))
+        .or_else(|| {
+            let hash = |templates: &PromptTemplates| templates.hash().to_owned();
+            let asked = request.templates.as_ref().map(hash);
+            differs("--prompts", &hash(&settings.templates), &asked)
+        })
+        .or_else(|| differs("--style", &settings.style, &request.style))
+        .or_else(|| differs("--samples", &settings.elicitation, &request.elicitation))
 }
 
 async fn new_settings(
@@ -241,6 +288,10 @@ async fn new_settings(
             codes.clone()
         }
     };
+    let style = request.style.unwrap_or_else(aware);
+    for &code in &cultures {
+        ask::check_style(&survey, &Voice::styled(code, style))?;
+    }
     Ok(MethodSettings {
         survey: id,
         base_hash: engine.model_id(),
@@ -250,5 +301,9 @@ async fn new_settings(
         learning_rate: request.learning_rate.unwrap_or(1e-4),
         epochs: request.epochs.unwrap_or(1),
         accumulation: request.accumulation.unwrap_or(32),
+        filter: request.filter.clone().unwrap_or_default(),
+        templates: request.templates.clone().unwrap_or_default(),
+        style,
+        elicitation: request.elicitation.unwrap_or_default(),
     })
 }

@@ -3,7 +3,7 @@
 //! A job takes the store, the engine and its settings. Every unit's result is stored once, together
 //! with the progress, so that the same call goes on where a killed one stopped.
 //! - [`work`]: the loop that all jobs share: skip what is stored, do the rest in batches;
-//! - [`ask`]: a question, put to a voice, as a prompt to score;
+//! - [`templates`]: the sets of prompt templates; [`ask`]: a question, put to a voice;
 //! - [`method`]: a run of the method; its steps are [`generate`], [`elicit`], [`collect`],
 //!   [`tune`] and [`evaluate`], all of them [`pipeline`];
 //! - [`survey_run`]: a survey asked from the survey page;
@@ -15,6 +15,7 @@
 pub mod error;
 
 pub mod ask;
+pub mod templates;
 pub mod work;
 
 pub mod method;
@@ -33,6 +34,7 @@ pub mod culturespa;
 pub use error::JobError;
 pub use method::{Method, MethodRequest, MethodSettings, Opening};
 pub use survey_run::SurveyRuns;
+pub use templates::TemplateSets;
 pub use work::Progress;
 
 pub mod testing;

@@ -111,7 +111,8 @@ impl Method {
             .filter_map(|instance| Some((instance, *questions.get(&instance.question)?)))
             .map(|(instance, question)| {
                 let voice = Voice::aware(instance.culture);
-                let messages = ask::messages(&self.survey, &voice, question)?;
+                let messages =
+                    ask::messages(&self.settings.templates, &self.survey, &voice, question)?;
                 Ok(Example { messages, answer: instance.aware.to_string() })
             })
             .collect()
