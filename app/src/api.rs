@@ -229,6 +229,9 @@ pub struct SurveyRunRequest {
     pub survey: String,
     /// Who answers.
     pub voices: Vec<Voice>,
+    /// Set of prompt templates, as `id` or `id@version`; `None` takes the built-in one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub templates: Option<String>,
 }
 
 /// State of a job.

@@ -56,6 +56,36 @@ impl Shift {
     }
 }
 
+impl Shift {
+    /// From numbers drawn on both sides, estimated without bias; `None` for fewer than two readable
+    /// ones on either side.
+    pub fn of_samples(unaware: &[Option<u32>], aware: &[Option<u32>]) -> Option<Self> {
+        let count = |numbers: &[Option<u32>]| {
+            let mut counts: BTreeMap<u32, f64> = BTreeMap::new();
+            numbers.iter().flatten().for_each(|number| *counts.entry(*number).or_default() += 1.0);
+            counts
+        };
+        let (mut first, mut second) = (count(unaware), count(aware));
+        let (drawn, others): (f64, f64) = (first.values().sum(), second.values().sum());
+        if drawn < 2.0 || others < 2.0 {
+            return None;
+        }
+        // Two different draws out of those that there are.
+        let same: f64 =
+            first.values().map(|n| n * (n - 1.0)).sum::<f64>() / (drawn * (drawn - 1.0));
+        let numbers: Vec<u32> = first.keys().chain(second.keys()).copied().collect();
+        for number in numbers {
+            first.entry(number).or_default();
+            second.entry(number).or_default();
+        }
+        let shares = |counts: &BTreeMap<u32, f64>, all: f64| -> Vec<f64> {
+            counts.values().map(|n| n / all).collect()
+        };
+        let shift = Self::new(&shares(&first, drawn), &shares(&second, others))?;
+        Some(Self { noise: 1.0 - same, ..shift })
+    }
+}
+
 impl AnswerPair {
     /// The pair of `question` for `culture`, answered with the probability of every option.
     pub fn of_probabilities(
@@ -87,6 +117,25 @@ pub enum CollectionRule {
     /// The probabilities shift by more than the unaware voice's own shift between two wordings of its
     /// persona (see [`noise_floor`]), whether or not another option comes out on top.
     Shift,
+}
+
+impl std::fmt::Display for CollectionRule {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Different => "different",
+            Self::Shift => "shift",
+        })
+    }
+}
+
+impl std::str::FromStr for CollectionRule {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        [Self::Different, Self::Shift].into_iter().find(|rule| rule.to_string() == text).ok_or_else(
+            || format!("`{text}` is not a rule of collection\nUse `different` or `shift`."),
+        )
+    }
 }
 
 /// A training instance: the culture's persona and the question, labelled with the aware answer.
@@ -264,6 +313,7 @@ mod tests {
             first_number: 1,
             scale: crate::question::Scale::Ordered,
             held_out: false,
+            dont_know: Vec::new(),
         };
         let culture = "KEN".parse().unwrap();
         let of =
@@ -282,6 +332,19 @@ mod tests {
         assert!(
             (noise - 0.18).abs() < 1e-12 && (differ - (0.18 + 0.42 + 0.82) / 3.0).abs() < 1e-12
         );
+    }
+
+    #[test]
+    fn draws_say_how_often_they_differ_by_chance() {
+        let numbers = |numbers: &[u32]| -> Vec<Option<u32>> {
+            numbers.iter().copied().map(Some).chain([None]).collect()
+        };
+        let shift = Shift::of_samples(&numbers(&[1, 1, 2]), &numbers(&[2, 2, 2])).unwrap();
+        // Of the three pairs of unaware draws two differ; of all nine mixed pairs six do.
+        assert!((shift.noise - 2.0 / 3.0).abs() < 1e-12, "{shift:?}");
+        assert!((shift.differ - 2.0 / 3.0).abs() < 1e-12, "{shift:?}");
+        assert!(shift.distance > 0.3, "{shift:?}");
+        assert_eq!(Shift::of_samples(&numbers(&[1]), &numbers(&[1, 2])), None);
     }
 
     #[test]

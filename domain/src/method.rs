@@ -10,6 +10,10 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::culture::CultureCode;
+use crate::filter::FilterRules;
+use crate::instance::CollectionRule;
+use crate::prompt::{PromptStyle, PromptTemplates};
+use crate::training_set::{Selection, Source};
 
 /// A step of the method, in its order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -116,6 +120,18 @@ impl From<AdapterTarget> for String {
     }
 }
 
+/// How answers of step 2 are read from the model.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind", content = "samples")]
+pub enum Elicitation {
+    /// The probability of every option; nothing is drawn.
+    #[default]
+    Probabilities,
+    /// So many replies drawn at temperature 0.6 and top-p 0.9, each read by its first integer. The
+    /// paper draws one (section 3.2).
+    Samples(usize),
+}
+
 /// What a run of the method does; all its steps share them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MethodSettings {
@@ -138,9 +154,34 @@ pub struct MethodSettings {
     pub epochs: usize,
     /// Micro-batches per update.
     pub accumulation: usize,
+    /// Which generated questions are kept.
+    #[serde(default)]
+    pub filter: FilterRules,
+    /// The wording of all prompts, whole: the run can go on without the file it came from.
+    #[serde(default)]
+    pub templates: PromptTemplates,
+    /// How the aware side of step 2 is told of its culture.
+    #[serde(default = "aware")]
+    pub style: PromptStyle,
+    /// How answers of step 2 are read.
+    #[serde(default)]
+    pub elicitation: Elicitation,
+    /// When a pair of answers becomes an instance.
+    #[serde(default)]
+    pub rule: CollectionRule,
+    /// Which pairs are learnt.
+    #[serde(default)]
+    pub selection: Selection,
+    /// General conversations that are learnt beside them, per instance.
+    #[serde(default)]
+    pub general: f64,
     /// What it began with; `None` in runs of older versions.
     #[serde(default)]
     pub inputs: Option<Inputs>,
+}
+
+fn aware() -> PromptStyle {
+    PromptStyle::Aware
 }
 
 impl MethodSettings {
@@ -167,6 +208,17 @@ impl MethodSettings {
             learning_rate: Some(self.learning_rate),
             epochs: Some(self.epochs),
             accumulation: Some(self.accumulation),
+            filter: Some(self.filter.clone()),
+            templates: Some(self.templates.clone()),
+            style: Some(self.style),
+            samples: match self.elicitation {
+                Elicitation::Probabilities => None,
+                Elicitation::Samples(count) => Some(count),
+            },
+            rule: Some(self.rule),
+            source: Some(self.selection.source),
+            share: Some(self.selection.share),
+            general: Some(self.general),
         }
     }
 }
@@ -215,6 +267,30 @@ pub struct MethodRequest {
     /// See [`MethodSettings::accumulation`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accumulation: Option<usize>,
+    /// See [`MethodSettings::filter`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filter: Option<FilterRules>,
+    /// See [`MethodSettings::templates`]; the built-in ones by default. Chosen by name, never sent.
+    #[serde(skip)]
+    pub templates: Option<PromptTemplates>,
+    /// See [`MethodSettings::style`]; aware by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub style: Option<PromptStyle>,
+    /// Replies drawn per question; probabilities are read by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub samples: Option<usize>,
+    /// See [`MethodSettings::rule`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<CollectionRule>,
+    /// What kind of pairs is learnt; the instances by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
+    /// Which share of them, above 0 and at most 1; all by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share: Option<f64>,
+    /// See [`MethodSettings::general`]; none by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub general: Option<f64>,
 }
 
 /// A setting that breaks a rule.
@@ -229,6 +305,9 @@ pub struct BadSetting {
 
 /// Most questions per topic: ten times the paper's.
 pub const MOST_PER_TOPIC: usize = 10_000;
+
+/// Most replies drawn per question.
+pub const MOST_SAMPLES: usize = 64;
 
 /// Most passes over the instances, and most micro-batches per update.
 pub const MOST_PASSES: usize = 1_000;
@@ -246,6 +325,14 @@ impl MethodRequest {
             learning_rate: self.learning_rate.or(other.learning_rate),
             epochs: self.epochs.or(other.epochs),
             accumulation: self.accumulation.or(other.accumulation),
+            filter: self.filter.or(other.filter),
+            templates: self.templates.or(other.templates),
+            style: self.style.or(other.style),
+            samples: self.samples.or(other.samples),
+            rule: self.rule.or(other.rule),
+            source: self.source.or(other.source),
+            share: self.share.or(other.share),
+            general: self.general.or(other.general),
         }
     }
 
@@ -264,6 +351,14 @@ impl MethodRequest {
             learning_rate: own(&self.learning_rate, &other.learning_rate),
             epochs: own(&self.epochs, &other.epochs),
             accumulation: own(&self.accumulation, &other.accumulation),
+            filter: own(&self.filter, &other.filter),
+            templates: own(&self.templates, &other.templates),
+            style: own(&self.style, &other.style),
+            samples: own(&self.samples, &other.samples),
+            rule: own(&self.rule, &other.rule),
+            source: own(&self.source, &other.source),
+            share: own(&self.share, &other.share),
+            general: own(&self.general, &other.general),
         }
     }
 
@@ -282,6 +377,22 @@ impl MethodRequest {
         in_range("per_topic", self.per_topic, MOST_PER_TOPIC)?;
         in_range("epochs", self.epochs, MOST_PASSES)?;
         in_range("accumulation", self.accumulation, MOST_PASSES)?;
+        in_range("samples", self.samples, MOST_SAMPLES)?;
+        if self.style == Some(PromptStyle::Unaware) {
+            return bad(
+                "`style` must name a culture, not `unaware`: both sides would be the same"
+                    .to_owned(),
+                "Use `aware` or `cross-culture`.",
+            );
+        }
+        if let Some(share) = self.share.filter(|share| !(*share > 0.0 && *share <= 1.0)) {
+            let rule = format!("`share` must be above 0 and at most 1, not {share}");
+            return bad(rule, "Use 0.5 for half of the pairs.");
+        }
+        if let Some(general) = self.general.filter(|general| !(0.0..=10.0).contains(general)) {
+            let rule = format!("`general` must be 0 to 10, not {general}");
+            return bad(rule, "Use 0.25 for one general conversation to four instances.");
+        }
         if let Some(rate) = self.learning_rate.filter(|rate| !(*rate > 0.0 && *rate <= 1.0)) {
             let rule = format!("`learning_rate` must be above 0 and at most 1, not {rate}");
             return bad(rule, "Use a value such as 1e-4.");
@@ -314,6 +425,17 @@ impl MethodRequest {
             ("learning-rate", self.learning_rate.map(|value| format!("{value:e}"))),
             ("epochs", self.epochs.map(|value| value.to_string())),
             ("accumulation", self.accumulation.map(|value| value.to_string())),
+            ("filter", self.filter.as_ref().map(ToString::to_string)),
+            (
+                "prompts",
+                self.templates.as_ref().map(|set| format!("{}@{}", set.id(), set.version())),
+            ),
+            ("style", self.style.map(|value| value.to_string())),
+            ("samples", self.samples.map(|value| value.to_string())),
+            ("rule", self.rule.map(|value| value.to_string())),
+            ("source", self.source.map(|value| value.to_string())),
+            ("share", self.share.map(|value| value.to_string())),
+            ("general", self.general.map(|value| value.to_string())),
         ];
         let given = options.into_iter().filter_map(|(name, value)| Some((name, value?)));
         given.map(|(name, value)| format!("--{name} {value}")).collect::<Vec<_>>().join(" ")
@@ -386,6 +508,10 @@ impl Preset {
             Self::Quick => far_apart(cultures),
             Self::Paper => cultures.to_vec(),
         };
+        let (filter, samples) = match self {
+            Self::Quick => (FilterRules::CAREFUL, None),
+            Self::Paper => (FilterRules::PAPER, Some(1)),
+        };
         let adapters = specific.into_iter().map(AdapterTarget::Specific);
         MethodRequest {
             run: None,
@@ -397,6 +523,14 @@ impl Preset {
             learning_rate: Some(learning_rate),
             epochs: Some(epochs),
             accumulation: Some(accumulation),
+            filter: Some(filter),
+            templates: Some(PromptTemplates::default()),
+            style: Some(PromptStyle::Aware),
+            samples,
+            rule: Some(CollectionRule::Different),
+            source: Some(Source::Inconsistent),
+            share: Some(1.0),
+            general: Some(0.0),
         }
     }
 }

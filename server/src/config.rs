@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::engine::{DeviceChoice, Engine, EngineConfig, EngineError, WeightFormat};
+use crate::jobs::{JobError, TemplateSets};
 use crate::store::{Store, StoreError, default_folder};
 
 /// Where things are kept.
@@ -27,6 +28,24 @@ impl StoreArgs {
             None => default_folder()?,
         };
         Store::open(&folder).await
+    }
+}
+
+/// Prompt templates beside the built-in ones.
+#[derive(Debug, Clone, Default, Args)]
+pub struct TemplateArgs {
+    /// Folder with sets of prompt templates, one TOML file each.
+    #[arg(long, value_name = "DIR", env = "POLYLOGUE_TEMPLATES")]
+    pub templates: Option<PathBuf>,
+}
+
+impl TemplateArgs {
+    /// Reads the folder.
+    ///
+    /// # Errors
+    /// Names the file and what is wrong in it.
+    pub fn read(&self) -> Result<TemplateSets, JobError> {
+        TemplateSets::read(self.templates.as_deref())
     }
 }
 
@@ -87,4 +106,7 @@ pub struct ServeArgs {
     /// The data folder.
     #[command(flatten)]
     pub store: StoreArgs,
+    /// Prompt templates.
+    #[command(flatten)]
+    pub templates: TemplateArgs,
 }

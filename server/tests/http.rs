@@ -267,8 +267,11 @@ async fn bad_requests_are_refused_and_the_server_goes_on() {
 #[tokio::test]
 async fn a_survey_run_tells_its_progress_and_keeps_raw_answers() {
     let app = TestApp::start().await;
-    let wanted =
-        SurveyRunRequest { survey: SURVEY.to_owned(), voices: vec![Voice::unaware(), thai()] };
+    let wanted = SurveyRunRequest {
+        survey: SURVEY.to_owned(),
+        voices: vec![Voice::unaware(), thai()],
+        templates: None,
+    };
     let response = app.post("/api/survey-runs", &json!(wanted)).await;
     assert_eq!(response.status(), StatusCode::CREATED);
     let started: SurveyRunInfo = response.json().await.unwrap();

@@ -90,6 +90,7 @@ mod tests {
             first_number: 0,
             scale: Scale::Ordered,
             held_out: false,
+            dont_know: Vec::new(),
         };
         let people = |(number, (_, _, mode)): (usize, &(usize, usize, u32))| {
             (QuestionId(format!("Q{number}")), Distribution { shares: vec![0.25; 4], mode: *mode })
@@ -98,12 +99,15 @@ mod tests {
         let survey = Survey {
             id: String::new(),
             title: String::new(),
+            language: String::new(),
             provenance: Provenance::Simulated(String::new()),
             cultures: vec![],
             topics: vec![],
             // The last one has people's answers, and no question of the survey.
             questions: (0..4).map(question).collect(),
             reference: BTreeMap::from([(culture, reference)]),
+            similarity: Default::default(),
+            neighbours: Default::default(),
         };
         let answers = |of: fn(&(usize, usize, u32)) -> usize| -> Vec<SurveyAnswer> {
             let answer = |(number, row): (usize, &(usize, usize, u32))| {

@@ -179,6 +179,7 @@ mod tests {
             first_number: 1,
             scale: Scale::Ordered,
             held_out: false,
+            dont_know: Vec::new(),
         };
         let questions: Vec<Question> = (0..12).map(question).collect();
         let people = |place: usize| {
@@ -195,6 +196,7 @@ mod tests {
         Survey {
             id: "s".to_owned(),
             title: String::new(),
+            language: String::new(),
             provenance: Provenance::Simulated(String::new()),
             cultures: codes()
                 .into_iter()
@@ -203,6 +205,8 @@ mod tests {
             topics: vec![Topic { id: "t".into(), name: String::new() }],
             questions,
             reference,
+            similarity: Default::default(),
+            neighbours: Default::default(),
         }
     }
 

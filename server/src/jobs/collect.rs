@@ -1,6 +1,6 @@
 //! Step 3 of the method: the pairs whose aware answer differs from the unaware one are kept.
 
-use domain::instance::{self, Collection, CollectionRule};
+use domain::instance::{self, Collection};
 
 use super::{JobError, Method};
 use crate::store::Unit;
@@ -15,7 +15,8 @@ impl Method {
     /// [`JobError::StepMissing`] before all answers are there.
     pub async fn collect(&self) -> Result<Collection, JobError> {
         let pairs = self.answer_pairs().await?;
-        let result = instance::collect(&pairs, CollectionRule::default(), None);
+        let floor = instance::noise_floor(self.unaware_shifts().await?);
+        let result = instance::collect(&pairs, self.settings.rule, floor);
         let unit = Unit { key: KEY.to_owned(), result };
         self.store.record_units(&self.run, STEP, std::slice::from_ref(&unit)).await?;
         Ok(unit.result)

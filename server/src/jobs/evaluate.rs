@@ -130,7 +130,8 @@ impl Method {
         for voice in self.voices(&adapters) {
             for question in &questions {
                 let loaded = self.as_loaded(&voice, &tuned);
-                let prompt = ask::score_prompt(&self.survey, &loaded, question)?;
+                let prompt =
+                    ask::score_prompt(&self.settings.templates, &self.survey, &loaded, question)?;
                 wanted.push((key(&voice, &adapters, question.id.as_str()), prompt));
             }
         }

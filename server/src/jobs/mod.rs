@@ -3,7 +3,7 @@
 //! A job takes the store, the engine and its settings. Every unit's result is stored once, together
 //! with the progress, so that the same call goes on where a killed one stopped.
 //! - [`work`]: the loop that all jobs share: skip what is stored, do the rest in batches;
-//! - [`ask`]: a question, put to a voice, as a prompt to score;
+//! - [`templates`]: the sets of prompt templates; [`ask`]: a question, put to a voice;
 //! - [`method`]: a run of the method; its steps are [`generate`], [`elicit`], [`collect`],
 //!   [`tune`] and [`evaluate`], all of them [`pipeline`];
 //! - [`general`]: ordinary conversations, learnt beside the instances and measured;
@@ -20,6 +20,7 @@
 pub mod error;
 
 pub mod ask;
+pub mod templates;
 pub mod work;
 
 pub mod method;
@@ -51,6 +52,7 @@ pub use error::JobError;
 pub use method::{Method, Opening};
 pub use method_run::MethodRuns;
 pub use survey_run::SurveyRuns;
+pub use templates::TemplateSets;
 pub use work::Progress;
 
 pub mod testing;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use app::api::{ApiError, JobState, SurveyRun, SurveyRunInfo, SurveyRunRequest};
 use domain::answer::SurveyAnswer;
+use domain::prompt::PromptTemplates;
 use domain::survey::Survey;
 use domain::voice::Voice;
 use futures::Stream;
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::runner::{Handle, Live, RunInfo, Runner, StopKind, kept_error};
 use super::work::{Progress, Work};
-use super::{JobError, ask};
+use super::{JobError, TemplateSets, ask};
 use crate::engine::Engine;
 use crate::store::{NewRun, Run, RunKind, Store, UnitKey};
 
@@ -28,6 +29,9 @@ const BATCH: usize = 24;
 struct Settings {
     survey: String,
     voices: Vec<Voice>,
+    /// The wording of what they are told.
+    #[serde(default)]
+    templates: PromptTemplates,
     /// The model, see [`Engine::model_id`].
     base_hash: String,
 }
@@ -47,13 +51,20 @@ impl RunInfo for SurveyRunInfo {
 pub struct SurveyRuns {
     engine: Engine,
     store: Store,
+    templates: TemplateSets,
     runner: Runner<SurveyRunInfo>,
 }
 
 impl SurveyRuns {
     /// No run is at work yet; see [`Self::resume`].
     pub fn new(engine: Engine, store: Store) -> Self {
-        Self { engine, runner: Runner::new(store.clone()), store }
+        let templates = TemplateSets::default();
+        Self { engine, templates, runner: Runner::new(store.clone()), store }
+    }
+
+    /// Knows these prompt templates instead of the built-in ones alone.
+    pub fn with_templates(self, templates: TemplateSets) -> Self {
+        Self { templates, ..self }
     }
 
     /// Goes on with the runs that an earlier process left unfinished. Returns how many.
@@ -84,6 +95,7 @@ impl SurveyRuns {
         let settings = Settings {
             survey: request.survey,
             voices: request.voices,
+            templates: self.templates.get(request.templates.as_deref())?.clone(),
             base_hash: self.engine.model_id(),
         };
         let new = NewRun { id: None, kind: RunKind::Survey, settings: &settings, total };
@@ -177,7 +189,7 @@ impl SurveyRuns {
         // Question by question, so that an early look compares the voices on the same questions.
         for question in survey.evaluated() {
             for (voice, who) in settings.voices.iter().enumerate() {
-                let prompt = ask::score_prompt(&survey, who, question)?;
+                let prompt = ask::score_prompt(&settings.templates, &survey, who, question)?;
                 wanted.push((key(voice, question.id.as_str()), prompt));
             }
         }
@@ -204,9 +216,7 @@ fn check(survey: &Survey, voices: &[Voice]) -> Result<(), JobError> {
     }
     let mut seen = BTreeSet::new();
     for voice in voices {
-        if let Some(code) = voice.culture {
-            ask::culture(survey, code)?;
-        }
+        ask::check_style(survey, voice)?;
         if !seen.insert(voice) {
             let rule = format!("the voice `{}` is named twice", voice.slug());
             return Err(JobError::refused(rule, "Name every voice once."));

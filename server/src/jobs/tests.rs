@@ -38,7 +38,7 @@ fn voices() -> Vec<Voice> {
 }
 
 fn request(voices: Vec<Voice>) -> SurveyRunRequest {
-    SurveyRunRequest { survey: SURVEY.to_owned(), voices }
+    SurveyRunRequest { survey: SURVEY.to_owned(), voices, templates: None }
 }
 
 #[tokio::test]
@@ -90,7 +90,7 @@ async fn a_survey_run_refuses_what_it_cannot_ask() {
         (request(vec![]), "invalid-request"),
         (request(vec![Voice::unaware(), Voice::unaware()]), "invalid-request"),
         (request(vec![unknown]), "unknown-culture"),
-        (SurveyRunRequest { survey: "no".to_owned(), voices: voices() }, "unknown-survey"),
+        (SurveyRunRequest { survey: "no".to_owned(), ..request(voices()) }, "unknown-survey"),
     ] {
         let error = runs.start(request).await.unwrap_err();
         assert_eq!(error.code(), code);

@@ -10,10 +10,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use domain::culture::CultureCode;
 use domain::instance::Instance;
 use domain::question::{Question, QuestionId};
+use domain::training_set;
 use domain::voice::Voice;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
+use super::general::{self, Use};
 use super::work::{Progress, Update, Watcher};
 use super::{JobError, Method, ask};
 use crate::engine::LoadedModel;
@@ -42,7 +44,9 @@ impl Method {
     /// [`JobError::StepMissing`] before instances were collected; see [`JobError`] for the rest.
     /// What was learnt up to the last checkpoint is kept.
     pub async fn tune(&self, watcher: &mut Watcher<'_>) -> Result<Vec<TunedAdapter>, JobError> {
-        let instances = self.collection().await?.instances;
+        let collected = self.collection().await?.instances;
+        let pairs = self.answer_pairs().await?;
+        let instances = training_set::select(&pairs, &collected, self.settings.selection, None);
         let questions = self.questions().await?;
         let mut done = self.tuned().await?;
         for (place, target) in self.settings.adapters() {
@@ -52,7 +56,9 @@ impl Method {
             }
             let of_culture = |i: &&Instance| culture.is_none_or(|code| i.culture == code);
             let chosen: Vec<&Instance> = instances.iter().filter(of_culture).collect();
-            let examples = self.examples(&questions, &chosen)?;
+            let mut examples = self.examples(&questions, &chosen)?;
+            let general = (self.settings.general * chosen.len() as f64).round() as usize;
+            examples.extend(general::built_in(general, Use::Learnt));
             let mut told = |progress: &TuneProgress| watcher(&as_progress(&name, progress));
             let hash = match examples.is_empty() {
                 true => None,
@@ -117,7 +123,8 @@ impl Method {
             .filter_map(|instance| Some((instance, *questions.get(&instance.question)?)))
             .map(|(instance, question)| {
                 let voice = Voice::aware(instance.culture);
-                let messages = ask::messages(&self.survey, &voice, question)?;
+                let messages =
+                    ask::messages(&self.settings.templates, &self.survey, &voice, question)?;
                 Ok(Example { messages, answer: instance.aware.to_string() })
             })
             .collect()

@@ -41,8 +41,11 @@ pub fn NewRun(
     let start = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
         let Some(live) = live.get_value() else { return };
-        let request =
-            SurveyRunRequest { survey: survey.get_untracked(), voices: asked.get_untracked() };
+        let request = SurveyRunRequest {
+            survey: survey.get_untracked(),
+            voices: asked.get_untracked(),
+            templates: None,
+        };
         busy.set(true);
         refusal.set(None);
         spawn_local(async move {

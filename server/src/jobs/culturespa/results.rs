@@ -161,4 +161,4 @@ fn culture_of(path: &Path) -> Result<Option<Option<CultureCode>>, JobError> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -16,10 +16,10 @@ use super::{JobError, broken, layout, read};
 pub const SURVEY_ID: &str = "culturespa";
 
 #[derive(Deserialize)]
-struct RawQuestion {
+pub(super) struct RawQuestion {
     #[serde(rename = "Q_id")]
     id: String,
-    question: String,
+    pub(super) question: String,
     option_lst: Vec<String>,
 }
 
@@ -69,6 +69,7 @@ pub fn read_survey(dir: &Path) -> Result<Survey, JobError> {
     Ok(Survey {
         id: SURVEY_ID.to_owned(),
         title: "World Values Survey 7 (CultureSPA release)".to_owned(),
+        language: "eng".to_owned(),
         provenance: Provenance::Respondents(
             "World Values Survey wave 7, as released with CultureSPA (arXiv 2410.12971)".to_owned(),
         ),
@@ -76,6 +77,8 @@ pub fn read_survey(dir: &Path) -> Result<Survey, JobError> {
         topics: layout::topics(),
         questions,
         reference,
+        similarity: BTreeMap::new(),
+        neighbours: BTreeMap::new(),
     })
 }
 
@@ -108,6 +111,7 @@ fn read_questions(path: &Path) -> Result<Vec<Question>, JobError> {
             options: option_lst,
             first_number: layout::first_number(number),
             scale: layout::scale(number),
+            dont_know: vec![],
             held_out: false,
         });
     }

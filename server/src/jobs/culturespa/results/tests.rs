@@ -129,7 +129,7 @@ fn refusals_name_file_key_and_rule() {
 }
 
 /// The release, where a copy of it lies: beside the workspace, or where the variable says.
-fn release() -> Option<PathBuf> {
+pub(in crate::jobs::culturespa) fn release() -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/reference");
     let root = std::env::var_os("POLYLOGUE_REFERENCE").map_or(beside, PathBuf::from);
     let dir = root.join("culturespa");
