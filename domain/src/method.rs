@@ -524,7 +524,7 @@ impl Preset {
             epochs: Some(epochs),
             accumulation: Some(accumulation),
             filter: Some(filter),
-            templates: Some(PromptTemplates::default()),
+            templates: None,
             style: Some(PromptStyle::Aware),
             samples,
             rule: Some(CollectionRule::Different),

@@ -13,6 +13,7 @@ pub mod bench;
 pub mod cli;
 pub mod config;
 pub mod engine;
+pub mod experiments;
 pub mod http;
 pub mod jobs;
 pub mod starter;

@@ -119,7 +119,7 @@ pub struct RunArgs {
 type Outcome = Result<(), Box<dyn Error>>;
 
 impl MethodArgs {
-    async fn open(self, opening: Opening) -> Result<Method, Box<dyn Error>> {
+    pub(super) async fn open(self, opening: Opening) -> Result<Method, Box<dyn Error>> {
         self.open_with(None, opening).await
     }
 

@@ -5,6 +5,7 @@
 
 mod bench;
 mod corpus;
+mod experiments;
 mod import;
 mod method;
 mod output;
@@ -49,6 +50,8 @@ enum Command {
     Run(method::RunArgs),
     /// A finished run once more, and whether the same comes out, byte for byte.
     Reproduce(reproduce::ReproduceArgs),
+    /// The paper's comparisons on top of one run, as a page with charts.
+    Experiments(experiments::ExperimentsArgs),
     /// The built-in model: its tokenizer, its training and its files.
     #[command(subcommand)]
     Starter(starter::StarterCommand),
@@ -82,6 +85,7 @@ impl Cli {
             Command::Pipeline(args) => wait(method::pipeline(args)),
             Command::Run(args) => wait(method::run(args)),
             Command::Reproduce(args) => wait(args.run()),
+            Command::Experiments(args) => wait(args.run()),
             Command::Import(command) => wait(command.run()),
         }
     }

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use domain::culture::CultureCode;
 use domain::instance::Instance;
+use domain::method::AdapterTarget;
 use domain::question::{Question, QuestionId};
 use domain::training_set;
 use domain::voice::Voice;
@@ -20,9 +21,13 @@ use super::work::{Progress, Update, Watcher};
 use super::{JobError, Method, ask};
 use crate::engine::LoadedModel;
 use crate::store::{AdapterRow, StoreError, Unit};
+use crate::tuning::ability::{Ability, Guard};
 use crate::tuning::{Example, TuneConfig, TuneProgress, TuningError, peft, tune};
 
 const STEP: &str = "tune";
+
+/// Replies that general ability is measured on.
+const MEASURED: usize = 200;
 
 /// An adapter that a run has tuned.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,6 +86,53 @@ impl Method {
     /// A failure of the store.
     pub(super) async fn tuned(&self) -> Result<BTreeMap<String, TunedAdapter>, JobError> {
         Ok(self.store.units(&self.run, STEP).await?)
+    }
+
+    /// How many pairs the joint adapter was tuned on; 0 where there is none.
+    ///
+    /// # Errors
+    /// A failure of the store.
+    pub async fn tuned_on(&self) -> Result<usize, JobError> {
+        let joint = AdapterTarget::Joint.name();
+        Ok(self.tuned().await?.get(&joint).map_or(0, |adapter| adapter.instances))
+    }
+
+    /// The name by which the engine knows one of the run's adapters, and its hash; `None` where the
+    /// run has no such adapter.
+    ///
+    /// # Errors
+    /// A failure of the store, or files that can't be loaded.
+    pub async fn loaded_adapter(&self, name: &str) -> Result<Option<(String, String)>, JobError> {
+        self.load_adapters().await?;
+        let hash = self.tuned().await?.get(name).and_then(|adapter| adapter.hash.clone());
+        Ok(hash.map(|hash| (self.adapter_name(name), hash)))
+    }
+
+    /// What one of the run's adapters costs in general ability, measured on the starter's own talk;
+    /// `None` where the run has no such adapter.
+    ///
+    /// # Errors
+    /// A failure of the store, or files that can't be read.
+    pub async fn ability(&self, name: &str) -> Result<Option<Ability>, JobError> {
+        let known = self.tuned().await?.get(name).is_some_and(|adapter| adapter.hash.is_some());
+        if !known {
+            return Ok(None);
+        }
+        let (model, folder) = (self.engine.model(), self.folder(name));
+        let measured = tokio::task::spawn_blocking(move || -> Result<Ability, JobError> {
+            let examples = general::built_in(MEASURED, Use::Measured);
+            let guard = Guard::new(&model.decoder, &model.tokenizer, &examples)?;
+            let (config, device) = (model.decoder.config(), &model.device);
+            let (adapter, _) = peft::load(&folder, config, &model.hash, device)?;
+            Ok(guard.measure(&Arc::new(adapter))?)
+        });
+        match measured.await {
+            Ok(measured) => measured.map(Some),
+            Err(panic) => Err(JobError::refused(
+                format!("measuring general ability ended without a result: {panic}"),
+                "Start it again.",
+            )),
+        }
     }
 
     /// Puts the run's adapters into the engine. A run without any leaves those that are loaded.
