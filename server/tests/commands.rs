@@ -1,4 +1,5 @@
-//! The binary: what it says of bad input, and that a killed `tune` goes on to the same adapter.
+//! The binary: what it says of bad input, that a killed `tune` goes on to the same adapter, and that a
+//! whole run with the built-in model can be repeated byte for byte.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
@@ -29,6 +30,9 @@ async fn errors_name_the_thing_and_a_way_out() {
     let (data, model) = (folder.path().join("data"), folder.path().join("model"));
     write_tiny_model(&model);
     let model = model.to_str().unwrap();
+    let preset = folder.path().join("mine.toml");
+    fs::write(&preset, "epochs = 2\nper_topics = 3\n").unwrap();
+    let preset = preset.to_str().unwrap();
     let nothing = folder.path().join("nothing");
     let nothing = nothing.to_str().unwrap();
     for (arguments, expect) in [
@@ -39,14 +43,20 @@ async fn errors_name_the_thing_and_a_way_out() {
         (vec!["pipeline", "--model", model, "--cultures", "XXX"], "`XXX` is not a culture"),
         (vec!["tune", "--model", model], "there is no run of the method"),
         (vec!["tune", "--model", model, "--run", "x"], "there is no run `x`"),
+        (vec!["run", "--model", model, "--preset", preset], "line 2: unknown field `per_topics`"),
+        (vec!["run", "--model", model, "--preset", "paper", "--epochs", "0"], "`epochs` must be"),
+        (vec!["run", "--model", model, "--run", "a b"], "`a b` can't name a run"),
+        (vec!["reproduce", "x", "--model", model], "there is no run `x`"),
     ] {
         let output = polylogue(&data).args(&arguments).output().unwrap();
         let text = refusal(&output);
         assert!(text.contains("error: ") && text.contains("\nhint: "), "{text}");
         assert!(text.contains(expect), "{arguments:?}: {text}");
     }
-    let output = polylogue(&data).args(["serve", "--device", "gpu"]).output().unwrap();
-    assert_eq!(output.status.code(), Some(2), "wrong usage");
+    for wrong in [["serve", "--device", "gpu"], ["run", "--preset", "fast"]] {
+        let output = polylogue(&data).args(wrong).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "wrong usage");
+    }
 }
 
 #[tokio::test]
@@ -128,4 +138,26 @@ async fn a_killed_tune_goes_on_to_the_same_adapter() {
     for (name, bytes) in &calm {
         assert!(bytes == &killed[name], "`{name}` differs");
     }
+}
+
+/// The built-in model is the one that writes questions; few of them, for one culture.
+#[test]
+fn a_run_of_the_built_in_model_gives_the_same_bytes_once_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let preset = folder.path().join("small.toml");
+    let text = "run = \"small\"\nper_topic = 1\ncultures = [\"THA\"]\nadapters = [\"joint\"]\n\
+        learning_rate = 1e-3\nepochs = 2\naccumulation = 1\n";
+    fs::write(&preset, text).unwrap();
+    let data = folder.path().join("data");
+    let run = polylogue(&data).args(["run", "--json", "--preset"]).arg(&preset).output().unwrap();
+    assert!(run.status.success(), "{run:?}");
+    let report = String::from_utf8(run.stdout).unwrap();
+    assert!(report.contains("\"culture\": \"THA\""), "{report}");
+    let again = polylogue(&data).args(["reproduce", "small"]).output().unwrap();
+    let text = String::from_utf8(again.stdout).unwrap();
+    assert!(again.status.success(), "{text}{}", String::from_utf8_lossy(&again.stderr));
+    for what in ["generate", "elicit", "collect", "tune", "evaluate", "adapter joint"] {
+        assert!(text.contains(&format!("{what}: the same, ")), "{text}");
+    }
+    assert!(!text.contains("none"), "every step has stored something: {text}");
 }

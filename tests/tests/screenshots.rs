@@ -33,6 +33,54 @@ async fn pictures_for_the_readme() {
     .await;
 }
 
+#[tokio::test]
+#[ignore = "takes pictures; `cargo xtask screenshots` runs it"]
+async fn pictures_of_the_studio() {
+    journey("screenshots-studio", |page| async move {
+        page.look_through(WIDE.0, WIDE.1, false).await;
+        page.open("/studio").await;
+        looks(&page, "studio-start").await;
+        page.click("change-settings :is(summary)").await;
+        looks(&page, "studio-settings").await;
+        page.eval(&format!("{}[0].value = ''", all("per-topic"))).await;
+        page.fill("per-topic", "3").await;
+        for culture in ["DEU", "NGA", "THA"] {
+            page.click(&format!("adapter[value={culture}]")).await;
+        }
+        page.click("start").await;
+        for step in ["generate", "elicit", "collect"] {
+            until_done(&page, step).await;
+        }
+        page.until_there("sample option").await;
+        page.eval(&format!("{}[0].scrollIntoView()", all("shown-run"))).await;
+        pictures(&page, "studio").await;
+        page.look_through(WIDE.0, WIDE.1, false).await;
+        until_done(&page, "evaluate").await;
+        for step in ["generate", "collect", "tune", "evaluate"] {
+            let card = all(&format!("step[data-step={step}]"));
+            page.eval(&format!("{card}[0].scrollIntoView()")).await;
+            looks(&page, &format!("studio-{step}")).await;
+        }
+    })
+    .await;
+}
+
+async fn until_done(page: &Page, step: &str) {
+    let done = all(&format!("step[data-step={step}][data-state=done]"));
+    page.until(&format!("`{step}` is done"), &format!("{done}.length > 0")).await;
+}
+
+/// Pictures for whoever works on a page; they go to the results alone.
+async fn looks(page: &Page, name: &str) {
+    for (kind, (width, height), dark) in
+        [("wide", WIDE, false), ("dark", WIDE, true), ("narrow", NARROW, false)]
+    {
+        page.look_through(width, height, dark).await;
+        write(&setting::results().join(format!("{name}-{kind}.png")), &page.picture().await);
+    }
+    page.look_through(WIDE.0, WIDE.1, false).await;
+}
+
 /// The wide light picture goes to the documents, dark and narrow ones to the results.
 async fn pictures(page: &Page, name: &str) {
     write(&setting::screenshots().join(format!("{name}.png")), &page.picture().await);

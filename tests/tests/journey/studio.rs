@@ -7,10 +7,10 @@ use tests::{Page, all, journey};
 /// Chooses a run that is done within a minute: one culture, one adapter, few questions.
 async fn choose_a_short_run(page: &Page, name: &str) {
     page.open("/studio").await;
-    page.click("change-settings summary").await;
+    page.click("change-settings :is(summary)").await;
     page.fill("name", name).await;
     set(page, "per-topic", "2").await;
-    set(page, "epochs", "12").await;
+    set(page, "epochs", "60").await;
     set(page, "accumulation", "1").await;
     let cultures = page.eval(&format!("{}.map(e => e.value)", all("culture"))).await;
     let cultures: Vec<String> = serde_json::from_value(cultures).unwrap();
@@ -44,7 +44,7 @@ async fn a_run_is_watched_paused_cancelled_and_ends() {
         assert_eq!(
             command,
             "polylogue run --preset quick --run short --per-topic 2 --cultures THA \
-             --adapters joint --epochs 12 --accumulation 1"
+             --adapters joint --epochs 60 --accumulation 1"
         );
         page.click("start").await;
         page.until("the questions are written", &step_is("generate", "done")).await;
@@ -63,7 +63,8 @@ async fn a_run_is_watched_paused_cancelled_and_ends() {
         page.until("the instances are collected", &step_is("collect", "done")).await;
         page.reload().await;
         page.until_there("collect-counts").await;
-        page.until("a loss is shown", &format!("{}.length > 0", all("loss path"))).await;
+        let line = format!("{}.some(e => e.getAttribute('d').length > 0)", all("loss :is(path)"));
+        page.until("a loss is shown", &line).await;
         page.until("it is done", &run_is("done")).await;
         let states = page.data("step", "state").await;
         assert_eq!(states, ["done"; 5], "every card has finished");
@@ -76,11 +77,11 @@ async fn a_run_is_watched_paused_cancelled_and_ends() {
 
 async fn everything_is_shown(page: &Page) {
     let shown = page.text("generate-counts").await;
-    let table = page.texts("evaluation-table tr").await;
+    let table = page.texts("evaluation-table :is(tr)").await;
     assert_eq!(table.len(), 3, "head, one culture, mean: {table:?}");
     page.reload().await;
     page.until_there("evaluation-table").await;
-    assert_eq!(page.texts("evaluation-table tr").await, table, "a reload shows the same");
+    assert_eq!(page.texts("evaluation-table :is(tr)").await, table, "a reload shows the same");
     assert_eq!(page.text("generate-counts").await, shown);
     page.until_there("sample option").await;
     let manifest = manifest(page).await;
@@ -118,7 +119,7 @@ async fn the_adapter_can_be_talked_to(page: &Page) {
 async fn a_bad_setting_is_told_beside_the_button() {
     journey("studio-refusal", |page| async move {
         page.open("/studio").await;
-        page.click("change-settings summary").await;
+        page.click("change-settings :is(summary)").await;
         page.fill("name", "../x").await;
         page.click("start").await;
         page.until_there("error").await;
