@@ -4,6 +4,9 @@
 //! - `GET  /world` -> [`World`]: what is loaded and who can speak;
 //! - `POST /chat` [`ChatRequest`] -> server-sent events, each a [`ChatEvent`] as JSON;
 //! - `GET  /surveys/{id}` -> [`domain::survey::Survey`];
+//! - `POST /surveys/import` multipart files -> [`import::ImportReport`]; the query may hold `id` and
+//!   `skip_rejected=true`;
+//! - `GET  /surveys/example.jsonl`, `GET /surveys/example.csv` -> the template with an example;
 //! - `GET  /survey-runs` -> list of [`SurveyRunInfo`], newest first;
 //! - `POST /survey-runs` [`SurveyRunRequest`] -> [`SurveyRunInfo`];
 //! - `GET  /survey-runs/{id}` -> [`SurveyRun`];
@@ -11,6 +14,8 @@
 //! - `POST /survey-runs/{id}/cancel` -> [`SurveyRunInfo`].
 //!
 //! A request that is refused is answered with a 4xx or 5xx status and an [`ApiError`] as JSON.
+
+pub mod import;
 
 use domain::answer::SurveyAnswer;
 use domain::culture::{Culture, CultureCode};
@@ -78,6 +83,9 @@ pub struct SurveyInfo {
     pub provenance: Provenance,
     /// Number of questions that evaluation uses.
     pub evaluated: usize,
+    /// Its cultures, in display order.
+    #[serde(default)]
+    pub cultures: Vec<Culture>,
 }
 
 /// One message to several voices.
@@ -243,6 +251,9 @@ pub struct SurveyRunInfo {
     pub error: Option<ApiError>,
     /// When it was asked for, RFC 3339 in UTC.
     pub created: String,
+    /// Name of the model whose answers were recorded elsewhere and imported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recorded: Option<String>,
 }
 
 /// A survey run with its raw answers.

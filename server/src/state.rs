@@ -1,7 +1,7 @@
 //! What every request handler shares.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::extract::FromRef;
 use domain::culture::{Culture, CultureCode};
@@ -9,7 +9,7 @@ use leptos::prelude::LeptosOptions;
 
 use crate::engine::Engine;
 use crate::jobs::SurveyRuns;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 /// Cheap to clone; all clones share the same engine and store.
 #[derive(Clone)]
@@ -20,7 +20,7 @@ pub struct AppState {
     pub store: Store,
     /// Survey runs at work and their progress.
     pub survey_runs: SurveyRuns,
-    cultures: Arc<[Culture]>,
+    cultures: Arc<RwLock<Arc<[Culture]>>>,
     leptos: LeptosOptions,
 }
 
@@ -38,17 +38,36 @@ impl AppState {
             .site_root(site.to_string_lossy().into_owned())
             .site_pkg_dir("pkg")
             .build();
-        Self { engine, store, survey_runs, cultures: cultures.into(), leptos }
+        let cultures = Arc::new(RwLock::new(cultures.into()));
+        Self { engine, store, survey_runs, cultures, leptos }
     }
 
     /// Cultures that a persona can name, in display order.
-    pub fn cultures(&self) -> &[Culture] {
-        &self.cultures
+    pub fn cultures(&self) -> Arc<[Culture]> {
+        // A list is replaced whole, so that even after a panic it is one.
+        Arc::clone(&self.cultures.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes the cultures of all surveys in the store, in the order of surveys.
+    ///
+    /// # Errors
+    /// A failure of the store.
+    pub async fn refresh_cultures(&self) -> Result<(), StoreError> {
+        let mut all: Vec<Culture> = Vec::new();
+        for survey in self.store.surveys().await? {
+            for culture in survey.cultures {
+                if !all.iter().any(|known| known.code == culture.code) {
+                    all.push(culture);
+                }
+            }
+        }
+        *self.cultures.write().unwrap_or_else(PoisonError::into_inner) = all.into();
+        Ok(())
     }
 
     /// The culture with this code.
-    pub fn culture(&self, code: CultureCode) -> Option<&Culture> {
-        self.cultures.iter().find(|culture| culture.code == code)
+    pub fn culture(&self, code: CultureCode) -> Option<Culture> {
+        self.cultures().iter().find(|culture| culture.code == code).cloned()
     }
 }
 

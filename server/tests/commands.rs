@@ -33,7 +33,7 @@ async fn errors_name_the_thing_and_a_way_out() {
     let nothing = nothing.to_str().unwrap();
     for (arguments, expect) in [
         (vec!["score", nothing], "data/wvs_questions.json"),
-        (vec!["import", "culturespa", nothing], "data/wvs_questions.json"),
+        (vec!["import", "--format", "culturespa", nothing], "data/wvs_questions.json"),
         (vec!["serve", "--model", nothing], nothing),
         (vec!["evaluate", "--model", model, "--survey", "x"], "there is no survey `x`"),
         (vec!["pipeline", "--model", model, "--cultures", "XXX"], "`XXX` is not a culture"),

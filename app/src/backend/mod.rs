@@ -10,9 +10,12 @@ use domain::survey::Survey;
 use futures::{Future, Stream};
 use leptos::prelude::use_context;
 
+use crate::api::import::ImportReport;
 use crate::api::{
     ApiError, ChatEvent, ChatRequest, SurveyRun, SurveyRunInfo, SurveyRunRequest, World,
 };
+
+use crate::browser::Files;
 
 #[cfg(feature = "hydrate")]
 pub mod http;
@@ -40,6 +43,8 @@ pub trait Backend: Send + Sync {
 pub trait Live: Send + Sync {
     /// Sends one message to some voices; resolves once the server has accepted it.
     fn chat(&self, request: ChatRequest) -> Answer<Events<ChatEvent>>;
+    /// Imports a survey from files that a person chose.
+    fn import_survey(&self, files: Files, skip_rejected: bool) -> Answer<ImportReport>;
     /// Starts a survey run.
     fn start_survey_run(&self, request: SurveyRunRequest) -> Answer<SurveyRunInfo>;
     /// Stops a survey run; its answers are kept.

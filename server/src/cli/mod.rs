@@ -49,9 +49,8 @@ enum Command {
     /// Speed and memory beside the tools that people would use instead.
     #[command(subcommand)]
     Bench(bench::BenchCommand),
-    /// Reads somebody else's data into the store.
-    #[command(subcommand)]
-    Import(import::ImportCommand),
+    /// Reads a survey, and answers recorded to it, into the store.
+    Import(import::ImportArgs),
     /// Scores recorded answers in the released layout of CultureSPA by the paper's rule.
     Score(import::ScoreArgs),
 }
@@ -74,7 +73,7 @@ impl Cli {
             Command::Tune(args) => wait(method::tune(args)),
             Command::Evaluate(args) => wait(method::evaluate(args)),
             Command::Pipeline(args) => wait(method::pipeline(args)),
-            Command::Import(command) => wait(command.run()),
+            Command::Import(args) => wait(args.run()),
         }
     }
 }

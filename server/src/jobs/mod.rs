@@ -6,8 +6,8 @@
 //! - [`templates`]: the sets of prompt templates; [`ask`]: a question, put to a voice;
 //! - [`method`]: a run of the method; its steps are [`generate`], [`elicit`], [`collect`],
 //!   [`tune`] and [`evaluate`], all of them [`pipeline`];
-//! - [`survey_run`]: a survey asked from the survey page;
-//! - [`culturespa`]: the released data of the paper, imported and scored;
+//! - [`survey_run`]: a survey asked from the survey page; [`recorded`]: one that somebody else asked;
+//! - [`import`]: surveys from files; [`culturespa`]: the released data of the paper;
 //! - [`error`]: what can go wrong.
 //!
 //! **Invariant:** no SQL, no HTTP, no printing; progress goes to the caller.
@@ -27,9 +27,11 @@ pub mod generate;
 pub mod pipeline;
 pub mod tune;
 
+pub mod recorded;
 pub mod survey_run;
 
 pub mod culturespa;
+pub mod import;
 
 pub use error::JobError;
 pub use method::{Method, MethodRequest, MethodSettings, Opening};

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use domain::culture::CultureCode;
+use domain::culture::{Culture, CultureCode};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
-use super::plan::{Kind, default_cultures, default_kinds, kinds, voices};
+use super::plan::{Kind, cultures_of, default_cultures, default_kinds, kinds, voices};
 use crate::api::{ApiError, SurveyRunInfo, SurveyRunRequest, World};
 use crate::backend::use_live;
 use crate::color;
@@ -24,7 +24,13 @@ pub fn NewRun(
     let survey = RwSignal::new(
         world.with_value(|w| w.surveys.first().map(|survey| survey.id.clone()).unwrap_or_default()),
     );
-    let cultures = RwSignal::new(world.with_value(default_cultures));
+    let offered = Memo::new(move |_| world.with_value(|w| survey.with(|id| cultures_of(w, id))));
+    let cultures = RwSignal::new(offered.with_untracked(|offered| default_cultures(offered)));
+    // Another survey has other cultures.
+    let change = move |id: String| {
+        survey.set(id);
+        cultures.set(offered.with_untracked(|offered| default_cultures(offered)));
+    };
     let chosen = RwSignal::new(world.with_value(default_kinds));
     let asked = Memo::new(move |_| {
         world.with_value(|w| cultures.with(|c| chosen.with(|kinds| voices(w, c, kinds))))
@@ -58,8 +64,8 @@ pub fn NewRun(
     };
     view! {
         <form class="new-run" aria-label="New run" autocomplete="off" on:submit=start data-testid="new-run">
-            <SurveyChoice world survey/>
-            <CultureChoice world cultures/>
+            <SurveyChoice world on_change=change/>
+            <CultureChoice offered cultures/>
             <KindChoice world chosen/>
             {move || refusal.get().map(|error| view! { <ErrorNote error/> })}
             <p class="start">
@@ -78,7 +84,10 @@ pub fn NewRun(
 }
 
 #[component]
-fn SurveyChoice(world: StoredValue<World>, survey: RwSignal<String>) -> impl IntoView {
+fn SurveyChoice(
+    world: StoredValue<World>,
+    #[prop(into)] on_change: Callback<String>,
+) -> impl IntoView {
     let options = world.with_value(|world| {
         let option = |info: &crate::api::SurveyInfo| {
             let simulated =
@@ -92,18 +101,18 @@ fn SurveyChoice(world: StoredValue<World>, survey: RwSignal<String>) -> impl Int
         <label class="field">
             "Survey"
             <select data-testid="survey-choice"
-                on:change=move |event| survey.set(event_target_value(&event))>{options}</select>
+                on:change=move |event| on_change.run(event_target_value(&event))>{options}</select>
         </label>
     }
 }
 
 #[component]
 fn CultureChoice(
-    world: StoredValue<World>,
+    offered: Memo<Vec<Culture>>,
     cultures: RwSignal<BTreeSet<CultureCode>>,
 ) -> impl IntoView {
-    let boxes = world.with_value(|world| {
-        let one = |culture: &domain::culture::Culture| {
+    let boxes = move || {
+        let one = |culture: &Culture| {
             let code = culture.code;
             view! {
                 <label class="chip" style=color::style(Some(code))>
@@ -116,11 +125,11 @@ fn CultureChoice(
                 </label>
             }
         };
-        world.cultures.iter().map(one).collect_view()
-    });
-    let all = move || world.with_value(|w| w.cultures.iter().map(|c| c.code).collect());
-    let few = move || world.with_value(default_cultures);
-    let total = world.with_value(|w| w.cultures.len());
+        offered.with(|offered| offered.iter().map(one).collect_view())
+    };
+    let all = move || offered.with(|offered| offered.iter().map(|c| c.code).collect());
+    let few = move || offered.with(|offered| default_cultures(offered));
+    let total = move || offered.with(Vec::len);
     view! {
         <fieldset>
             <legend>"Cultures"</legend>
@@ -128,7 +137,7 @@ fn CultureChoice(
                 <button type="button" class="quiet" data-testid="few-cultures"
                     on:click=move |_| cultures.set(few())>"Three far apart"</button>
                 <button type="button" class="quiet" data-testid="all-cultures"
-                    on:click=move |_| cultures.set(all())>{format!("All {total}")}</button>
+                    on:click=move |_| cultures.set(all())>{move || format!("All {}", total())}</button>
                 <button type="button" class="quiet" data-testid="no-cultures"
                     on:click=move |_| cultures.set(BTreeSet::new())>"None"</button>
             </p>

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use domain::culture::CultureCode;
+use domain::culture::{Culture, CultureCode};
 use domain::prompt::PromptStyle;
 use domain::voice::Voice;
 
@@ -22,6 +22,8 @@ pub enum Kind {
     Specific,
     /// A voice without culture but with an adapter.
     UnawareWith(String),
+    /// The base model told of the culture in another way than by the plain persona.
+    Styled(PromptStyle),
 }
 
 impl Kind {
@@ -29,7 +31,13 @@ impl Kind {
     pub fn of(voice: &Voice) -> Self {
         match (&voice.adapter, voice.culture, voice.style) {
             (None, Some(_), PromptStyle::Aware) => Self::Aware,
-            (None, _, _) => Self::Unaware,
+            (None, None, _) | (None, _, PromptStyle::Unaware) => Self::Unaware,
+            (None, Some(_), style) => Self::Styled(style),
+            (Some(name), Some(_), style)
+                if !matches!(style, PromptStyle::Unaware | PromptStyle::Aware) =>
+            {
+                Self::Shared(format!("{name} · {style}"))
+            }
             (Some(name), Some(culture), _) if *name == format!("specific-{culture}") => {
                 Self::Specific
             }
@@ -50,6 +58,25 @@ impl Kind {
                 "specific: told the culture, with the culture’s own adapter".to_owned()
             }
             Self::UnawareWith(name) => format!("unaware with {name}"),
+            Self::Styled(style) => styled(*style).to_owned(),
+        }
+    }
+}
+
+/// What a style adds, in the words of the page.
+fn styled(style: PromptStyle) -> &'static str {
+    match style {
+        PromptStyle::Unaware => "unaware: no culture named",
+        PromptStyle::Aware => "P1 aware: told the culture",
+        PromptStyle::CrossCulture => {
+            "P2 cross-culture: told the culture, and which are most and least like it"
+        }
+        PromptStyle::SelfAlignment => {
+            "P3 self-alignment: shown people’s answers to neighbouring questions"
+        }
+        PromptStyle::AwareSelfAlignment => "P1 + P3: told the culture, and shown people’s answers",
+        PromptStyle::CrossCultureSelfAlignment => {
+            "P2 + P3: cross-culture, and shown people’s answers"
         }
     }
 }
@@ -62,6 +89,7 @@ impl fmt::Display for Kind {
             Self::Shared(name) => f.pad(name),
             Self::Specific => f.pad("specific"),
             Self::UnawareWith(name) => write!(f, "unaware with {name}"),
+            Self::Styled(style) => f.pad(style.as_str()),
         }
     }
 }
@@ -74,23 +102,32 @@ pub fn kinds(world: &World) -> Vec<Kind> {
     if world.adapters.iter().any(|adapter| adapter.culture.is_some()) {
         kinds.push(Kind::Specific);
     }
+    let styles = PromptStyle::ALL.into_iter().skip(2);
+    kinds.extend(styles.map(Kind::Styled));
     kinds
 }
 
+/// The cultures that a survey knows.
+pub fn cultures_of(world: &World, survey: &str) -> Vec<Culture> {
+    let found = world.surveys.iter().find(|info| info.id == survey);
+    found.map(|info| info.cultures.clone()).unwrap_or_default()
+}
+
 /// Cultures of a first run: few, and far from each other.
-pub fn default_cultures(world: &World) -> BTreeSet<CultureCode> {
-    let known = |code: &CultureCode| world.cultures.iter().any(|culture| culture.code == *code);
+pub fn default_cultures(offered: &[Culture]) -> BTreeSet<CultureCode> {
+    let known = |code: &CultureCode| offered.iter().any(|culture| culture.code == *code);
     let wanted = ["DEU", "NGA", "THA"].iter().filter_map(|code| code.parse().ok()).filter(known);
     let chosen: BTreeSet<CultureCode> = wanted.collect();
     if chosen.is_empty() {
-        return world.cultures.iter().take(3).map(|culture| culture.code).collect();
+        return offered.iter().take(3).map(|culture| culture.code).collect();
     }
     chosen
 }
 
 /// Kinds of a first run: what awareness does and what joint tuning does.
 pub fn default_kinds(world: &World) -> BTreeSet<Kind> {
-    kinds(world).into_iter().filter(|kind| *kind != Kind::Specific).take(3).collect()
+    let first = |kind: &Kind| !matches!(kind, Kind::Specific | Kind::Styled(_));
+    kinds(world).into_iter().filter(first).take(3).collect()
 }
 
 /// The voices of a run, the unaware one first, then culture by culture. A culture without an adapter
@@ -113,6 +150,7 @@ pub fn voices(
                 let own = world.adapters.iter().find(|a| a.culture == Some(culture))?;
                 Some(Voice::adapted(culture, &own.name))
             }
+            Kind::Styled(style) => Some(Voice::styled(culture, *style)),
             Kind::Unaware | Kind::UnawareWith(_) => None,
         }));
     }
@@ -131,14 +169,14 @@ mod tests {
     #[test]
     fn a_first_run_compares_unaware_aware_and_joint() {
         let world = world(&["USA", "THA", "NGA"], &["joint", "specific-THA"]);
-        let asked = voices(&world, &default_cultures(&world), &default_kinds(&world));
+        let asked = voices(&world, &default_cultures(&world.cultures), &default_kinds(&world));
         assert_eq!(slugs(&asked), ["unaware", "THA", "THA+joint", "NGA", "NGA+joint"]);
     }
 
     #[test]
     fn a_culture_without_its_own_adapter_has_no_specific_voice() {
         let world = world(&["THA", "NGA"], &["specific-THA"]);
-        assert_eq!(kinds(&world), [Kind::Unaware, Kind::Aware, Kind::Specific]);
+        assert_eq!(kinds(&world)[..3], [Kind::Unaware, Kind::Aware, Kind::Specific]);
         let all = world.cultures.iter().map(|culture| culture.code).collect();
         let asked = voices(&world, &all, &BTreeSet::from([Kind::Specific]));
         assert_eq!(slugs(&asked), ["THA+specific-THA"]);
@@ -153,6 +191,8 @@ mod tests {
             ("THA+specific-THA", "specific"),
             ("THA+specific-NGA", "specific-NGA"),
             ("unaware+joint", "unaware with joint"),
+            ("THA:cross-culture", "cross-culture"),
+            ("THA:self-alignment+joint", "joint · self-alignment"),
         ] {
             assert_eq!(Kind::of(&Voice::from_slug(slug).unwrap()).to_string(), kind);
         }
