@@ -35,6 +35,9 @@ pub struct World {
     pub adapters: Vec<AdapterInfo>,
     /// Surveys in the store, the starter's first.
     pub surveys: Vec<SurveyInfo>,
+    /// Sets of prompt templates, the built-in one first.
+    #[serde(default)]
+    pub templates: Vec<TemplateInfo>,
     /// Largest number of voices in one chat request.
     pub max_voices: usize,
     /// Largest size of one message, in bytes.
@@ -70,6 +73,19 @@ pub struct AdapterInfo {
     pub hash: String,
     /// The culture it was tuned for; `None` for a joint adapter.
     pub culture: Option<CultureCode>,
+}
+
+/// A set of prompt templates.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TemplateInfo {
+    /// Identifier.
+    pub id: String,
+    /// Counts up when the wording changes.
+    pub version: u32,
+    /// ISO 639-3 code of its language.
+    pub language: String,
+    /// First 12 hexadecimal digits of the SHA-256 of its texts.
+    pub hash: String,
 }
 
 /// A survey, without its questions.

@@ -33,6 +33,24 @@ pub struct ImportReport {
     pub rejected: Vec<RejectedRow>,
     /// Number of all rejected rows.
     pub rejected_total: usize,
+    /// Answers of models that came with the survey, each a finished survey run now.
+    #[serde(default)]
+    pub recorded: Vec<RecordedRun>,
+}
+
+/// Answers that a model gave elsewhere, as a finished survey run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordedRun {
+    /// The run's name.
+    pub run: String,
+    /// The model's name, as its folder is called.
+    pub model: String,
+    /// Voices.
+    pub voices: usize,
+    /// Answers that name an option.
+    pub answers: usize,
+    /// Answers that name none, refusals for instance: left out and counted.
+    pub unreadable: usize,
 }
 
 /// A row that isn't part of the survey.

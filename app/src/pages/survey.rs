@@ -1,13 +1,14 @@
 //! Survey (`/survey`, `/survey?run=ID`): how close voices are to people.
 //!
 //! Hooks for tests (`data-testid`): `import`, in it `import-files`, `import-skip`, `import-send`,
-//! `import-report` (with `data-state`: stored, unchanged, refused), `rejected-row`; `new-run`, in it `survey-choice`, `culture`, `few-cultures`,
-//! `all-cultures`, `no-cultures`, `kind`, `survey-size`, `survey-run`; `runs`, in it `run` (with
-//! `data-run`); `survey-progress` (with `data-state`: loading, running, done, cancelled, failed),
-//! `survey-cancel`; `results`, in it `metric`, `topic`, `all-topics`, `no-topics`, the charts `means`,
-//! `ranking`, `heat-map`, `question` (each with `simulated` where it applies), `mean-row` and
-//! `ranking-row` (with `data-row`), `heat-kind`, `heat-cell`, `heat-reading`, `question-choice`,
-//! `question-culture`, `option`; `error` (with `data-code`).
+//! `import-report` (with `data-state`: stored, unchanged, refused), `rejected-row`, `recorded-run`;
+//! `new-run`, in it `survey-choice`, `culture`, `few-cultures`, `all-cultures`, `no-cultures`,
+//! `kind`, `templates`, `survey-size`, `survey-run`; `runs`, in it `run` (with `data-run`);
+//! `survey-progress` (with `data-state`: loading, running, done, cancelled, failed),
+//! `survey-cancel`; `results`, in it `metric`, `topic`, `all-topics`, `no-topics`, the charts
+//! `means`, `ranking`, `heat-map`, `question` (each with `simulated` where it applies), `mean-row`
+//! and `ranking-row` (with `data-row`), `heat-kind`, `heat-cell`, `heat-reading`,
+//! `question-choice`, `question-culture`, `option`; `error` (with `data-code`).
 
 use leptos::prelude::*;
 use leptos_meta::Title;

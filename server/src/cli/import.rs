@@ -8,9 +8,8 @@ use clap::{Args, ValueEnum};
 
 use super::output::number;
 use crate::config::StoreArgs;
-use crate::jobs::culturespa::{has_results, score_results};
+use crate::jobs::culturespa::score_results;
 use crate::jobs::import::{self, EXAMPLE_CSV, EXAMPLE_JSONL, Format, ImportOptions, fetch};
-use crate::jobs::recorded;
 
 /// Arguments of `polylogue import`.
 #[derive(Debug, Args)]
@@ -65,19 +64,7 @@ impl ImportArgs {
         let store = self.store.open().await?;
         let options =
             ImportOptions { format: self.format, id: self.id, skip_rejected: self.skip_rejected };
-        let report = import::import(&store, path.clone(), options).await?;
-        tell(&report)?;
-        if has_results(&path) {
-            let survey = store.survey(&report.survey).await?;
-            for run in recorded::record(&store, &survey, &path).await? {
-                println!(
-                    "recorded answers of `{}`: {} voices, {} answers, {} unreadable; they open as \
-                     run `{}`",
-                    run.model, run.voices, run.answers, run.unreadable, run.id
-                );
-            }
-        }
-        Ok(())
+        tell(&import::import(&store, path, options).await?)
     }
 }
 
@@ -108,6 +95,12 @@ fn tell(report: &ImportReport) -> Result<(), Box<dyn Error>> {
             _ => "",
         },
     );
+    for run in &report.recorded {
+        println!(
+            "recorded answers of `{}`: {} voices, {} answers, {} unreadable; they open as run `{}`",
+            run.model, run.voices, run.answers, run.unreadable, run.run
+        );
+    }
     Ok(())
 }
 

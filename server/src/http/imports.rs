@@ -14,9 +14,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::{HttpError, MAX_IMPORT_BYTES};
 use crate::jobs::JobError;
-use crate::jobs::culturespa::has_results;
 use crate::jobs::import::{self, EXAMPLE_CSV, EXAMPLE_JSONL, ImportOptions};
-use crate::jobs::recorded;
 use crate::state::AppState;
 use crate::store::StoreError;
 
@@ -41,13 +39,9 @@ pub async fn import(
         .map_err(|error| StoreError::io(state.store.folder(), &error))?;
     receive(files, folder.path()).await?;
     let options = ImportOptions { format: None, id, skip_rejected };
-    let path = folder.path().to_owned();
-    let report = import::import(&state.store, path.clone(), options).await.map_err(by_name)?;
+    let report =
+        import::import(&state.store, folder.path().to_owned(), options).await.map_err(by_name)?;
     if report.outcome != ImportOutcome::Refused {
-        if has_results(&path) {
-            let survey = state.store.survey(&report.survey).await?;
-            recorded::record(&state.store, &survey, &path).await.map_err(by_name)?;
-        }
         state.refresh_cultures().await?;
     }
     Ok(Json(report))

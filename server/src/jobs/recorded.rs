@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use app::api::JobState;
+use app::api::import::RecordedRun;
+use domain::question::QuestionId;
 use domain::survey::Survey;
 use domain::voice::Voice;
 
@@ -15,92 +17,95 @@ use super::survey_run::{self, ANSWERS, Settings};
 use super::{JobError, culturespa};
 use crate::store::{NewRun, RunKind, Store, Unit};
 
-/// A recorded run as it was stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RecordedRun {
-    /// The run's name.
-    pub id: String,
-    /// The model's name, as its folder is called.
-    pub model: String,
-    /// Voices.
-    pub voices: usize,
-    /// Answers.
-    pub answers: usize,
-    /// Answers that name no option: refusals for instance. They are left out and counted.
-    pub unreadable: usize,
+/// The recorded answers of one model in one repetition, read and checked.
+#[derive(Debug, Clone)]
+pub struct Recording {
+    id: String,
+    model: String,
+    voices: Vec<Voice>,
+    units: Vec<Unit<Vec<f64>>>,
+    unreadable: usize,
 }
 
-/// Stores the recorded answers under `dir` as finished survey runs of `survey`, one per model and
-/// repetition. The same files again change nothing.
+/// Reads the recorded answers to `survey` under `dir`, by model and repetition.
 ///
 /// # Errors
-/// [`JobError::BadFile`] for a file that breaks a rule; then none is stored.
-pub async fn record(
-    store: &Store,
-    survey: &Survey,
-    dir: &Path,
-) -> Result<Vec<RecordedRun>, JobError> {
+/// [`JobError::BadFile`] for a file that breaks a rule.
+pub fn read(survey: &Survey, dir: &Path) -> Result<Vec<Recording>, JobError> {
     let mut groups: BTreeMap<(PathBuf, String), Vec<(ResultFile, Answers)>> = BTreeMap::new();
     for file in result_files(&culturespa::result_folder(dir))? {
         let answers = read_answers(&file.path, survey)?;
         let folder = file.path.parent().unwrap_or(dir).to_owned();
         groups.entry((folder, file.repetition.clone())).or_default().push((file, answers));
     }
-    // Everything is read before anything is stored.
-    let mut runs = Vec::new();
-    for ((folder, repetition), files) in groups {
-        let name = folder.file_name().and_then(|name| name.to_str());
-        let model = name.filter(|_| folder != dir).unwrap_or("Recorded answers").to_owned();
-        runs.push(store_run(store, survey, &model, &repetition, files).await?);
-    }
-    Ok(runs)
+    let recording = |((folder, repetition), files): ((PathBuf, String), _)| {
+        // Files that were uploaded lie in no folder that has the model's name.
+        let name = folder.file_name().and_then(|name| name.to_str()).filter(|_| folder != dir);
+        Recording::new(survey, name.unwrap_or("an upload"), &repetition, files)
+    };
+    groups.into_iter().map(recording).collect()
 }
 
-async fn store_run(
-    store: &Store,
-    survey: &Survey,
-    model: &str,
-    repetition: &str,
-    mut files: Vec<(ResultFile, Answers)>,
-) -> Result<RecordedRun, JobError> {
-    let place = |file: &ResultFile| {
-        file.culture.map(|code| survey.cultures.iter().position(|culture| culture.code == code))
-    };
-    files.sort_by_key(|(file, _)| place(file));
-    let voice = |file: &ResultFile| file.culture.map_or_else(Voice::unaware, Voice::aware);
-    let voices: Vec<Voice> = files.iter().map(|(file, _)| voice(file)).collect();
-    survey_run::check(survey, &voices)?;
-    let (mut units, mut unreadable) = (Vec::new(), 0);
-    for (number, (_, answers)) in files.iter().enumerate() {
-        for (question, answer) in answers {
-            let asked = survey.question(question);
-            let chosen = asked.and_then(|asked| Some((asked, asked.index_of((*answer)?)?)));
-            let Some((asked, index)) = chosen else {
-                unreadable += 1;
-                continue;
-            };
-            let mut shares = vec![0.0; asked.options.len()];
-            shares[index] = 1.0;
-            let key = survey_run::key(number, question.as_str());
-            units.push(Unit { key, result: shares });
+impl Recording {
+    fn new(
+        survey: &Survey,
+        model: &str,
+        repetition: &str,
+        mut files: Vec<(ResultFile, Answers)>,
+    ) -> Result<Self, JobError> {
+        let place = |file: &ResultFile| {
+            file.culture.map(|code| survey.cultures.iter().position(|culture| culture.code == code))
+        };
+        files.sort_by_key(|(file, _)| place(file));
+        let voice = |file: &ResultFile| file.culture.map_or_else(Voice::unaware, Voice::aware);
+        let voices: Vec<Voice> = files.iter().map(|(file, _)| voice(file)).collect();
+        survey_run::check(survey, &voices)?;
+        let (mut units, mut unreadable) = (Vec::new(), 0);
+        for (number, (_, answers)) in files.iter().enumerate() {
+            for (question, answer) in answers {
+                match chosen(survey, question, *answer) {
+                    Some(result) => {
+                        let key = survey_run::key(number, question.as_str());
+                        units.push(Unit { key, result });
+                    }
+                    None => unreadable += 1,
+                }
+            }
         }
+        let id = format!("{}-{}-{repetition}", survey.id, slug(model));
+        Ok(Self { id, model: model.to_owned(), voices, units, unreadable })
     }
-    let id = format!("{}-{}-{repetition}", survey.id, slug(model));
-    let total = survey.evaluated().len() * voices.len();
-    let settings = Settings::recorded(&survey.id, voices, model);
-    let new = NewRun { id: Some(&id), kind: RunKind::Survey, settings: &settings, total };
-    let run = store.create_run(new).await?;
-    if run.state != JobState::Done {
-        store.record_units(&run.id, ANSWERS, &units).await?;
-        store.set_state(&run.id, JobState::Done, None).await?;
+
+    /// Stores it as a finished survey run. The same recording again changes nothing.
+    ///
+    /// # Errors
+    /// [`crate::store::StoreError::RunExists`] where the run's name is taken by other voices.
+    pub async fn store(&self, store: &Store, survey: &Survey) -> Result<RecordedRun, JobError> {
+        let total = survey.evaluated().len() * self.voices.len();
+        let settings = Settings::recorded(&survey.id, self.voices.clone(), &self.model);
+        let new = NewRun { id: Some(&self.id), kind: RunKind::Survey, settings: &settings, total };
+        let run = store.create_run(new).await?;
+        if run.state != JobState::Done {
+            store.record_units(&run.id, ANSWERS, &self.units).await?;
+            store.set_state(&run.id, JobState::Done, None).await?;
+        }
+        Ok(RecordedRun {
+            run: run.id,
+            model: self.model.clone(),
+            voices: self.voices.len(),
+            answers: self.units.len(),
+            unreadable: self.unreadable,
+        })
     }
-    Ok(RecordedRun {
-        id: run.id,
-        model: model.to_owned(),
-        voices: files.len(),
-        answers: units.len(),
-        unreadable,
-    })
+}
+
+/// All of the probability on the option that was named; `None` where it isn't one of the question's.
+fn chosen(survey: &Survey, question: &QuestionId, answer: Option<u32>) -> Option<Vec<f64>> {
+    let asked = survey.question(question)?;
+    let index = asked.index_of(answer?)?;
+    let mut shares = vec![0.0; asked.options.len()];
+    shares[index] = 1.0;
+    Some(shares)
 }
 
 #[cfg(test)]
@@ -111,6 +116,7 @@ mod tests {
 
     use super::super::culturespa::read_survey;
     use super::super::culturespa::results::tests::{folder, release};
+    use super::super::import::{ImportOptions, import};
     use super::*;
 
     async fn recorded(dir: &Path) -> (Store, Survey, Vec<RecordedRun>, tempfile::TempDir) {
@@ -118,8 +124,16 @@ mod tests {
         let store = Store::open(data.path()).await.unwrap();
         let survey = read_survey(dir).unwrap();
         store.put_survey(&survey).await.unwrap();
-        let runs = record(&store, &survey, dir).await.unwrap();
+        let runs = stored(&store, &survey, dir).await;
         (store, survey, runs, data)
+    }
+
+    async fn stored(store: &Store, survey: &Survey, dir: &Path) -> Vec<RecordedRun> {
+        let mut runs = Vec::new();
+        for recording in read(survey, dir).unwrap() {
+            runs.push(recording.store(store, survey).await.unwrap());
+        }
+        runs
     }
 
     #[tokio::test]
@@ -128,25 +142,26 @@ mod tests {
         let (store, survey, runs, _data) = recorded(folder.path()).await;
         assert_eq!(runs.len(), 1);
         let run = &runs[0];
-        assert_eq!((run.id.as_str(), run.model.as_str()), ("culturespa-model-0", "model"));
+        assert_eq!((run.run.as_str(), run.model.as_str()), ("culturespa-model-0", "model"));
         assert_eq!((run.voices, run.answers, run.unreadable), (2, 5, 1));
-        let stored = store.run(&run.id).await.unwrap();
-        assert_eq!((stored.kind, stored.state), (RunKind::Survey, JobState::Done));
-        assert_eq!((stored.answered, stored.total), (5, 6));
+        let kept = store.run(&run.run).await.unwrap();
+        assert_eq!((kept.kind, kept.state), (RunKind::Survey, JobState::Done));
+        assert_eq!((kept.answered, kept.total), (5, 6));
         // The same files again change nothing.
-        assert_eq!(record(&store, &survey, folder.path()).await.unwrap(), runs);
-        assert_eq!(store.runs(RunKind::Survey).await.unwrap(), [stored]);
+        assert_eq!(stored(&store, &survey, folder.path()).await, runs);
+        assert_eq!(store.runs(RunKind::Survey).await.unwrap(), [kept]);
     }
 
     #[tokio::test]
-    async fn a_broken_file_leaves_no_run_behind() {
+    async fn a_broken_file_stops_the_whole_import() {
         let broken = ("result/model/wvs_result_culture_aware_USA_1.json", "{");
         let folder = folder(&[broken]);
         let data = tempfile::tempdir().unwrap();
         let store = Store::open(data.path()).await.unwrap();
-        let survey = read_survey(folder.path()).unwrap();
-        assert!(record(&store, &survey, folder.path()).await.is_err());
+        let error = import(&store, folder.path().to_owned(), ImportOptions::default()).await;
+        assert!(error.unwrap_err().to_string().contains("aware_USA_1.json"));
         assert!(store.runs(RunKind::Survey).await.unwrap().is_empty());
+        assert!(store.surveys().await.unwrap().is_empty(), "not even the survey is stored");
     }
 
     /// The scores that the paper's rule gives for the files are those that a page computes.
@@ -156,7 +171,7 @@ mod tests {
         let (store, survey, runs, _data) = recorded(&dir).await;
         assert_eq!((runs.len(), runs[0].voices), (1, 13));
         assert_eq!(runs[0].model, "Meta-Llama-3-8B-Instruct");
-        let units: BTreeMap<String, Vec<f64>> = store.units(&runs[0].id, ANSWERS).await.unwrap();
+        let units: BTreeMap<String, Vec<f64>> = store.units(&runs[0].run, ANSWERS).await.unwrap();
         // The unaware voice comes first, then the cultures in the survey's order.
         for (voice, code, expect) in [(0, "USA", 68.34), (1, "USA", 71.12), (0, "ZWE", 53.13)] {
             let answer = |question: &domain::question::Question| {

@@ -83,6 +83,11 @@ impl SurveyRuns {
         Self { templates, ..self }
     }
 
+    /// The sets of prompt templates that a run can be asked in.
+    pub fn templates(&self) -> &TemplateSets {
+        &self.templates
+    }
+
     /// Goes on with the runs that an earlier process left unfinished. Returns how many.
     ///
     /// # Errors

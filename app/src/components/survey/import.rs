@@ -8,6 +8,7 @@ use crate::api::import::{ImportOutcome, ImportReport};
 use crate::backend::use_live;
 use crate::browser;
 use crate::components::ErrorNote;
+use crate::link;
 
 /// The file input; its files are taken from the document when the form is sent.
 const FILES: &str = "survey-files";
@@ -123,9 +124,20 @@ fn Report(report: ImportReport) -> impl IntoView {
         }
     });
     let rows = rows.collect_view();
+    let recorded = report.recorded.into_iter().map(|run| {
+        let address = format!("/survey?run={}", link::escape(&run.run));
+        view! {
+            <p>
+                <a href=address data-testid="recorded-run">{format!("Recorded answers of {}", run.model)}</a>
+                {format!(": {} voices, {} answers, {} unreadable", run.voices, run.answers, run.unreadable)}
+            </p>
+        }
+    });
+    let recorded = recorded.collect_view();
     view! {
         <div class="import-report" data-testid="import-report" data-state=state>
             <p>{heading}</p>
+            {recorded}
             {(report.rejected_total > 0).then(|| view! {
                 <div class="scroll" tabindex="0" role="region" aria-label="Rejected rows">
                     <table class="numbers">
@@ -179,6 +191,7 @@ mod tests {
             outcome,
             rejected: vec![],
             rejected_total,
+            recorded: vec![],
         };
         for (report, expect) in [
             (report(ImportOutcome::Stored, 0), "6 reference answers."),

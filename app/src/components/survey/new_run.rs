@@ -7,7 +7,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use super::plan::{Kind, cultures_of, default_cultures, default_kinds, kinds, voices};
-use crate::api::{ApiError, SurveyRunInfo, SurveyRunRequest, World};
+use crate::api::{ApiError, SurveyRunInfo, SurveyRunRequest, TemplateInfo, World};
 use crate::backend::use_live;
 use crate::color;
 use crate::components::ErrorNote;
@@ -32,6 +32,7 @@ pub fn NewRun(
         cultures.set(offered.with_untracked(|offered| default_cultures(offered)));
     };
     let chosen = RwSignal::new(world.with_value(default_kinds));
+    let templates = RwSignal::new(None::<String>);
     let asked = Memo::new(move |_| {
         world.with_value(|w| cultures.with(|c| chosen.with(|kinds| voices(w, c, kinds))))
     });
@@ -50,7 +51,7 @@ pub fn NewRun(
         let request = SurveyRunRequest {
             survey: survey.get_untracked(),
             voices: asked.get_untracked(),
-            templates: None,
+            templates: templates.get_untracked(),
         };
         busy.set(true);
         refusal.set(None);
@@ -67,6 +68,7 @@ pub fn NewRun(
             <SurveyChoice world on_change=change/>
             <CultureChoice offered cultures/>
             <KindChoice world chosen/>
+            <TemplateChoice world templates/>
             {move || refusal.get().map(|error| view! { <ErrorNote error/> })}
             <p class="start">
                 <button type="submit" class="primary" data-testid="survey-run"
@@ -166,6 +168,30 @@ fn KindChoice(world: StoredValue<World>, chosen: RwSignal<BTreeSet<Kind>>) -> im
             <div class="stack">{boxes.collect_view()}</div>
         </fieldset>
     }
+}
+
+/// Which prompts are used; shown where there is a choice.
+#[component]
+fn TemplateChoice(world: StoredValue<World>, templates: RwSignal<Option<String>>) -> impl IntoView {
+    let sets = world.with_value(|world| world.templates.clone());
+    if sets.len() < 2 {
+        return ().into_any();
+    }
+    let option = |set: &TemplateInfo| {
+        let name = format!("{}@{}", set.id, set.version);
+        let label = format!("{} {} ({})", set.id, set.version, set.language);
+        view! { <option value=name>{label}</option> }
+    };
+    view! {
+        <label class="field">
+            "Prompts"
+            <select data-testid="templates"
+                on:change=move |event| templates.set(Some(event_target_value(&event)))>
+                {sets.iter().map(option).collect_view()}
+            </select>
+        </label>
+    }
+    .into_any()
 }
 
 /// Takes `item` in, or out if it was in.

@@ -54,3 +54,49 @@ pub fn fetch(address: &str) -> Result<(TempDir, PathBuf), JobError> {
         Err(error) => Err(bad(format!("broke off: {error}"))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// An address that answers one request with `answer`, byte for byte.
+    fn answering(answer: &'static str, path: &str) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}/{path}", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request).unwrap();
+            stream.write_all(answer.as_bytes()).unwrap();
+        });
+        address
+    }
+
+    #[test]
+    fn a_file_is_fetched_under_its_own_name() {
+        let answer = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\nConnection: close\r\n\r\na,b\n1\n";
+        let address = answering(answer, "data/My%20Survey.csv?download=1#top");
+        assert!(is_address(&address) && !is_address("survey.csv"));
+        let (_folder, path) = fetch(&address).unwrap();
+        assert_eq!(path.file_name().unwrap(), "my-20survey.csv");
+        assert_eq!(std::fs::read_to_string(path).unwrap(), "a,b\n1\n");
+    }
+
+    #[test]
+    fn what_cannot_be_fetched_is_named() {
+        let missing = answering("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", "x.csv");
+        let short = "HTTP/1.1 200 OK\r\nContent-Length: 60\r\nConnection: close\r\n\r\na,b\n";
+        for (address, expect) in [
+            (missing, "404"),
+            (answering(short, "x.csv"), "broke off"),
+            ("http://127.0.0.1:9/survey".to_owned(), "must end in a file's name"),
+        ] {
+            let error = fetch(&address).unwrap_err().to_string();
+            assert!(error.contains(&address) && error.contains(expect), "{error}");
+            assert!(error.contains("in a browser"), "{error}");
+        }
+    }
+}

@@ -24,7 +24,7 @@ use app::api::import::{ImportOutcome, ImportReport};
 use domain::survey::Survey;
 
 use self::draft::{Draft, Rejections};
-use super::{JobError, culturespa};
+use super::{JobError, culturespa, recorded};
 use crate::store::Store;
 
 /// The template as JSON lines, ready to be filled.
@@ -87,7 +87,8 @@ pub struct ImportOptions {
     pub skip_rejected: bool,
 }
 
-/// Reads the survey in `path`, and stores it unless a row is rejected.
+/// Reads the survey in `path` with the answers that were recorded to it, and stores both unless a row is
+/// rejected.
 ///
 /// # Errors
 /// [`JobError::BadFile`] where no survey can be read at all; a failure of the store. Then, as with
@@ -99,14 +100,26 @@ pub async fn import(
 ) -> Result<ImportReport, JobError> {
     let skip = options.skip_rejected;
     // Reading 100 MB takes its time, and other people are served meanwhile.
-    let reading = tokio::task::spawn_blocking(move || read(&path, &options));
-    let (survey, rejections) = reading.await.map_err(|error| {
+    let reading = tokio::task::spawn_blocking(move || {
+        let (survey, rejections) = read(&path, &options)?;
+        let recordings = match culturespa::has_results(&path) {
+            true if !rejections.all => recorded::read(&survey, &path)?,
+            _ => Vec::new(),
+        };
+        Ok::<_, JobError>((survey, rejections, recordings))
+    });
+    let (survey, rejections, recordings) = reading.await.map_err(|error| {
         JobError::refused(format!("the import broke off: {error}"), "Import it again.")
     })??;
-    let outcome = match rejections.total {
-        0 => stored(store.put_survey(&survey).await?),
-        _ if skip && !rejections.all => stored(store.put_survey(&survey).await?),
-        _ => ImportOutcome::Refused,
+    let mut runs = Vec::new();
+    let outcome = if rejections.total == 0 || (skip && !rejections.all) {
+        let changed = store.put_survey(&survey).await?;
+        for recording in recordings {
+            runs.push(recording.store(store, &survey).await?);
+        }
+        if changed { ImportOutcome::Stored } else { ImportOutcome::Unchanged }
+    } else {
+        ImportOutcome::Refused
     };
     Ok(ImportReport {
         survey: survey.id,
@@ -117,11 +130,8 @@ pub async fn import(
         outcome,
         rejected: rejections.listed,
         rejected_total: rejections.total,
+        recorded: runs,
     })
-}
-
-fn stored(changed: bool) -> ImportOutcome {
-    if changed { ImportOutcome::Stored } else { ImportOutcome::Unchanged }
 }
 
 /// Reads the survey in `path` without storing it.
