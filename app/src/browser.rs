@@ -72,6 +72,40 @@ pub fn focus_later(id: &str) {
     leptos::prelude::request_animation_frame(move || focus(&id));
 }
 
+/// Files that a person chose, as the browser holds them: their bytes never pass through this program.
+pub struct Files {
+    #[cfg(feature = "hydrate")]
+    form: send_wrapper::SendWrapper<web_sys::FormData>,
+}
+
+#[cfg(feature = "hydrate")]
+impl Files {
+    /// The files as the body of a request.
+    pub fn into_form(self) -> web_sys::FormData {
+        self.form.take()
+    }
+}
+
+/// The files chosen in the file input with this `id`; `None` where none is.
+pub fn chosen_files(id: &str) -> Option<Files> {
+    #[cfg(feature = "hydrate")]
+    {
+        use wasm_bindgen::JsCast;
+        let element = leptos::prelude::document().get_element_by_id(id)?;
+        let files = element.dyn_into::<web_sys::HtmlInputElement>().ok()?.files()?;
+        let form = web_sys::FormData::new().ok()?;
+        for file in (0..files.length()).filter_map(|index| files.item(index)) {
+            form.append_with_blob_and_filename("file", &file, &file.name()).ok()?;
+        }
+        (files.length() > 0).then(|| Files { form: send_wrapper::SendWrapper::new(form) })
+    }
+    #[cfg(not(feature = "hydrate"))]
+    {
+        let _ = id;
+        None
+    }
+}
+
 /// Says in the document (`data-ready` of the root element) that the page hears what a person does.
 pub fn mark_alive() {
     #[cfg(feature = "hydrate")]

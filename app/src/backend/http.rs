@@ -16,10 +16,12 @@ use wasm_bindgen::JsCast;
 use web_sys::AbortController;
 
 use super::{Answer, Backend, Events, Live, Steering, sse};
+use crate::api::import::ImportReport;
 use crate::api::{
     AdapterInfo, ApiError, ChatEvent, ChatRequest, MethodRun, MethodRunInfo, SurveyRun,
     SurveyRunInfo, SurveyRunRequest, World,
 };
+use crate::browser::Files;
 use crate::link;
 
 /// Reaches the server that the page came from.
@@ -57,6 +59,14 @@ impl Backend for HttpBackend {
 impl Live for HttpBackend {
     fn chat(&self, request: ChatRequest) -> Answer<Events<ChatEvent>> {
         later(async move { open(Request::post("/api/chat"), Some(request)).await })
+    }
+
+    fn import_survey(&self, files: Files, skip_rejected: bool) -> Answer<ImportReport> {
+        let address = format!("/api/surveys/import?skip_rejected={skip_rejected}");
+        later(async move {
+            let request = Request::post(&address).body(files.into_form()).map_err(unreachable)?;
+            accepted(request.send().await).await?.json().await.map_err(unreachable)
+        })
     }
 
     fn start_survey_run(&self, request: SurveyRunRequest) -> Answer<SurveyRunInfo> {

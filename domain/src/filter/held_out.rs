@@ -21,7 +21,10 @@ impl HeldOut {
         let texts: Vec<String> = held_out.map(|question| normalised(&question.text)).collect();
         let near = threshold.map(|threshold| {
             let mut near = NearDuplicates::new(threshold);
-            texts.iter().for_each(|text| near.insert(text));
+            for text in &texts {
+                let words = near.words(text);
+                near.insert(words);
+            }
             near
         });
         Self { sorted: texts.iter().map(|text| sorted_words(text)).collect(), texts, near }
@@ -34,7 +37,10 @@ impl HeldOut {
         let padded = format!(" {text} ");
         self.sorted.contains(&sorted_words(&text))
             || self.texts.iter().any(|held_out| padded.contains(&format!(" {held_out} ")))
-            || self.near.as_mut().is_some_and(|near| near.contains(&text))
+            || self.near.as_mut().is_some_and(|near| {
+                let words = near.words(&text);
+                near.contains(&words)
+            })
     }
 }
 

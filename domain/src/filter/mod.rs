@@ -139,7 +139,8 @@ impl Filter {
     /// such as demographic ones.
     pub fn also_in_survey<'a>(&mut self, texts: impl IntoIterator<Item = &'a str>) {
         for text in texts {
-            self.near.insert(text);
+            let words = self.near.words(text);
+            self.near.insert(words);
             self.survey.insert(text.trim().to_owned());
         }
     }
@@ -173,7 +174,11 @@ impl Filter {
         question: &GeneratedQuestion,
     ) -> Result<(GeneratedQuestion, Option<Rewrite>), DropReason> {
         let text = question.question.trim();
-        self.check_sameness(text)?;
+        self.check_text(text)?;
+        let words = self.rules.near_duplicates.map(|_| self.near.words(text));
+        if words.as_ref().is_some_and(|words| self.near.contains(words)) {
+            return Err(DropReason::NearDuplicate);
+        }
         let (question, rewrite) = self.formed(question)?;
         self.check_options(&question.options)?;
         if let Some(expected) = self.language.filter(|_| self.rules.other_language)
@@ -181,15 +186,15 @@ impl Filter {
         {
             return Err(DropReason::OtherLanguage);
         }
-        if self.rules.near_duplicates.is_some() {
-            self.near.insert(text);
+        if let Some(words) = words {
+            self.near.insert(words);
         }
         Ok((question, rewrite))
     }
 
-    /// Rules about what was asked before. A text that was dropped later in the order still makes
+    /// Rules about what was asked before, word by word. A text that was dropped later in the order still makes
     /// its repetition a duplicate: the same rule would drop it again (method, step 1, rule a).
-    fn check_sameness(&mut self, text: &str) -> Result<(), DropReason> {
+    fn check_text(&mut self, text: &str) -> Result<(), DropReason> {
         if self.rules.held_out && self.held_out.is_asked_by(text) {
             return Err(DropReason::HeldOut);
         }
@@ -200,9 +205,6 @@ impl Filter {
             if !self.seen.insert(text.to_owned()) {
                 return Err(DropReason::Duplicate);
             }
-        }
-        if self.rules.near_duplicates.is_some() && self.near.contains(text) {
-            return Err(DropReason::NearDuplicate);
         }
         Ok(())
     }

@@ -6,7 +6,7 @@
 //! Chaudhuri, Ganti, Kaushik 2006), so only those few are looked up, and the candidates are
 //! compared exactly. No hashing that could miss a pair.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 /// Texts that new ones are compared with.
 #[derive(Debug, Clone)]
@@ -14,54 +14,71 @@ pub struct NearDuplicates {
     threshold: f64,
     sets: Vec<Vec<u32>>,
     /// Sets by the words of their beginnings.
-    by_word: HashMap<u32, Vec<usize>>,
+    by_word: Vec<Vec<u32>>,
     numbers: HashMap<String, u32>,
+}
+
+/// The words of a text as numbers.
+#[derive(Debug, Clone)]
+pub struct Words {
+    /// Those that a similar set must share one of.
+    beginning: Vec<u32>,
+    /// All of them in ascending order.
+    set: Vec<u32>,
 }
 
 impl NearDuplicates {
     /// Holds no text yet; `threshold` is the similarity, above 0 and at most 1, from which on two
     /// texts are nearly the same.
     pub fn new(threshold: f64) -> Self {
-        Self { threshold, sets: Vec::new(), by_word: HashMap::new(), numbers: HashMap::new() }
+        Self { threshold, sets: Vec::new(), by_word: Vec::new(), numbers: HashMap::new() }
     }
 
-    /// Adds a text.
-    pub fn insert(&mut self, text: &str) {
-        let (beginning, set) = self.words(text);
-        let place = self.sets.len();
-        for word in beginning {
-            self.by_word.entry(word).or_default().push(place);
+    /// Adds a text, given by its [`Self::words`].
+    pub fn insert(&mut self, words: Words) {
+        let place = self.sets.len() as u32;
+        for word in words.beginning {
+            self.by_word[word as usize].push(place);
         }
-        self.sets.push(set);
+        self.sets.push(words.set);
     }
 
-    /// Whether an inserted text is nearly the same as `text`.
-    pub fn contains(&mut self, text: &str) -> bool {
-        let (beginning, set) = self.words(text);
-        let candidates: BTreeSet<usize> =
-            beginning.iter().filter_map(|word| self.by_word.get(word)).flatten().copied().collect();
-        candidates.into_iter().any(|place| jaccard(&self.sets[place], &set) >= self.threshold)
+    /// Whether an inserted text is nearly the same.
+    pub fn contains(&self, words: &Words) -> bool {
+        let set = &words.set;
+        // Sets of too different sizes can't be similar enough.
+        let least = (self.threshold * set.len() as f64).ceil() as usize;
+        let most = (set.len() as f64 / self.threshold).floor() as usize;
+        let candidates = words.beginning.iter().flat_map(|word| &self.by_word[*word as usize]);
+        candidates.map(|place| &self.sets[*place as usize]).any(|other| {
+            (least..=most).contains(&other.len()) && jaccard(other, set) >= self.threshold
+        })
     }
 
-    /// The words that a similar set must share one of, and all words in ascending order.
-    fn words(&mut self, text: &str) -> (Vec<u32>, Vec<u32>) {
-        let distinct: BTreeSet<String> =
-            super::normalised(text).split(' ').map(str::to_owned).collect();
-        let mut ordered: Vec<String> = distinct.into_iter().collect();
+    /// The words of a text, ready to be looked up and added.
+    pub fn words(&mut self, text: &str) -> Words {
+        let lower = text.to_lowercase();
+        let mut ordered: Vec<&str> =
+            lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
         // Long words are rare words: looking them up first leaves few candidates.
-        ordered.sort_by_key(|word| std::cmp::Reverse(word.len()));
-        let next = |numbers: &HashMap<String, u32>| numbers.len() as u32;
-        let mut set: Vec<u32> = ordered
-            .into_iter()
-            .map(|word| {
-                let fresh = next(&self.numbers);
-                *self.numbers.entry(word).or_insert(fresh)
-            })
-            .collect();
+        ordered.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then(a.cmp(b)));
+        ordered.dedup();
+        let mut set: Vec<u32> = ordered.into_iter().map(|word| self.number(word)).collect();
         let must_share = (self.threshold * set.len() as f64).ceil() as usize;
-        let beginning = set[..set.len() - must_share.min(set.len()) + 1.min(set.len())].to_vec();
+        let beginning = (set.len() + 1).saturating_sub(must_share.max(1)).min(set.len());
+        let beginning = set[..beginning].to_vec();
         set.sort_unstable();
-        (beginning, set)
+        Words { beginning, set }
+    }
+
+    fn number(&mut self, word: &str) -> u32 {
+        if let Some(number) = self.numbers.get(word) {
+            return *number;
+        }
+        let number = self.numbers.len() as u32;
+        self.numbers.insert(word.to_owned(), number);
+        self.by_word.push(Vec::new());
+        number
     }
 }
 
@@ -90,7 +107,8 @@ mod tests {
         let long =
             "How often do you take time to appreciate and reflect on the small joys in life?";
         let mut near = NearDuplicates::new(0.9);
-        near.insert(long);
+        let words = near.words(long);
+        near.insert(words);
         for (text, expect) in [
             (long, true),
             (
@@ -104,7 +122,8 @@ mod tests {
             ("How often do you take time to appreciate and regret the great joys in life?", false),
             ("How often do you sing?", false),
         ] {
-            assert_eq!(near.contains(text), expect, "{text}");
+            let words = near.words(text);
+            assert_eq!(near.contains(&words), expect, "{text}");
         }
     }
 
@@ -118,11 +137,11 @@ mod tests {
             let mut near = NearDuplicates::new(threshold);
             let mut inserted: Vec<Vec<u32>> = Vec::new();
             for text in &texts {
-                let (_, set) = near.words(text);
-                let expect = inserted.iter().any(|other| jaccard(other, &set) >= threshold);
-                prop_assert_eq!(near.contains(text), expect);
-                near.insert(text);
-                inserted.push(set);
+                let words = near.words(text);
+                let expect = inserted.iter().any(|other| jaccard(other, &words.set) >= threshold);
+                prop_assert_eq!(near.contains(&words), expect);
+                inserted.push(words.set.clone());
+                near.insert(words);
             }
         }
     }

@@ -58,9 +58,8 @@ enum Command {
     /// Speed and memory beside the tools that people would use instead.
     #[command(subcommand)]
     Bench(bench::BenchCommand),
-    /// Reads somebody else's data into the store.
-    #[command(subcommand)]
-    Import(import::ImportCommand),
+    /// Reads a survey, and answers recorded to it, into the store.
+    Import(import::ImportArgs),
     /// Scores recorded answers in the released layout of CultureSPA by the paper's rule.
     Score(import::ScoreArgs),
 }
@@ -86,7 +85,7 @@ impl Cli {
             Command::Run(args) => wait(method::run(args)),
             Command::Reproduce(args) => wait(args.run()),
             Command::Experiments(args) => wait(args.run()),
-            Command::Import(command) => wait(command.run()),
+            Command::Import(args) => wait(args.run()),
         }
     }
 }

@@ -32,6 +32,7 @@ pub(super) async fn run(args: ServeArgs) -> Result<(), Box<dyn Error>> {
     println!("listening on http://{}", listener.local_addr()?);
     let cultures = world().survey().cultures.clone();
     let state = AppState::new(engine, store, (runs, methods), cultures, &args.site);
+    state.refresh_cultures().await?;
     http::serve(state, listener, stopped()).await?;
     Ok(())
 }

@@ -82,7 +82,7 @@ fn checked_row(
             "The other styles need a survey's tables; ask them in a survey run.",
         ));
     }
-    let persona = PromptTemplates::builtin().persona(row.voice.style, culture, None);
+    let persona = PromptTemplates::builtin().persona(row.voice.style, culture.as_ref(), None);
     let messages =
         std::iter::once(Message::new(Role::System, persona)).chain(row.messages.clone()).collect();
     Ok(GenerateRow { messages, adapter: adapter_of(row)?, sampling })
@@ -106,7 +106,8 @@ fn adapter_of(row: &ChatRow) -> Result<AdapterChoice, HttpError> {
 /// Refuses a voice that names an unknown culture or adapter, or a culture that its style ignores.
 pub(super) fn check_voice(state: &AppState, voice: &Voice) -> Result<(), HttpError> {
     if let Some(code) = voice.culture.filter(|code| state.culture(*code).is_none()) {
-        let known: Vec<&str> = state.cultures().iter().map(|c| c.code.as_str()).collect();
+        let cultures = state.cultures();
+        let known: Vec<&str> = cultures.iter().map(|c| c.code.as_str()).collect();
         return Err(HttpError::not_found(
             "unknown-culture",
             format!("`{code}` is not a culture of this server"),

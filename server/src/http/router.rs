@@ -7,7 +7,10 @@ use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 use tower_http::trace::TraceLayer;
 
-use super::{MAX_BODY_BYTES, chat, method_runs, pages, surveys, unknown_api, world};
+use super::{
+    MAX_BODY_BYTES, MAX_IMPORT_BYTES, chat, imports, method_runs, pages, surveys, unknown_api,
+    world,
+};
 use crate::state::AppState;
 
 /// All addresses, ready to serve.
@@ -31,6 +34,12 @@ fn api() -> Router<AppState> {
         .route("/chat", post(chat::stream))
         // Visitors and researchers who ask surveys.
         .route("/surveys/{id}", get(surveys::show))
+        .route("/surveys/example.jsonl", get(imports::example_jsonl))
+        .route("/surveys/example.csv", get(imports::example_csv))
+        .route(
+            "/surveys/import",
+            post(imports::import).layer(DefaultBodyLimit::max(MAX_IMPORT_BYTES)),
+        )
         .route("/survey-runs", get(surveys::list_runs).post(surveys::start_run))
         .route("/survey-runs/{id}", get(surveys::show_run))
         .route("/survey-runs/{id}/events", get(surveys::run_events))

@@ -11,8 +11,9 @@
 //! - [`checkpoint`]: its adapters as they are now, to talk to;
 //! - [`manifest`], [`reproduce`]: what went in and came out, by hashes, and once more;
 //! - [`runner`]: runs in the background, watched and stopped; [`method_run`]: runs of the method
-//!   from the studio; [`survey_run`]: a survey asked from the survey page;
-//! - [`culturespa`]: the released data of the paper, imported and scored;
+//!   from the studio; [`survey_run`]: a survey asked from the survey page; [`recorded`]: one that
+//!   somebody else asked;
+//! - [`import`]: surveys from files; [`culturespa`]: the released data of the paper;
 //! - [`error`]: what can go wrong.
 //!
 //! **Invariant:** no SQL, no HTTP, no printing; progress goes to the caller.
@@ -42,10 +43,12 @@ pub mod manifest;
 pub mod reproduce;
 
 pub mod method_run;
+pub mod recorded;
 pub mod runner;
 pub mod survey_run;
 
 pub mod culturespa;
+pub mod import;
 
 pub use domain::method::{MethodRequest, MethodSettings};
 pub use error::JobError;

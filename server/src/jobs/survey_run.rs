@@ -18,7 +18,7 @@ use crate::engine::Engine;
 use crate::store::{NewRun, Run, RunKind, Store, UnitKey};
 
 /// Step under which a survey run keeps its answers.
-const ANSWERS: &str = "answers";
+pub(super) const ANSWERS: &str = "answers";
 
 /// Prompts scored and stored together: small enough that people see it move and that a chat
 /// beside it waits for little.
@@ -26,7 +26,7 @@ const BATCH: usize = 24;
 
 /// Everything needed to go on with a survey run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Settings {
+pub(super) struct Settings {
     survey: String,
     voices: Vec<Voice>,
     /// The wording of what they are told.
@@ -34,6 +34,22 @@ struct Settings {
     templates: PromptTemplates,
     /// The model, see [`Engine::model_id`].
     base_hash: String,
+    /// Name of the model whose answers were recorded elsewhere; the run is finished from the start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    recorded: Option<String>,
+}
+
+impl Settings {
+    /// Those of a run whose answers `model` gave elsewhere.
+    pub(super) fn recorded(survey: &str, voices: Vec<Voice>, model: &str) -> Self {
+        Self {
+            survey: survey.to_owned(),
+            voices,
+            templates: PromptTemplates::default(),
+            base_hash: String::new(),
+            recorded: Some(model.to_owned()),
+        }
+    }
 }
 
 impl RunInfo for SurveyRunInfo {
@@ -67,6 +83,11 @@ impl SurveyRuns {
         Self { templates, ..self }
     }
 
+    /// The sets of prompt templates that a run can be asked in.
+    pub fn templates(&self) -> &TemplateSets {
+        &self.templates
+    }
+
     /// Goes on with the runs that an earlier process left unfinished. Returns how many.
     ///
     /// # Errors
@@ -97,6 +118,7 @@ impl SurveyRuns {
             voices: request.voices,
             templates: self.templates.get(request.templates.as_deref())?.clone(),
             base_hash: self.engine.model_id(),
+            recorded: None,
         };
         let new = NewRun { id: None, kind: RunKind::Survey, settings: &settings, total };
         let run = self.store.create_run(new).await?;
@@ -207,7 +229,7 @@ impl SurveyRuns {
     }
 }
 
-fn check(survey: &Survey, voices: &[Voice]) -> Result<(), JobError> {
+pub(super) fn check(survey: &Survey, voices: &[Voice]) -> Result<(), JobError> {
     if voices.is_empty() {
         return Err(JobError::refused(
             "a survey run needs at least 1 voice, not 0",
@@ -225,7 +247,7 @@ fn check(survey: &Survey, voices: &[Voice]) -> Result<(), JobError> {
     Ok(())
 }
 
-fn key(voice: usize, question: &str) -> UnitKey {
+pub(super) fn key(voice: usize, question: &str) -> UnitKey {
     format!("{voice}/{question}")
 }
 
@@ -246,5 +268,6 @@ fn info(run: &Run) -> Result<SurveyRunInfo, JobError> {
         remaining_seconds: None,
         error: kept_error(run.error.as_deref()),
         created: run.created.clone(),
+        recorded: settings.recorded,
     })
 }

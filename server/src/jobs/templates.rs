@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use app::api::TemplateInfo;
 use domain::prompt::PromptTemplates;
 
 use super::JobError;
@@ -53,6 +54,17 @@ impl TemplateSets {
             sets.0.push(set);
         }
         Ok(sets)
+    }
+
+    /// All sets, the built-in one first.
+    pub fn list(&self) -> Vec<TemplateInfo> {
+        let info = |set: &PromptTemplates| TemplateInfo {
+            id: set.id().to_owned(),
+            version: set.version(),
+            language: set.language().to_owned(),
+            hash: set.hash().chars().take(12).collect(),
+        };
+        self.0.iter().map(info).collect()
     }
 
     /// The set that `name` means: an id, whose newest version is taken, or `id@version`. `None`
@@ -108,6 +120,9 @@ mod tests {
         assert_eq!(sets.get(Some("english")).unwrap().version(), 2);
         assert_eq!(sets.get(Some("english@1")).unwrap(), PromptTemplates::builtin());
         assert_eq!(sets.get(Some("thai")).unwrap().language(), "tha");
+        let listed: Vec<_> = sets.list().into_iter().map(|set| (set.id, set.version)).collect();
+        let expect = [("english", 1), ("english", 2), ("thai", 1)];
+        assert_eq!(listed, expect.map(|(id, version)| (id.to_owned(), version)));
         for unknown in ["french", "english@3", "english@x"] {
             let error = sets.get(Some(unknown)).unwrap_err().to_string();
             assert!(error.contains(unknown) && error.contains("`thai@1`"), "{error}");

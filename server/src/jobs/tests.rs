@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use app::api::{JobState, SurveyRunRequest};
+use domain::prompt::PromptStyle;
 use domain::score::Metric;
 use domain::voice::Voice;
 use futures::StreamExt;
 use tempfile::TempDir;
 
+use super::elicit::{Answered, Elicitation};
 use super::testing::{SURVEY, engine, run_with_questions, survey, write_tiny_model};
 use super::*;
 use crate::engine::Engine;
-use crate::store::{RunKind, Store, StoreError};
+use crate::store::{RunKind, Store, StoreError, Unit};
 
 struct Fixture {
     _folder: TempDir,
@@ -184,4 +186,69 @@ async fn commands_find_the_run_they_mean() {
     let culture = MethodRequest { cultures: Some(vec!["KEN".parse().unwrap()]), ..small() };
     assert_eq!(open(culture, Opening::Begin).await.err().unwrap().code(), "unknown-culture");
     assert_eq!(store.runs(RunKind::Method).await.unwrap().len(), 2);
+}
+
+/// A run whose questions were written by hand, asked as `request` says.
+async fn written_run(store: &Store, engine: &Engine, request: MethodRequest) -> Method {
+    let run = request.run.clone().unwrap();
+    let method = Method::open(store, engine, &request, Opening::Begin).await.unwrap();
+    let written = run_with_questions(store, engine, &format!("{run}-questions"), 2, 1).await;
+    let units: BTreeMap<String, serde_json::Value> =
+        store.units(&written.run, "generate").await.unwrap();
+    let units: Vec<Unit<serde_json::Value>> =
+        units.into_iter().map(|(key, result)| Unit { key, result }).collect();
+    store.record_units(&run, "generate", &units).await.unwrap();
+    method
+}
+
+fn named(run: &str) -> MethodRequest {
+    MethodRequest {
+        run: Some(run.to_owned()),
+        survey: Some(SURVEY.to_owned()),
+        per_topic: Some(2),
+        ..MethodRequest::default()
+    }
+}
+
+#[tokio::test]
+async fn samples_are_drawn_as_often_as_asked_and_are_the_same_again() {
+    let Fixture { _folder, engine, store } = fixture().await;
+    let mut drawn = Vec::new();
+    for run in ["first", "second"] {
+        let elicitation = Some(Elicitation::Samples(3));
+        let request = MethodRequest { elicitation, ..named(run) };
+        let method = written_run(&store, &engine, request).await;
+        assert_eq!(method.elicit(&mut go_on).await.unwrap(), 4 * 3);
+        let units: BTreeMap<String, Answered> = store.units(run, "elicit").await.unwrap();
+        for answered in units.values() {
+            let Answered::Numbers { numbers } = answered else { panic!("{answered:?}") };
+            assert_eq!(numbers.len(), 3);
+        }
+        assert_eq!(method.answer_pairs().await.unwrap().len(), 8);
+        drawn.push(units);
+    }
+    assert_eq!(drawn[0], drawn[1], "a seed decides everything");
+}
+
+#[tokio::test]
+async fn the_aware_side_is_asked_in_the_style_of_the_run() {
+    let Fixture { _folder, engine, store } = fixture().await;
+    let style = Some(PromptStyle::AwareSelfAlignment);
+    let method = written_run(&store, &engine, MethodRequest { style, ..named("r") }).await;
+    method.elicit(&mut go_on).await.unwrap();
+    let units: BTreeMap<String, Answered> = store.units("r", "elicit").await.unwrap();
+    assert!(units.keys().any(|key| key.ends_with("/THA:aware-self-alignment")), "{units:?}");
+    assert_eq!(method.answer_pairs().await.unwrap().len(), 8);
+    // With two cultures nobody is both like and unlike one of them.
+    for (style, expect) in [
+        (PromptStyle::CrossCulture, "doesn't say which cultures are like it"),
+        (PromptStyle::Unaware, "both sides would be the same"),
+    ] {
+        let request = MethodRequest { style: Some(style), ..named("x") };
+        let error = Method::open(&store, &engine, &request, Opening::Begin).await.err().unwrap();
+        assert!(error.to_string().contains(expect), "{error}");
+    }
+    let request = MethodRequest { style: Some(PromptStyle::Aware), ..named("r") };
+    let error = Method::open(&store, &engine, &request, Opening::GoOn).await.err().unwrap();
+    assert!(error.to_string().contains("`--style` is AwareSelfAlignment"), "{error}");
 }

@@ -129,17 +129,25 @@ impl Store {
     /// # Errors
     /// A failure of the database.
     pub async fn surveys(&self) -> Result<Vec<SurveyInfo>, StoreError> {
-        let rows: Vec<(String, String, String, i64)> = sqlx::query_as(
-            "SELECT id, title, provenance, evaluated FROM surveys \
+        /// The part of a body that the list shows.
+        #[derive(Deserialize)]
+        struct Listed {
+            cultures: Vec<Culture>,
+        }
+        let rows: Vec<(String, String, String, i64, String)> = sqlx::query_as(
+            "SELECT id, title, provenance, evaluated, body FROM surveys \
              ORDER BY CASE WHEN id = 'starter' THEN 0 ELSE 1 END, id",
         )
         .fetch_all(&self.pool)
         .await
         .map_err(|e| self.failed(e))?;
         rows.into_iter()
-            .map(|(id, title, provenance, evaluated)| {
-                let provenance = decode(&format!("survey `{id}`"), &provenance)?;
-                Ok(SurveyInfo { id, title, provenance, evaluated: evaluated.max(0) as usize })
+            .map(|(id, title, provenance, evaluated, body)| {
+                let what = format!("survey `{id}`");
+                let provenance = decode(&what, &provenance)?;
+                let Listed { cultures } = decode(&what, &body)?;
+                let evaluated = evaluated.max(0) as usize;
+                Ok(SurveyInfo { id, title, provenance, evaluated, cultures })
             })
             .collect()
     }

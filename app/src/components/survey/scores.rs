@@ -226,6 +226,7 @@ mod tests {
                 remaining_seconds: None,
                 error: None,
                 created: String::new(),
+                recorded: None,
             },
             answers: voices
                 .iter()

@@ -13,8 +13,8 @@ pub mod results;
 pub mod survey;
 
 pub use generated::{GeneratedFiles, read_generated};
-pub use results::{ScoreRow, score_results};
-pub use survey::{SURVEY_ID, read_survey};
+pub use results::{ScoreRow, has_results, result_folder, score_results};
+pub use survey::{SURVEY_ID, fill, is_layout, read_survey};
 
 use std::path::Path;
 
