@@ -9,7 +9,8 @@
 //! - [`prompt`], [`generation`], [`answer`]: what a model is told, and what it says;
 //! - [`instance`]: where unaware and aware answers differ (step 3 of the method);
 //! - [`voice`], [`comparison`]: who speaks in a chat, and how the replies differ;
-//! - [`score`]: how close answers are to people, with intervals and baselines.
+//! - [`score`]: how close answers are to people, with intervals and baselines;
+//! - [`agreement`]: how far annotators agree, with intervals.
 
 pub mod culture;
 pub mod question;
@@ -25,5 +26,7 @@ pub mod comparison;
 pub mod voice;
 
 pub mod score;
+
+pub mod agreement;
 
 pub mod random;
