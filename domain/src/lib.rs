@@ -10,7 +10,8 @@
 //! - [`instance`]: where unaware and aware answers differ (step 3 of the method);
 //! - [`voice`], [`comparison`]: who speaks in a chat, and how the replies differ;
 //! - [`score`]: how close answers are to people, with intervals and baselines;
-//! - [`agreement`]: how far annotators agree, with intervals.
+//! - [`annotation`]: people of the cultures judge the instances together;
+//! - [`agreement`]: how far they agree, with intervals.
 
 pub mod culture;
 pub mod question;
@@ -28,5 +29,6 @@ pub mod voice;
 pub mod score;
 
 pub mod agreement;
+pub mod annotation;
 
 pub mod random;

@@ -10,6 +10,7 @@
 //! - [`pair`]: two annotators with each other, and Cohen's kappa;
 //! - [`summary`]: several coefficients at once, with bootstrap intervals over items.
 //!
+//! What a judgement is, and which of them count, is in [`crate::annotation`].
 
 pub mod coefficient;
 pub mod pair;

@@ -20,7 +20,7 @@ impl Tallies {
         I: IntoIterator,
         I::Item: IntoIterator<Item = usize>,
     {
-        let mut tallies = Self { categories, patterns: Vec::new(), of_item: Vec::new() };
+        let mut tallies = Self::none(categories);
         let mut known = BTreeMap::new();
         for ratings in items {
             let mut counts = vec![0; categories];
@@ -32,9 +32,14 @@ impl Tallies {
         Some(tallies)
     }
 
+    /// No items.
+    pub fn none(categories: usize) -> Self {
+        Self { categories, patterns: Vec::new(), of_item: Vec::new() }
+    }
+
     /// The same items with two categories: `category` (0) and everything else (1).
     pub fn one_against_rest(&self, category: usize) -> Self {
-        let mut tallies = Self { categories: 2, patterns: Vec::new(), of_item: Vec::new() };
+        let mut tallies = Self::none(2);
         let mut known = BTreeMap::new();
         for &pattern in &self.of_item {
             let counts = &self.patterns[pattern];
