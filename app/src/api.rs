@@ -10,7 +10,11 @@
 //! - `GET  /survey-runs/{id}/events` -> server-sent events, each a [`SurveyRunInfo`], until it ends;
 //! - `POST /survey-runs/{id}/cancel` -> [`SurveyRunInfo`].
 //!
+//! Addresses under `/api/annotation` are listed in [`annotation`].
+//!
 //! A request that is refused is answered with a 4xx or 5xx status and an [`ApiError`] as JSON.
+
+pub mod annotation;
 
 use domain::answer::SurveyAnswer;
 use domain::culture::{Culture, CultureCode};

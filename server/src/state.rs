@@ -7,6 +7,7 @@ use axum::extract::FromRef;
 use domain::culture::{Culture, CultureCode};
 use leptos::prelude::LeptosOptions;
 
+use crate::annotation::Rooms;
 use crate::engine::Engine;
 use crate::jobs::SurveyRuns;
 use crate::store::Store;
@@ -20,6 +21,8 @@ pub struct AppState {
     pub store: Store,
     /// Survey runs at work and their progress.
     pub survey_runs: SurveyRuns,
+    /// Rooms in which people judge instances.
+    pub rooms: Rooms,
     cultures: Arc<[Culture]>,
     leptos: LeptosOptions,
 }
@@ -38,7 +41,8 @@ impl AppState {
             .site_root(site.to_string_lossy().into_owned())
             .site_pkg_dir("pkg")
             .build();
-        Self { engine, store, survey_runs, cultures: cultures.into(), leptos }
+        let rooms = Rooms::new(store.clone());
+        Self { engine, store, survey_runs, rooms, cultures: cultures.into(), leptos }
     }
 
     /// Cultures that a persona can name, in display order.

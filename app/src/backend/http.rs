@@ -66,16 +66,18 @@ impl Live for HttpBackend {
     }
 }
 
-fn later<T>(future: impl Future<Output = Result<T, ApiError>> + 'static) -> Answer<T> {
+pub(super) fn later<T>(future: impl Future<Output = Result<T, ApiError>> + 'static) -> Answer<T> {
     Box::pin(SendWrapper::new(future))
 }
 
-async fn read<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, ApiError> {
+pub(super) async fn read<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, ApiError> {
     accepted(request.send().await).await?.json().await.map_err(unreachable)
 }
 
 /// Lets an answer of success through and reads the refusal from any other.
-async fn accepted(response: Result<Response, gloo_net::Error>) -> Result<Response, ApiError> {
+pub(super) async fn accepted(
+    response: Result<Response, gloo_net::Error>,
+) -> Result<Response, ApiError> {
     let response = response.map_err(unreachable)?;
     if response.ok() {
         return Ok(response);
@@ -89,7 +91,7 @@ async fn accepted(response: Result<Response, gloo_net::Error>) -> Result<Respons
     }))
 }
 
-fn unreachable(error: gloo_net::Error) -> ApiError {
+pub(super) fn unreachable(error: gloo_net::Error) -> ApiError {
     ApiError {
         code: "unreachable".to_owned(),
         message: format!("the server did not answer: {error}"),
@@ -145,7 +147,7 @@ fn events<T: DeserializeOwned>(
     })
 }
 
-fn parse<T: DeserializeOwned>(data: &str) -> Result<T, ApiError> {
+pub(super) fn parse<T: DeserializeOwned>(data: &str) -> Result<T, ApiError> {
     serde_json::from_str(data).map_err(|error| ApiError {
         code: "unreadable-event".to_owned(),
         message: format!("the server sent an event that this page cannot read: {error}"),
@@ -170,4 +172,6 @@ fn broken(error: &wasm_bindgen::JsValue) -> ApiError {
 pub fn provide() {
     leptos::prelude::provide_context(super::SharedBackend(std::sync::Arc::new(HttpBackend)));
     leptos::prelude::provide_context(super::SharedLive(std::sync::Arc::new(HttpBackend)));
+    let annotation = super::annotation::SharedAnnotation(std::sync::Arc::new(HttpBackend));
+    leptos::prelude::provide_context(annotation);
 }

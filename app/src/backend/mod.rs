@@ -14,6 +14,9 @@ use crate::api::{
     ApiError, ChatEvent, ChatRequest, SurveyRun, SurveyRunInfo, SurveyRunRequest, World,
 };
 
+pub mod annotation;
+#[cfg(feature = "hydrate")]
+mod annotation_http;
 #[cfg(feature = "hydrate")]
 pub mod http;
 pub mod sse;

@@ -1,8 +1,9 @@
 //! The parts that pages are made of.
 //!
-//! - [`talk`], [`survey`]: parts of one page, with its state;
+//! - [`talk`], [`survey`], [`annotation`]: parts of one page, with its state;
 //! - the rest is shared.
 
+pub mod annotation;
 pub mod survey;
 pub mod talk;
 

@@ -23,6 +23,13 @@ pub struct Lease {
     pub until: i64,
 }
 
+impl Lease {
+    /// One that begins `now`.
+    pub fn new(item: &ItemId, member: &MemberId, now: i64) -> Self {
+        Self { item: item.clone(), member: member.clone(), until: now + LEASE_MILLISECONDS }
+    }
+}
+
 /// The leases of a project.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Leases {
@@ -30,21 +37,24 @@ pub struct Leases {
 }
 
 impl Leases {
-    /// These leases; of two for the same item and member the longer counts.
+    /// These leases.
     pub fn of(leases: impl IntoIterator<Item = Lease>) -> Self {
         let mut all = Self::default();
-        for Lease { item, member, until } in leases {
-            let place = all.by_item.entry(item).or_default().entry(member).or_insert(until);
-            *place = (*place).max(until);
-        }
+        leases.into_iter().for_each(|lease| all.put(lease));
         all
+    }
+
+    /// Adds a lease; of two for the same item and member the longer counts.
+    pub fn put(&mut self, Lease { item, member, until }: Lease) {
+        let place = self.by_item.entry(item).or_default().entry(member).or_insert(until);
+        *place = (*place).max(until);
     }
 
     /// Keeps `item` for `member` from `now` on; a lease that is there already is renewed.
     pub fn take(&mut self, item: &ItemId, member: &MemberId, now: i64) -> Lease {
-        let until = now + LEASE_MILLISECONDS;
-        self.by_item.entry(item.clone()).or_default().insert(member.clone(), until);
-        Lease { item: item.clone(), member: member.clone(), until }
+        let lease = Lease::new(item, member, now);
+        self.put(lease.clone());
+        lease
     }
 
     /// Ends the lease of `item` for `member`.

@@ -60,6 +60,13 @@ impl State {
         }
     }
 
+    /// Takes back an event that the server never stored.
+    pub fn retract(&mut self, item: &ItemId, submission: &SubmissionId) {
+        if let Some(record) = self.records.get_mut(item) {
+            record.events.remove(submission);
+        }
+    }
+
     /// The record of `item`; `None` where nothing has happened to it.
     pub fn record(&self, item: &ItemId) -> Option<&Record> {
         self.records.get(item)
@@ -109,6 +116,17 @@ impl Record {
 
     /// The word of every member who has one, with its event.
     pub fn words(&self) -> BTreeMap<&MemberId, (&Event, Word<'_>)> {
+        let newest = self.newest().into_iter();
+        newest.filter_map(|(author, event)| Some((author, (event, word_of(event)?)))).collect()
+    }
+
+    /// The act by which a member last judged, skipped or took back: what their next one replaces.
+    pub fn last_act(&self, member: &MemberId) -> Option<&Event> {
+        self.newest().remove(member)
+    }
+
+    /// Every member's standing act of judging.
+    fn newest(&self) -> BTreeMap<&MemberId, &Event> {
         let mut newest: BTreeMap<&MemberId, &Event> = BTreeMap::new();
         for event in self.standing(Act::is_judging, |old, new| old.author == new.author) {
             let place = newest.entry(&event.author).or_insert(event);
@@ -117,9 +135,6 @@ impl Record {
             }
         }
         newest
-            .into_iter()
-            .filter_map(|(author, event)| Some((author, (event, word_of(event)?))))
-            .collect()
     }
 
     /// The word of one member, with its event.

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::{JobError, Method};
 use crate::store::Unit;
 
-const STEP: &str = "collect";
-const KEY: &str = "instances";
+pub(super) const STEP: &str = "collect";
+pub(super) const KEY: &str = "instances";
 
 /// What was collected.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -12,7 +12,7 @@ use super::work::{Watcher, Work};
 use super::{JobError, Method, ask};
 use crate::store::UnitKey;
 
-const STEP: &str = "elicit";
+pub(super) const STEP: &str = "elicit";
 
 /// Prompts scored and stored together; one persona's questions stand beside each other, so that
 /// the engine computes their shared beginning once.
@@ -80,6 +80,6 @@ impl Method {
     }
 }
 
-fn key(voice: &Voice, question: &Question) -> UnitKey {
+pub(super) fn key(voice: &Voice, question: &Question) -> UnitKey {
     format!("{}/{}", question.id, voice.slug())
 }

@@ -6,6 +6,7 @@
 //! - [`ask`]: a question, put to a voice, as a prompt to score;
 //! - [`method`]: a run of the method; its steps are [`generate`], [`elicit`], [`collect`],
 //!   [`tune`] and [`evaluate`], all of them [`pipeline`];
+//! - [`annotation`]: a run's instances as items to judge;
 //! - [`survey_run`]: a survey asked from the survey page;
 //! - [`culturespa`]: the released data of the paper, imported and scored;
 //! - [`error`]: what can go wrong.
@@ -26,6 +27,7 @@ pub mod generate;
 pub mod pipeline;
 pub mod tune;
 
+pub mod annotation;
 pub mod survey_run;
 
 pub mod culturespa;

@@ -3,12 +3,15 @@
 //! One folder holds the database and the adapters' files; one process works in it at a time.
 //! - [`folder`]: where it is, and the lock;
 //! - [`surveys`], [`runs`], [`units`], [`adapters`]: one table each (surveys: two);
+//! - [`annotations`], [`annotation_events`]: annotation projects, and what happened in them;
 //! - [`error`]: what can go wrong.
 //!
 //! **Invariant:** SQL stays in here, and is such that PostgreSQL takes it too. A call either stores
 //! everything it was given or nothing.
 
 pub mod adapters;
+pub mod annotation_events;
+pub mod annotations;
 pub mod error;
 pub mod folder;
 pub mod runs;
@@ -26,6 +29,8 @@ use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
 pub use adapters::AdapterRow;
+pub use annotation_events::LeaseChange;
+pub use annotations::{StoredInvite, StoredMember, StoredProject};
 pub use error::StoreError;
 pub use folder::default_folder;
 pub use runs::{NewRun, Run, RunKind};
@@ -93,14 +98,15 @@ impl Store {
 }
 
 fn migrations() -> Migrator {
-    let initial = include_str!("../../migrations/0001_initial.sql");
-    Migrator::with_migrations(vec![Migration::new(
-        1,
-        Cow::Borrowed("initial"),
-        MigrationType::Simple,
-        initial.into_sql_str(),
-        false,
-    )])
+    let migration = |(number, name, text): (i64, &'static str, &'static str)| {
+        let (name, kind) = (Cow::Borrowed(name), MigrationType::Simple);
+        Migration::new(number, name, kind, text.into_sql_str(), false)
+    };
+    let all = [
+        (1, "initial", include_str!("../../migrations/0001_initial.sql")),
+        (30, "annotation", include_str!("../../migrations/0030_annotation.sql")),
+    ];
+    Migrator::with_migrations(all.into_iter().map(migration).collect())
 }
 
 fn migration_error(folder: &Path, error: MigrateError) -> StoreError {

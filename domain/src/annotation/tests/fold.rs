@@ -45,6 +45,21 @@ fn an_undone_judgement_leaves_nothing_and_a_skip_no_judgement() {
 }
 
 #[test]
+fn the_next_act_replaces_the_last_one_even_a_withdrawal() {
+    let first = event("a", "ann", 1, "i", judged("right"));
+    let undone = replacing(event("b", "ann", 2, "i", Act::Undone), "a");
+    let mut state = State::of([&first, &undone]);
+    let last = |state: &State| {
+        let record = state.record(&"i".into()).unwrap();
+        record.last_act(&"ann".into()).map(|event| event.submission.to_string())
+    };
+    assert_eq!(last(&state).as_deref(), Some("b"));
+    state.retract(&"i".into(), &"b".into());
+    assert_eq!(last(&state).as_deref(), Some("a"), "an event that was never stored is gone");
+    assert_eq!(label_of(&state, "ann").as_deref(), Some("right"));
+}
+
+#[test]
 fn two_windows_of_one_person_come_to_the_later_word() {
     let one = event("a", "ann", 1, "i", judged("right"));
     let two = event("b", "ann", 5, "i", judged("wrong"));
