@@ -225,11 +225,14 @@ pub enum ExportFormat {
     Argilla,
     /// Tasks to import into Label Studio.
     LabelStudio,
+    /// The accepted instances as chats, one JSON object per line: what an adapter is tuned on.
+    Training,
 }
 
 impl ExportFormat {
     /// All formats.
-    pub const ALL: [Self; 4] = [Self::Jsonl, Self::Csv, Self::Argilla, Self::LabelStudio];
+    pub const ALL: [Self; 5] =
+        [Self::Jsonl, Self::Csv, Self::Argilla, Self::LabelStudio, Self::Training];
 
     /// Name in addresses.
     pub fn as_str(self) -> &'static str {
@@ -238,6 +241,7 @@ impl ExportFormat {
             Self::Csv => "csv",
             Self::Argilla => "argilla",
             Self::LabelStudio => "label-studio",
+            Self::Training => "training",
         }
     }
 
@@ -248,13 +252,14 @@ impl ExportFormat {
             Self::Csv => "CSV",
             Self::Argilla => "Argilla records",
             Self::LabelStudio => "Label Studio tasks",
+            Self::Training => "Training set of what is accepted",
         }
     }
 
     /// Ending of the file's name.
     pub fn extension(self) -> &'static str {
         match self {
-            Self::Jsonl => "jsonl",
+            Self::Jsonl | Self::Training => "jsonl",
             Self::Csv => "csv",
             Self::Argilla | Self::LabelStudio => "json",
         }

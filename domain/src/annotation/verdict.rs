@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::item::{ItemId, ItemInfo};
+use super::item::{Item, ItemId, ItemInfo};
 use super::label::LabelId;
 use super::project::ProjectSettings;
 use super::state::{Record, State};
 use super::visibility::is_complete;
+use crate::instance::Instance;
 
 /// Why a verdict is what it is, the strongest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -65,6 +66,23 @@ pub fn verdict(settings: &ProjectSettings, state: &State, item: &ItemInfo) -> Op
     let options = judgements.values().filter_map(|judgement| judgement.option);
     let option = most(options).filter(|(_, votes)| 2 * votes > judgements.len());
     Some(Verdict { label: label.clone(), option: option.map(|(option, _)| option), basis })
+}
+
+/// The instances whose verdict puts them into the training set, in the project's order: the culture's
+/// persona and the question, labelled with the aware answer. Gold items are no instances.
+pub fn accepted(settings: &ProjectSettings, state: &State, items: &[Item]) -> Vec<Instance> {
+    let accepts = |item: &&Item| {
+        let verdict = verdict(settings, state, &item.info());
+        let label = verdict.and_then(|verdict| settings.label(&verdict.label));
+        item.gold.is_none() && label.is_some_and(|label| label.accepts)
+    };
+    let instance = |item: &Item| Instance {
+        question: item.question.id.clone(),
+        culture: item.culture,
+        unaware: item.unaware,
+        aware: item.aware,
+    };
+    items.iter().filter(accepts).map(instance).collect()
 }
 
 /// The items that wait for a decision, those with the most different opinions first, then in the

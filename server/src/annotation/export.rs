@@ -1,9 +1,14 @@
 //! Judgements as files. Members are named by their identifiers, which say nothing about the person.
 
+use std::collections::HashMap;
+
 use app::api::annotation::ExportFormat;
 use domain::annotation::{
-    Act, Item, ItemInfo, Judgement, MemberId, Record, SkipReason, Verdict, verdict,
+    Act, Item, ItemInfo, Judgement, MemberId, Record, SkipReason, Verdict, accepted, verdict,
 };
+use domain::culture::Culture;
+use domain::instance::Instance;
+use domain::prompt::{self, Message, PromptStyle, Role};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -31,20 +36,30 @@ struct Said<'a, T> {
 }
 
 impl Room {
-    /// Everything that was said, as a file.
+    /// Everything that was said, as a file. Personas are of `cultures`.
     ///
     /// # Errors
     /// [`RoomError::Refused`] where a value can't be written in that form.
-    pub fn export(&self, format: ExportFormat) -> Result<String, RoomError> {
+    pub fn export(&self, format: ExportFormat, cultures: &[Culture]) -> Result<String, RoomError> {
         match format {
-            ExportFormat::Jsonl => {
-                let line = |line: &Line| serde_json::to_string(line).map_err(unwritable);
-                Ok(self.lines().iter().map(line).collect::<Result<Vec<_>, _>>()?.join("\n") + "\n")
-            }
+            ExportFormat::Jsonl => json_lines(&self.lines()),
+            ExportFormat::Training => json_lines(&self.examples(cultures)?),
             ExportFormat::Csv => self.csv(),
             ExportFormat::Argilla => self.json(argilla),
             ExportFormat::LabelStudio => self.json(label_studio),
         }
+    }
+
+    /// The accepted instances as chats: the culture's persona asks, the aware answer is given.
+    fn examples(&self, cultures: &[Culture]) -> Result<Vec<Value>, RoomError> {
+        let items: HashMap<_, _> =
+            self.items.iter().map(|item| ((&item.question.id, item.culture), item)).collect();
+        let instances = accepted(&self.settings, &self.state, &self.items);
+        let found = instances.iter().filter_map(|instance| {
+            let item = items.get(&(&instance.question, instance.culture))?;
+            Some(example(item, instance, cultures))
+        });
+        found.collect()
     }
 
     fn json(&self, record: fn(&Room, &Line<'_>) -> Value) -> Result<String, RoomError> {
@@ -118,6 +133,32 @@ impl Room {
         let bytes = writer.into_inner().map_err(unwritable)?;
         String::from_utf8(bytes).map_err(unwritable)
     }
+}
+
+/// A chat in the form that trainers take: messages by role.
+fn example(item: &Item, instance: &Instance, cultures: &[Culture]) -> Result<Value, RoomError> {
+    let culture = cultures.iter().find(|culture| culture.code == instance.culture);
+    let culture = culture.ok_or_else(|| {
+        RoomError::refused(
+            format!("there is no persona for `{}` of `{}`", instance.culture, item.id),
+            "Import a survey that has this culture.",
+        )
+    })?;
+    let messages = [
+        Message::new(Role::System, prompt::persona(PromptStyle::Aware, Some(culture))),
+        Message::new(Role::User, prompt::survey_prompt(&item.question)),
+        Message::new(Role::Assistant, instance.aware.to_string()),
+    ];
+    Ok(json!({ "item": item.id, "culture": instance.culture, "messages": messages }))
+}
+
+fn json_lines(values: &[impl Serialize]) -> Result<String, RoomError> {
+    let mut text = String::new();
+    for value in values {
+        text += &serde_json::to_string(value).map_err(unwritable)?;
+        text.push('\n');
+    }
+    Ok(text)
 }
 
 fn cells(line: &Line<'_>, member: &MemberId, at: i64, said: &Judgement) -> Vec<String> {

@@ -200,7 +200,11 @@ pub async fn export(
     let known = ExportFormat::ALL.into_iter().find(|known| known.as_str() == format);
     let known = known.ok_or_else(|| {
         let message = format!("`{format}` is not a format");
-        HttpError::not_found("unknown-format", message, "Use jsonl, csv, argilla or label-studio.")
+        HttpError::not_found(
+            "unknown-format",
+            message,
+            "Use jsonl, csv, argilla, label-studio or training.",
+        )
     })?;
     let room = state.rooms.room(&project).await?;
     let room = room.lock().await;
@@ -210,10 +214,10 @@ pub async fn export(
     }
     let kind = match known {
         ExportFormat::Csv => "text/csv; charset=utf-8",
-        ExportFormat::Jsonl => "application/x-ndjson",
+        ExportFormat::Jsonl | ExportFormat::Training => "application/x-ndjson",
         ExportFormat::Argilla | ExportFormat::LabelStudio => "application/json",
     };
-    let mut response = room.export(known)?.into_response();
+    let mut response = room.export(known, state.cultures())?.into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     Ok(response)
 }

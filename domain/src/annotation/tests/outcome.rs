@@ -61,6 +61,17 @@ fn the_queue_begins_with_the_most_divided_and_ends_with_a_decision() {
 }
 
 #[test]
+fn what_a_verdict_accepts_is_an_instance() {
+    let settings = settings(1);
+    let gold = Item { gold: Some("right".into()), ..item("g", "THA") };
+    let items = [item("a", "THA"), item("b", "NGA"), item("c", "THA"), gold];
+    let state = state(&[("ann", "a", "right"), ("ann", "b", "stereotype"), ("ann", "g", "right")]);
+    let found = accepted(&settings, &state, &items);
+    assert_eq!(found.len(), 1);
+    assert_eq!((found[0].question.as_str(), found[0].unaware, found[0].aware), ("a", 1, 2));
+}
+
+#[test]
 fn a_report_counts_gold_and_verdicts() {
     let settings = settings(1);
     let gold = Item { gold: Some("right".into()), ..item("g", "THA") };
