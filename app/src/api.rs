@@ -22,8 +22,11 @@
 //!   newest checkpoint while it is tuned, for chats;
 //! - `GET  /method-runs/{id}/manifest` -> what went in and what came out, by hashes.
 //!
+//! Addresses under `/api/annotation` are listed in [`annotation`].
+//!
 //! A request that is refused is answered with a 4xx or 5xx status and an [`ApiError`] as JSON.
 
+pub mod annotation;
 pub mod import;
 
 use domain::answer::SurveyAnswer;

@@ -12,7 +12,9 @@
 //! - [`training_set`]: which of these pairs are learnt (step 4);
 //! - [`method`]: the steps of a run and its settings;
 //! - [`voice`], [`comparison`]: who speaks in a chat, and how the replies differ;
-//! - [`score`]: how close answers are to people, with intervals and baselines.
+//! - [`score`]: how close answers are to people, with intervals and baselines;
+//! - [`annotation`]: people of the cultures judge the instances together;
+//! - [`agreement`]: how far they agree, with intervals.
 
 pub mod culture;
 pub mod question;
@@ -32,5 +34,8 @@ pub mod comparison;
 pub mod voice;
 
 pub mod score;
+
+pub mod agreement;
+pub mod annotation;
 
 pub mod random;

@@ -1,7 +1,5 @@
 //! Survey questions: a text and its numbered options.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 macro_rules! text_id {
@@ -24,13 +22,15 @@ macro_rules! text_id {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.pad(&self.0)
             }
         }
     };
 }
+
+pub(crate) use text_id;
 
 text_id!(
     /// Identifies a question within its survey: `Q94`, `S017`.

@@ -8,6 +8,7 @@ use domain::culture::{Culture, CultureCode};
 use leptos::prelude::LeptosOptions;
 use tokio::sync::watch;
 
+use crate::annotation::Rooms;
 use crate::engine::Engine;
 use crate::jobs::{MethodRuns, SurveyRuns};
 use crate::store::{Store, StoreError};
@@ -23,6 +24,8 @@ pub struct AppState {
     pub survey_runs: SurveyRuns,
     /// Runs of the method at work and their progress.
     pub method_runs: MethodRuns,
+    /// Rooms in which people judge instances.
+    pub rooms: Rooms,
     /// Whether the server is about to end.
     pub closing: Closing,
     cultures: Arc<RwLock<Arc<[Culture]>>>,
@@ -61,8 +64,8 @@ impl AppState {
             .site_pkg_dir("pkg")
             .build();
         let cultures = Arc::new(RwLock::new(cultures.into()));
-        let closing = Closing::default();
-        Self { engine, store, survey_runs, method_runs, closing, cultures, leptos }
+        let (rooms, closing) = (Rooms::new(store.clone()), Closing::default());
+        Self { engine, store, survey_runs, method_runs, rooms, closing, cultures, leptos }
     }
 
     /// Cultures that a persona can name, in display order.

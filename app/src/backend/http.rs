@@ -108,11 +108,11 @@ impl Live for HttpBackend {
     }
 }
 
-fn later<T>(future: impl Future<Output = Result<T, ApiError>> + 'static) -> Answer<T> {
+pub(super) fn later<T>(future: impl Future<Output = Result<T, ApiError>> + 'static) -> Answer<T> {
     Box::pin(SendWrapper::new(future))
 }
 
-async fn read<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, ApiError> {
+pub(super) async fn read<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, ApiError> {
     accepted(request.send().await).await?.json().await.map_err(unreachable)
 }
 
@@ -122,7 +122,9 @@ async fn send<T: DeserializeOwned>(address: &str, body: impl Serialize) -> Resul
 }
 
 /// Lets an answer of success through and reads the refusal from any other.
-async fn accepted(response: Result<Response, gloo_net::Error>) -> Result<Response, ApiError> {
+pub(super) async fn accepted(
+    response: Result<Response, gloo_net::Error>,
+) -> Result<Response, ApiError> {
     let response = response.map_err(unreachable)?;
     if response.ok() {
         return Ok(response);
@@ -136,7 +138,7 @@ async fn accepted(response: Result<Response, gloo_net::Error>) -> Result<Respons
     }))
 }
 
-fn unreachable(error: gloo_net::Error) -> ApiError {
+pub(super) fn unreachable(error: gloo_net::Error) -> ApiError {
     ApiError {
         code: "unreachable".to_owned(),
         message: format!("the server did not answer: {error}"),
@@ -192,7 +194,7 @@ fn events<T: DeserializeOwned>(
     })
 }
 
-fn parse<T: DeserializeOwned>(data: &str) -> Result<T, ApiError> {
+pub(super) fn parse<T: DeserializeOwned>(data: &str) -> Result<T, ApiError> {
     serde_json::from_str(data).map_err(|error| ApiError {
         code: "unreadable-event".to_owned(),
         message: format!("the server sent an event that this page cannot read: {error}"),
@@ -217,4 +219,6 @@ fn broken(error: &wasm_bindgen::JsValue) -> ApiError {
 pub fn provide() {
     leptos::prelude::provide_context(super::SharedBackend(std::sync::Arc::new(HttpBackend)));
     leptos::prelude::provide_context(super::SharedLive(std::sync::Arc::new(HttpBackend)));
+    let annotation = super::annotation::SharedAnnotation(std::sync::Arc::new(HttpBackend));
+    leptos::prelude::provide_context(annotation);
 }

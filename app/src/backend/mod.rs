@@ -19,6 +19,9 @@ use crate::api::{
 
 use crate::browser::Files;
 
+pub mod annotation;
+#[cfg(feature = "hydrate")]
+mod annotation_http;
 #[cfg(feature = "hydrate")]
 pub mod http;
 pub mod sse;

@@ -68,7 +68,7 @@ fn resample(questions: usize, statistic: impl Fn(&[usize]) -> Option<f64>) -> Op
 }
 
 /// The middle 95 % of `draws`; `None` where there are none.
-pub(super) fn percentile_interval(mut draws: Vec<f64>) -> Option<Interval> {
+pub(crate) fn percentile_interval(mut draws: Vec<f64>) -> Option<Interval> {
     draws.sort_by(f64::total_cmp);
     Some(Interval { low: percentile(&draws, 0.025)?, high: percentile(&draws, 0.975)? })
 }

@@ -4,8 +4,11 @@
 //! and the same work: [`workload`] writes it down once. [`checkpoint`] makes the model, [`ours`]
 //! does the work with the engine, [`peers`] asks a Python with the peers to do it, [`roofline`]
 //! measures what the machine could do at best, [`engine`] puts it all in a table. [`tune`] does the same
-//! for tuning. [`watch`] runs the processes.
+//! for tuning. [`watch`] runs the processes. [`annotation`] puts a load on a server of its own and kills
+//! it in the middle.
 
+pub mod annotation;
+mod annotation_server;
 mod checkpoint;
 pub mod engine;
 mod ours;
@@ -15,7 +18,7 @@ pub mod tune;
 mod watch;
 mod workload;
 
-pub use self::{engine::EngineBench, ours::part, tune::TuneBench};
+pub use self::{annotation::AnnotationBench, engine::EngineBench, ours::part, tune::TuneBench};
 
 use std::path::PathBuf;
 

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
+use crate::bench::annotation::{AnnotationBench, Load};
 use crate::bench::{self, EngineBench, TuneBench, engine::Options};
 use crate::engine::WeightFormat;
 
@@ -17,6 +18,8 @@ pub enum BenchCommand {
     Engine(EngineArgs),
     /// Tuning an adapter of the same model, beside transformers with peft.
     Tune(TuneArgs),
+    /// Annotation under load: many annotators at once, on a server that is killed in the middle.
+    Annotate(AnnotateArgs),
     /// One measure, in a process of its own.
     #[command(hide = true)]
     Part(PartArgs),
@@ -66,6 +69,28 @@ pub struct TuneArgs {
 }
 
 #[derive(Debug, Args)]
+pub struct AnnotateArgs {
+    /// Annotators at once.
+    #[arg(long, default_value_t = 200)]
+    annotators: usize,
+    /// Items of the project.
+    #[arg(long, default_value_t = 5000)]
+    items: usize,
+    /// Judgements per second, of all annotators together.
+    #[arg(long, default_value_t = 20.0)]
+    per_second: f64,
+    /// How long, in seconds.
+    #[arg(long, default_value_t = 120.0)]
+    seconds: f64,
+    /// Leaves the server alive.
+    #[arg(long)]
+    no_kill: bool,
+    /// Prints JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
 pub struct PartArgs {
     key: String,
     #[arg(long)]
@@ -84,6 +109,7 @@ impl BenchCommand {
             Self::Part(args) => Ok(bench::part(&args.folder, &args.key, args.weights)?),
             Self::Engine(args) => args.run(),
             Self::Tune(args) => args.run(),
+            Self::Annotate(args) => args.run(),
         }
     }
 }
@@ -115,6 +141,14 @@ impl TuneArgs {
         let options = self.common.options(self.weights, Vec::new());
         let work = (self.steps, self.gradient_checkpointing);
         show(&TuneBench::run(&options, work, |step| eprintln!("{step}"))?, json)
+    }
+}
+
+impl AnnotateArgs {
+    fn run(self) -> Result<(), Box<dyn Error>> {
+        let Self { annotators, items, per_second, seconds, no_kill, json } = self;
+        let load = Load { annotators, items, per_second, seconds, kill: !no_kill };
+        show(&AnnotationBench::run(load, |step| eprintln!("{step}"))?, json)
     }
 }
 

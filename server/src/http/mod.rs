@@ -16,6 +16,8 @@ use tokio::net::TcpListener;
 
 use crate::state::AppState;
 
+mod annotation;
+mod annotation_socket;
 mod backend;
 mod chat;
 mod error;

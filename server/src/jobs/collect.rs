@@ -5,8 +5,8 @@ use domain::instance::{self, Collection};
 use super::{JobError, Method};
 use crate::store::Unit;
 
-const STEP: &str = "collect";
-const KEY: &str = "instances";
+pub(super) const STEP: &str = "collect";
+pub(super) const KEY: &str = "instances";
 
 impl Method {
     /// Collects the instances from the stored answers, and keeps them.

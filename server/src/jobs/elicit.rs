@@ -20,7 +20,7 @@ use super::{JobError, Method, ask};
 use crate::engine::{GenerateRow, ScorePrompt};
 use crate::store::UnitKey;
 
-const STEP: &str = "elicit";
+pub(super) const STEP: &str = "elicit";
 
 /// Prompts answered and stored together; one persona's questions stand beside each other, so that
 /// the engine computes their shared beginning once.
@@ -231,7 +231,7 @@ impl Method {
     }
 }
 
-fn key(voice: &Voice, question: &Question) -> UnitKey {
+pub(super) fn key(voice: &Voice, question: &Question) -> UnitKey {
     format!("{}/{}", question.id, voice.slug())
 }
 

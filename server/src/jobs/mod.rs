@@ -13,6 +13,7 @@
 //! - [`runner`]: runs in the background, watched and stopped; [`method_run`]: runs of the method
 //!   from the studio; [`survey_run`]: a survey asked from the survey page; [`recorded`]: one that
 //!   somebody else asked;
+//! - [`annotation`]: a run's instances as items to judge;
 //! - [`import`]: surveys from files; [`culturespa`]: the released data of the paper;
 //! - [`error`]: what can go wrong.
 //!
@@ -42,6 +43,7 @@ pub mod summary;
 pub mod manifest;
 pub mod reproduce;
 
+pub mod annotation;
 pub mod method_run;
 pub mod recorded;
 pub mod runner;

@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use app::api::{JobState, SurveyRunRequest};
+use domain::instance::CollectionRule;
+use domain::method::AdapterTarget;
 use domain::prompt::PromptStyle;
 use domain::score::Metric;
+use domain::training_set::Source;
 use domain::voice::Voice;
 use futures::StreamExt;
 use tempfile::TempDir;
 
-use super::elicit::{Answered, Elicitation};
+use super::elicit::Answered;
 use super::testing::{SURVEY, engine, run_with_questions, survey, write_tiny_model};
 use super::*;
 use crate::engine::Engine;
@@ -215,8 +218,7 @@ async fn samples_are_drawn_as_often_as_asked_and_are_the_same_again() {
     let Fixture { _folder, engine, store } = fixture().await;
     let mut drawn = Vec::new();
     for run in ["first", "second"] {
-        let elicitation = Some(Elicitation::Samples(3));
-        let request = MethodRequest { elicitation, ..named(run) };
+        let request = MethodRequest { samples: Some(3), ..named(run) };
         let method = written_run(&store, &engine, request).await;
         assert_eq!(method.elicit(&mut go_on).await.unwrap(), 4 * 3);
         let units: BTreeMap<String, Answered> = store.units(run, "elicit").await.unwrap();
@@ -228,6 +230,57 @@ async fn samples_are_drawn_as_often_as_asked_and_are_the_same_again() {
         drawn.push(units);
     }
     assert_eq!(drawn[0], drawn[1], "a seed decides everything");
+}
+
+#[tokio::test]
+async fn the_noise_floor_is_measured_where_the_rule_needs_it() {
+    let Fixture { _folder, engine, store } = fixture().await;
+    let rule = Some(CollectionRule::Shift);
+    let method = written_run(&store, &engine, MethodRequest { rule, ..named("shift") }).await;
+    // Four questions as both cultures, and unaware in two wordings.
+    assert_eq!(method.elicit(&mut go_on).await.unwrap(), 4 * 4);
+    let shifted = method.collect().await.unwrap();
+    let floor = shifted.floor.unwrap();
+    assert!(floor > 0.0 && shifted.counts.pairs == 8, "{shifted:?}");
+    let above = method.answer_pairs().await.unwrap();
+    let above = above.iter().filter(|pair| pair.shift.unwrap().distance > floor).count();
+    assert_eq!(shifted.instances.len(), above);
+    let method = written_run(&store, &engine, named("different")).await;
+    assert_eq!(method.elicit(&mut go_on).await.unwrap(), 4 * 3);
+    assert_eq!(method.collect().await.unwrap().floor, None);
+}
+
+#[tokio::test]
+async fn a_control_and_general_conversations_are_learnt_where_asked() {
+    let Fixture { _folder, engine, store } = fixture().await;
+    let tuned = async |run: &str, change: fn(&mut MethodRequest)| {
+        let mut request = MethodRequest {
+            adapters: Some(vec![AdapterTarget::Joint]),
+            accumulation: Some(1),
+            learning_rate: Some(1e-2),
+            ..named(run)
+        };
+        change(&mut request);
+        let method = written_run(&store, &engine, request).await;
+        method.elicit(&mut go_on).await.unwrap();
+        let instances = method.collect().await.unwrap().instances.len();
+        let tuned = method.tune(&mut go_on).await.unwrap();
+        (instances, tuned[0].instances, tuned[0].hash.clone().unwrap())
+    };
+    let (all, learnt, plain) = tuned("plain", |_| {}).await;
+    assert_eq!(all, learnt);
+    let (all, random, other) = tuned("random", |r| r.source = Some(Source::Random)).await;
+    assert_eq!(all, random);
+    assert_ne!(plain, other);
+    let (all, half, _) = tuned("half", |r| r.share = Some(0.5)).await;
+    assert!(half < all && half >= all / 2, "{half} of {all}");
+    let (_, learnt, mixed) = tuned("general", |r| r.general = Some(1.0)).await;
+    assert_eq!(learnt, all, "general conversations are no instances");
+    assert_ne!(plain, mixed);
+    let method = Method::open(&store, &engine, &named("general"), Opening::GoOn).await.unwrap();
+    let ability = method.ability("joint").await.unwrap().unwrap();
+    assert!(ability.replies == 200 && ability.before != ability.after, "{ability:?}");
+    assert_eq!(method.ability("specific-THA").await.unwrap(), None);
 }
 
 #[tokio::test]
