@@ -173,10 +173,14 @@ fn similarities(part: &RawValue) -> Result<Vec<(CultureCode, f64)>, String> {
 fn fill_neighbours(path: &Path, draft: &mut Draft) -> Result<(), JobError> {
     let document = Document::read(path, LAYOUT_HINT)?;
     let Members(rows) = document.parse(path, CONTENT_HINT)?;
-    for (id, part) in rows {
+    let is_asked = |id: &str| layout::number(id).is_none_or(layout::is_evaluated);
+    for (id, part) in rows.into_iter().filter(|(id, _)| is_asked(id)) {
         let place = document.place(part);
         match value::<Vec<QuestionId>>(part) {
-            Ok(nearest) => draft.neighbours(&place, QuestionId(id), nearest),
+            Ok(mut nearest) => {
+                nearest.retain(|id| is_asked(id.as_str()));
+                draft.neighbours(&place, QuestionId(id), nearest);
+            }
             Err(fault) => draft.reject(&place, format!("`{id}`: {fault}")),
         }
     }

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use app::api::import::RejectedRow;
 use domain::culture::{Culture, CultureCode};
 use domain::question::{Question, QuestionId, Topic, TopicId};
-use domain::survey::{Distribution, Provenance, Reference, Survey};
+use domain::survey::relation::KEPT_NEIGHBOURS;
+use domain::survey::{Distribution, Neighbours, Provenance, Reference, Similarity, Survey};
 
 use super::known;
 use crate::jobs::JobError;
@@ -64,7 +65,8 @@ pub struct Draft {
     cultures: Vec<Culture>,
     topics: Vec<Topic>,
     questions: Vec<Question>,
-    lines: BTreeMap<QuestionId, usize>,
+    /// Line and index of every question.
+    asked: BTreeMap<QuestionId, (usize, usize)>,
     people: Vec<People>,
     similarity: Vec<(Place, CultureCode, Vec<(CultureCode, f64)>)>,
     neighbours: Vec<(Place, QuestionId, Vec<QuestionId>)>,
@@ -84,7 +86,7 @@ impl Draft {
             cultures: Vec::new(),
             topics: Vec::new(),
             questions: Vec::new(),
-            lines: BTreeMap::new(),
+            asked: BTreeMap::new(),
             people: Vec::new(),
             similarity: Vec::new(),
             neighbours: Vec::new(),
@@ -132,7 +134,7 @@ impl Draft {
 
     /// The question of this identifier, if its row was taken.
     pub fn question_named(&self, id: &QuestionId) -> Option<&Question> {
-        self.lines.contains_key(id).then(|| self.questions.iter().find(|q| q.id == *id)).flatten()
+        self.asked.get(id).map(|(_, index)| &self.questions[*index])
     }
 
     /// Adds a question. Options that speak of not knowing are flagged beside those that are already.
@@ -144,7 +146,7 @@ impl Draft {
             question.topic = self.topic_named(&question.topic.0.clone());
         }
         question.flag_dont_know();
-        self.lines.insert(question.id.clone(), place.line);
+        self.asked.insert(question.id.clone(), (place.line, self.questions.len()));
         self.questions.push(question);
     }
 
@@ -153,7 +155,7 @@ impl Draft {
         if id.as_str().is_empty() || id.as_str().len() > 64 {
             return Err(format!("the question's id must have 1 to 64 characters, not `{id}`"));
         }
-        if let Some(line) = self.lines.get(id) {
+        if let Some((line, _)) = self.asked.get(id) {
             return Err(format!("the question `{id}` stands in line {line} already"));
         }
         if question.text.trim().is_empty() {
@@ -207,6 +209,7 @@ impl Draft {
     /// question or nobody's answers though every row keeps the rules.
     pub fn finish(mut self) -> Result<(Survey, Rejections), JobError> {
         let reference = self.reference();
+        let (similarity, neighbours) = (self.known_similarity(), self.known_neighbours());
         self.check_id()?;
         if let Err(error) = self.check_whole(&reference) {
             if self.rejections.total == 0 {
@@ -223,25 +226,45 @@ impl Draft {
             topics: self.topics,
             questions: self.questions,
             reference,
-            similarity: BTreeMap::new(),
-            neighbours: BTreeMap::new(),
+            similarity,
+            neighbours,
         };
-        let known: BTreeSet<&QuestionId> = survey.questions.iter().map(|q| &q.id).collect();
-        for (_, question, nearest) in self.neighbours {
-            if known.contains(&question) {
-                let nearest = nearest.into_iter().filter(|id| known.contains(id));
-                let nearest = nearest.take(domain::survey::relation::KEPT_NEIGHBOURS).collect();
-                survey.neighbours.insert(question, nearest);
-            }
-        }
-        for (_, culture, to) in self.similarity {
-            survey.similarity.insert(culture, to.into_iter().collect());
-        }
         survey.complete_relations();
         // Topics without a question would be empty rows everywhere.
         let used: BTreeSet<TopicId> = survey.questions.iter().map(|q| q.topic.clone()).collect();
         survey.topics.retain(|topic| used.contains(&topic.id));
         Ok((survey, self.rejections))
+    }
+
+    /// The rows of similar cultures that name this survey's cultures only; the others are rejected.
+    fn known_similarity(&mut self) -> Similarity {
+        let mut known = Similarity::new();
+        for (place, culture, to) in std::mem::take(&mut self.similarity) {
+            let mut named = std::iter::once(culture).chain(to.iter().map(|(code, _)| *code));
+            match named.find(|code| !self.cultures.iter().any(|culture| culture.code == *code)) {
+                Some(code) => self.reject(&place, format!("`{code}` is no culture of this survey")),
+                None => {
+                    known.insert(culture, to.into_iter().collect());
+                }
+            }
+        }
+        known
+    }
+
+    /// The rows of neighbours that name this survey's questions only; the others are rejected.
+    fn known_neighbours(&mut self) -> Neighbours {
+        let mut known = Neighbours::new();
+        for (place, question, mut nearest) in std::mem::take(&mut self.neighbours) {
+            let mut named = std::iter::once(&question).chain(&nearest);
+            match named.find(|id| !self.asked.contains_key(*id)).cloned() {
+                Some(id) => self.reject(&place, format!("there is no question `{id}`")),
+                None => {
+                    nearest.truncate(KEPT_NEIGHBOURS);
+                    known.insert(question, nearest);
+                }
+            }
+        }
+        known
     }
 
     fn check_id(&self) -> Result<(), JobError> {

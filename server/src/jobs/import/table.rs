@@ -107,6 +107,10 @@ fn take(row: Row, place: &Place, draft: &mut Draft) -> Result<(), String> {
             let question = question(&row, draft)?;
             let first_number = question.first_number;
             draft.question(place, question);
+            if draft.question_named(&id).is_none() {
+                // Its row has been rejected already, the people in it with it.
+                return Ok(());
+            }
             first_number
         }
     };

@@ -143,6 +143,14 @@ fn every_rejected_line_is_told() {
             r#"{"record": "similarity", "culture": "THA", "to": {"KEN": 140}}"#,
             "from 0 to 100, not 140",
         ),
+        (
+            r#"{"record": "similarity", "culture": "THA", "to": {"KEN": 40}}"#,
+            "`KEN` is no culture of this survey",
+        ),
+        (
+            r#"{"record": "neighbours", "question": "A", "nearest": ["B"]}"#,
+            "there is no question `B`",
+        ),
     ] {
         let (survey, rejected) = read_text("mine.jsonl", &format!("{GOOD}\n{line}\n")).unwrap();
         assert_eq!(rejected.total, 1, "{line}: {rejected:?}");
@@ -162,6 +170,7 @@ fn every_rejected_row_of_a_table_is_told() {
         ("B,t,?,Yes|No,sideways,,,KEN,1|0", "not `sideways`"),
         ("B,t,?,Yes|No,,second,,KEN,1|0", "not `second`"),
         ("B,t,?,Yes|No,,,maybe,KEN,1|0", "not `maybe`"),
+        ("B,t,?,Yes,,,,KEN,1", "2 to 100 options, not 1"),
         ("A,,,,,,,KEN,half|half", "`half|half` must be shares"),
         ("A,,,,,,,KEN,0.7|0.7", "not 1.4"),
         ("A,t,Well?", "found record with 3 fields"),
