@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use crate::bench::annotation::{AnnotationBench, Load};
-use crate::bench::{self, EngineBench, TuneBench, engine::Options};
+use crate::bench::{self, EngineBench, MethodBench, MethodOptions, TuneBench, engine::Options};
 use crate::engine::WeightFormat;
 
 #[derive(Debug, Subcommand)]
@@ -18,6 +18,8 @@ pub enum BenchCommand {
     Engine(EngineArgs),
     /// Tuning an adapter of the same model, beside transformers with peft.
     Tune(TuneArgs),
+    /// The steps of the method beside the engine: filtering, asking again, collecting, comparing.
+    Method(MethodArgs),
     /// Annotation under load: many annotators at once, on a server that is killed in the middle.
     Annotate(AnnotateArgs),
     /// One measure, in a process of its own.
@@ -99,6 +101,19 @@ pub struct PartArgs {
     weights: WeightFormat,
 }
 
+#[derive(Debug, Args)]
+pub struct MethodArgs {
+    /// The model that is asked, as for `serve`.
+    #[arg(long, value_name = "MODEL", default_value = "starter")]
+    model: String,
+    /// Your copy of the paper's release, whose 13,000 questions are filtered.
+    #[arg(long, value_name = "DIR")]
+    release: Option<PathBuf>,
+    /// Prints JSON instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
 impl BenchCommand {
     /// Measures and prints.
     ///
@@ -109,6 +124,7 @@ impl BenchCommand {
             Self::Part(args) => Ok(bench::part(&args.folder, &args.key, args.weights)?),
             Self::Engine(args) => args.run(),
             Self::Tune(args) => args.run(),
+            Self::Method(args) => args.run(),
             Self::Annotate(args) => args.run(),
         }
     }
@@ -141,6 +157,16 @@ impl TuneArgs {
         let options = self.common.options(self.weights, Vec::new());
         let work = (self.steps, self.gradient_checkpointing);
         show(&TuneBench::run(&options, work, |step| eprintln!("{step}"))?, json)
+    }
+}
+
+impl MethodArgs {
+    fn run(self) -> Result<(), Box<dyn Error>> {
+        let source = self.model.as_str().into();
+        let options = MethodOptions { source, release: self.release };
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let bench = MethodBench::run(&options, |step| eprintln!("{step}"));
+        show(&runtime.block_on(bench)?, self.json)
     }
 }
 

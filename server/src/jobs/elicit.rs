@@ -92,6 +92,35 @@ impl Method {
     /// # Errors
     /// [`JobError::StepMissing`] before questions were generated; see [`JobError`] for the rest.
     pub async fn elicit(&self, watcher: &mut Watcher<'_>) -> Result<usize, JobError> {
+        let wanted = self.wanted().await?;
+        let total = wanted.len();
+        let work = Work { store: &self.store, run: &self.run, step: STEP, batch: BATCH };
+        match self.settings.elicitation {
+            Elicitation::Probabilities => {
+                let ask = |prompts| ask::probabilities(&self.engine, prompts);
+                work.complete(wanted, watcher, ask).await?;
+            }
+            Elicitation::Samples(count) => {
+                let seeded = wanted.into_iter().enumerate().map(|(place, (key, prompt))| {
+                    (key, (self.settings.seed ^ ((place as u64 + 1) << 20), prompt))
+                });
+                let ask = |prompts| self.sampled(prompts, count);
+                work.complete(seeded.collect(), watcher, ask).await?;
+            }
+        }
+        Ok(total)
+    }
+
+    /// All prompts of this step in their order.
+    ///
+    /// # Errors
+    /// As [`Self::elicit`].
+    pub async fn prompts(&self) -> Result<Vec<ScorePrompt>, JobError> {
+        Ok(self.wanted().await?.into_iter().map(|(_, prompt)| prompt).collect())
+    }
+
+    /// All prompts of this step with the keys of their answers.
+    async fn wanted(&self) -> Result<Vec<(UnitKey, ScorePrompt)>, JobError> {
         let questions = self.questions().await?;
         let survey = self.survey_with_neighbours(&questions);
         let mut wanted = Vec::new();
@@ -113,22 +142,7 @@ impl Method {
                 wanted.push((again(question), prompt));
             }
         }
-        let total = wanted.len();
-        let work = Work { store: &self.store, run: &self.run, step: STEP, batch: BATCH };
-        match self.settings.elicitation {
-            Elicitation::Probabilities => {
-                let ask = |prompts| ask::probabilities(&self.engine, prompts);
-                work.complete(wanted, watcher, ask).await?;
-            }
-            Elicitation::Samples(count) => {
-                let seeded = wanted.into_iter().enumerate().map(|(place, (key, prompt))| {
-                    (key, (self.settings.seed ^ ((place as u64 + 1) << 20), prompt))
-                });
-                let ask = |prompts| self.sampled(prompts, count);
-                work.complete(seeded.collect(), watcher, ask).await?;
-            }
-        }
-        Ok(total)
+        Ok(wanted)
     }
 
     /// The answers of both sides.
