@@ -42,8 +42,8 @@ async fn pictures_of_the_studio() {
         looks(&page, "studio-start").await;
         page.click("change-settings :is(summary)").await;
         looks(&page, "studio-settings").await;
-        page.eval(&format!("{}[0].value = ''", all("per-topic"))).await;
-        page.fill("per-topic", "3").await;
+        page.eval(&format!("{}[0].select()", all("per-topic"))).await;
+        page.type_text("3").await;
         for culture in ["DEU", "NGA", "THA"] {
             page.click(&format!("adapter[value={culture}]")).await;
         }
