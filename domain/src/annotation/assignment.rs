@@ -4,6 +4,7 @@
 //! the overlap; so it never gets more judgements than the overlap, however many people work at once.
 //! Gold items have room for everybody.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::AnnotationError;
@@ -51,9 +52,9 @@ pub fn next_items(moment: Moment<'_>, member: &Member, wanted: usize) -> Vec<Ite
         has_room(moment, member, item) && (begun || held || !full.contains(&item.culture))
     });
     // The sorts are stable: within a rank, items keep the project's order.
-    let held = |item: &&ItemInfo| !moment.leases.holds(&item.id, &member.id, moment.now);
-    plain.sort_by_key(|item| (held(item), usize::MAX - moment.state.judged_by(&item.id)));
-    gold.sort_by_key(held);
+    let not_held = |item: &&ItemInfo| !moment.leases.holds(&item.id, &member.id, moment.now);
+    plain.sort_by_cached_key(|item| (not_held(item), Reverse(moment.state.judged_by(&item.id))));
+    gold.sort_by_key(not_held);
     interleaved(moment, member, &plain, &gold, wanted)
 }
 

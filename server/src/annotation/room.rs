@@ -241,7 +241,7 @@ impl Room {
             }
         }
         let now = now();
-        let held = self.leases.of_member(member, now);
+        let held = self.leases.half_over(member, now);
         let renewed: Vec<_> = held.iter().map(|item| self.leases.take(item, member, now)).collect();
         if !renewed.is_empty() {
             self.store.put_annotation_leases(&self.id, &renewed).await?;

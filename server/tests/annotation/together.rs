@@ -162,10 +162,7 @@ async fn a_runs_instances_become_items() {
     let collected = method.collect().await.unwrap().instances;
     let sources: Vec<SourceInfo> =
         app.client.get(app.address("/sources")).send().await.unwrap().json().await.unwrap();
-    if collected.is_empty() {
-        assert!(sources.is_empty());
-        return;
-    }
+    assert!(!collected.is_empty(), "the tiny model answers alike as everybody");
     assert_eq!((sources[0].run.as_str(), sources[0].instances), ("judged", collected.len()));
     let source = ItemSource::Run { run: "judged".to_owned(), cultures: vec![] };
     let new = NewProject { settings: settings(1), source, owner: joining("Olu") };

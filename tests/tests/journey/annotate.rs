@@ -128,7 +128,7 @@ async fn three_people_judge_disagree_and_see_the_decision() {
 async fn decide(owner: &Page, other: &Page) {
     owner.click("tab[data-view=items]").await;
     for page in [owner, other] {
-        page.click("disagreement[data-item=t0] a").await;
+        page.click("disagreement[data-item=t0] [href]").await;
         page.until("three opinions", &format!("{}.length === 3", all("opinion"))).await;
     }
     other.fill("comment-text", "<b>Some</b> families do.").await;

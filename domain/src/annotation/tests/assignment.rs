@@ -63,6 +63,23 @@ fn a_lease_that_ran_out_is_of_no_use_once_others_have_judged() {
 }
 
 #[test]
+fn a_lease_is_renewed_once_half_of_it_is_over() {
+    let (item, ann): (ItemId, MemberId) = ("a".into(), "ann".into());
+    let mut leases = Leases::default();
+    leases.take(&item, &ann, 0);
+    for (now, expected) in [
+        (0, vec![]),
+        (LEASE_MILLISECONDS / 2 - 1, vec![]),
+        (LEASE_MILLISECONDS / 2, vec![item.clone()]),
+        (LEASE_MILLISECONDS, vec![]),
+    ] {
+        assert_eq!(leases.half_over(&ann, now), expected, "{now}");
+    }
+    leases.take(&item, &ann, LEASE_MILLISECONDS / 2);
+    assert!(leases.holds(&item, &ann, LEASE_MILLISECONDS));
+}
+
+#[test]
 fn begun_items_come_first_and_targets_stop_new_ones() {
     let items = infos(&[("a", "THA"), ("b", "THA"), ("c", "THA"), ("d", "NGA")]);
     let settings = ProjectSettings { target: Some(1), ..settings(2) };
