@@ -20,10 +20,12 @@ use crate::training_set::Selection;
 mod preset;
 mod request;
 mod target;
+mod tuning;
 
 pub use preset::{Preset, far_apart};
 pub use request::{BadSetting, MOST_PASSES, MOST_PER_TOPIC, MOST_SAMPLES, MethodRequest};
 pub use target::AdapterTarget;
+pub use tuning::{MODULES, Tuning};
 
 /// A step of the method, in its order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -119,6 +121,9 @@ pub struct MethodSettings {
     /// General conversations that are learnt beside them, per instance.
     #[serde(default)]
     pub general: f64,
+    /// How adapters are tuned beyond the learning rate, epochs and accumulation.
+    #[serde(default)]
+    pub tuning: Tuning,
     /// What it began with; `None` in runs of older versions.
     #[serde(default)]
     pub inputs: Option<Inputs>,
@@ -163,6 +168,7 @@ impl MethodSettings {
             source: Some(self.selection.source),
             share: Some(self.selection.share),
             general: Some(self.general),
+            tuning: Some(self.tuning.clone()),
         }
     }
 }

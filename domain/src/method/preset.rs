@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AdapterTarget, MethodRequest};
+use super::{AdapterTarget, MethodRequest, Tuning};
 use crate::culture::CultureCode;
 use crate::filter::FilterRules;
 use crate::instance::CollectionRule;
@@ -67,6 +67,7 @@ impl Preset {
             source: Some(Source::Inconsistent),
             share: Some(1.0),
             general: Some(0.0),
+            tuning: Some(Tuning::default()),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::AdapterTarget;
+use super::{AdapterTarget, Tuning};
 use crate::culture::CultureCode;
 use crate::filter::FilterRules;
 use crate::instance::CollectionRule;
@@ -68,6 +68,9 @@ pub struct MethodRequest {
     /// See [`super::MethodSettings::general`]; none by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub general: Option<f64>,
+    /// See [`super::MethodSettings::tuning`]; the paper's by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tuning: Option<Tuning>,
 }
 
 /// A setting that breaks a rule.
@@ -110,6 +113,7 @@ impl MethodRequest {
             source: self.source.or(other.source),
             share: self.share.or(other.share),
             general: self.general.or(other.general),
+            tuning: self.tuning.or(other.tuning),
         }
     }
 
@@ -136,6 +140,7 @@ impl MethodRequest {
             source: own(&self.source, &other.source),
             share: own(&self.share, &other.share),
             general: own(&self.general, &other.general),
+            tuning: own(&self.tuning, &other.tuning),
         }
     }
 
@@ -155,6 +160,7 @@ impl MethodRequest {
         in_range("epochs", self.epochs, MOST_PASSES)?;
         in_range("accumulation", self.accumulation, MOST_PASSES)?;
         self.check_pairs()?;
+        self.tuning.as_ref().map_or(Ok(()), Tuning::check)?;
         if let Some(rate) = self.learning_rate.filter(|rate| !(*rate > 0.0 && *rate <= 1.0)) {
             let rule = format!("`learning_rate` must be above 0 and at most 1, not {rate}");
             return bad(rule, "Use a value such as 1e-4.");
@@ -221,6 +227,7 @@ impl MethodRequest {
             ("source", self.source.map(|value| value.to_string())),
             ("share", self.share.map(|value| value.to_string())),
             ("general", self.general.map(|value| value.to_string())),
+            ("tuning", self.tuning.as_ref().map(ToString::to_string)),
         ];
         let given = options.into_iter().filter_map(|(name, value)| Some((name, value?)));
         given.map(|(name, value)| format!("--{name} {value}")).collect::<Vec<_>>().join(" ")

@@ -7,7 +7,7 @@ use clap::Args;
 use domain::culture::CultureCode;
 use domain::filter::FilterRules;
 use domain::instance::CollectionRule;
-use domain::method::{AdapterTarget, Step};
+use domain::method::{AdapterTarget, Step, Tuning};
 use domain::prompt::PromptStyle;
 use domain::score::Metric;
 use domain::training_set::Source;
@@ -77,6 +77,10 @@ pub struct MethodArgs {
     /// General conversations that are learnt beside, per pair, such as 0.25; none by default.
     #[arg(long, value_name = "RATIO")]
     general: Option<f64>,
+    /// Other settings of tuning than the paper's, as in `rank=16,alpha=32,modules=q_proj+v_proj`, also
+    /// `batch`, `warmup`, `cutoff`, `max-norm`; `checkpointing=on` takes less memory.
+    #[arg(long, value_name = "SETTINGS")]
+    tuning: Option<Tuning>,
     /// Set of prompt templates, as `id` or `id@version`; the built-in one by default.
     #[arg(long, value_name = "ID")]
     prompts: Option<String>,
@@ -154,6 +158,7 @@ impl MethodArgs {
             source: self.source,
             share: self.share,
             general: self.general,
+            tuning: self.tuning,
         };
         let request = match preset {
             Some(preset) => preset.complete(own, &store).await?,

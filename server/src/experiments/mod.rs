@@ -19,3 +19,6 @@ pub mod section;
 pub use plan::run;
 pub use report::Report;
 pub use section::{Entry, Section, Verdict};
+
+#[cfg(test)]
+mod tests;

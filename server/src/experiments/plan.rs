@@ -6,11 +6,13 @@ use domain::instance::CollectionRule;
 use domain::prompt::PromptStyle;
 use domain::score::{Metric, Movement, Parts, Relations, movement, parts};
 use domain::training_set::Source;
+use domain::voice::Voice;
 
 use super::arm::Arm;
 use super::ask::{Layout, answers};
 use super::report::Report;
 use super::section::{Claim, CultureParts, Entry, Section, Verdict};
+use crate::jobs::ask::check_style;
 use crate::jobs::evaluate::{CultureAnswers, VoiceKind};
 use crate::jobs::work::Watcher;
 use crate::jobs::{JobError, Method};
@@ -171,6 +173,14 @@ impl<'a> Bench<'a> {
         })
     }
 
+    /// Whether the survey has what a style needs.
+    fn can_ask(&self, style: PromptStyle) -> bool {
+        let codes = &self.base.settings.cultures;
+        codes
+            .iter()
+            .all(|code| check_style(&self.base.survey, &Voice::styled(*code, style)).is_ok())
+    }
+
     async fn strategy(&self) -> Result<Section, JobError> {
         let specific = self.base.evaluated_answers(VoiceKind::Specific).await?;
         let specific = culture_parts(self.base, &specific);
@@ -213,7 +223,9 @@ impl<'a> Bench<'a> {
         let all =
             Entry::closer("all instances", METRIC, &self.joint, &self.aware, note(self.instances));
         let (mut entries, mut claims) = (vec![all], Vec::new());
-        for arm in arms {
+        for arm in
+            arms.iter().filter(|arm| arm.same_answers || self.can_ask(PromptStyle::CrossCulture))
+        {
             told(arm.title);
             let method = arm.run(self.base, watcher).await?;
             let answers = method.evaluated_answers(VoiceKind::Joint).await?;
@@ -238,7 +250,8 @@ impl<'a> Bench<'a> {
     async fn styles(&self, watcher: &mut Watcher<'_>) -> Result<Section, JobError> {
         let joint = self.base.loaded_adapter("joint").await?;
         let (mut entries, mut claims) = (Vec::new(), Vec::new());
-        for style in PromptStyle::ALL.into_iter().filter(|style| style.has_culture()) {
+        let styles = PromptStyle::ALL.into_iter().filter(|style| style.has_culture());
+        for style in styles.filter(|style| self.can_ask(*style)) {
             let note = if style.uses_reference() { "shows people's answers" } else { "" };
             let mut of = async |adapter| {
                 let asked = answers(self.base, style, adapter, Layout::AsWritten, watcher).await?;

@@ -236,6 +236,7 @@ fn difference(settings: &MethodSettings, request: &MethodRequest) -> Option<Stri
         .or_else(|| differs("source", &settings.selection.source, &request.source))
         .or_else(|| differs("share", &settings.selection.share, &request.share))
         .or_else(|| differs("general", &settings.general, &request.general))
+        .or_else(|| differs("tuning", &settings.tuning, &request.tuning))
 }
 
 async fn new_settings(
@@ -293,6 +294,7 @@ async fn new_settings(
             seed: request.seed.unwrap_or(7),
         },
         general: request.general.unwrap_or(0.0),
+        tuning: request.tuning.clone().unwrap_or_default(),
     };
     settings.adapters = Some(settings.adapters().into_iter().map(|(_, target)| target).collect());
     Ok(settings)

@@ -215,7 +215,16 @@ impl Method {
 
     /// How the adapter at this place among the run's is tuned.
     pub(super) fn tune_config(&self, place: usize) -> TuneConfig {
+        let tuning = &self.settings.tuning;
         TuneConfig {
+            r: tuning.rank,
+            alpha: tuning.alpha,
+            target_modules: tuning.modules.clone(),
+            warmup: tuning.warmup,
+            batch: tuning.batch,
+            cutoff: tuning.cutoff,
+            max_norm: tuning.max_norm,
+            gradient_checkpointing: tuning.checkpointing,
             learning_rate: self.settings.learning_rate,
             epochs: self.settings.epochs as u64,
             accumulation: self.settings.accumulation,
