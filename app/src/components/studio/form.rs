@@ -69,7 +69,7 @@ impl Form {
         let rate = request.learning_rate.unwrap_or_default();
         let adapters = adapters_in_words(request.adapters.as_deref().unwrap_or_default());
         format!(
-            "{questions} per topic, {cultures}, {adapters}; learning rate {rate:e}, {passes}, \
+            "{questions} per topic, {cultures}, {adapters}; learning rate {rate}, {passes}, \
              seed {}",
             request.seed.unwrap_or_default()
         )
