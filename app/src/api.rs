@@ -4,6 +4,9 @@
 //! - `GET  /world` -> [`World`]: what is loaded and who can speak;
 //! - `POST /chat` [`ChatRequest`] -> server-sent events, each a [`ChatEvent`] as JSON;
 //! - `GET  /surveys/{id}` -> [`domain::survey::Survey`];
+//! - `POST /surveys/import` multipart files -> [`import::ImportReport`]; the query may hold `id` and
+//!   `skip_rejected=true`;
+//! - `GET  /surveys/example.jsonl`, `GET /surveys/example.csv` -> the template with an example;
 //! - `GET  /survey-runs` -> list of [`SurveyRunInfo`], newest first;
 //! - `POST /survey-runs` [`SurveyRunRequest`] -> [`SurveyRunInfo`];
 //! - `GET  /survey-runs/{id}` -> [`SurveyRun`];
@@ -19,7 +22,12 @@
 //!   newest checkpoint while it is tuned, for chats;
 //! - `GET  /method-runs/{id}/manifest` -> what went in and what came out, by hashes.
 //!
+//! Addresses under `/api/annotation` are listed in [`annotation`].
+//!
 //! A request that is refused is answered with a 4xx or 5xx status and an [`ApiError`] as JSON.
+
+pub mod annotation;
+pub mod import;
 
 use domain::answer::SurveyAnswer;
 use domain::culture::{Culture, CultureCode};
@@ -43,6 +51,9 @@ pub struct World {
     pub adapters: Vec<AdapterInfo>,
     /// Surveys in the store, the starter's first.
     pub surveys: Vec<SurveyInfo>,
+    /// Sets of prompt templates, the built-in one first.
+    #[serde(default)]
+    pub templates: Vec<TemplateInfo>,
     /// Largest number of voices in one chat request.
     pub max_voices: usize,
     /// Largest size of one message, in bytes.
@@ -93,6 +104,19 @@ impl AdapterInfo {
     }
 }
 
+/// A set of prompt templates.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TemplateInfo {
+    /// Identifier.
+    pub id: String,
+    /// Counts up when the wording changes.
+    pub version: u32,
+    /// ISO 639-3 code of its language.
+    pub language: String,
+    /// First 12 hexadecimal digits of the SHA-256 of its texts.
+    pub hash: String,
+}
+
 /// A survey, without its questions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SurveyInfo {
@@ -104,6 +128,9 @@ pub struct SurveyInfo {
     pub provenance: Provenance,
     /// Number of questions that evaluation uses.
     pub evaluated: usize,
+    /// Its cultures, in display order.
+    #[serde(default)]
+    pub cultures: Vec<Culture>,
 }
 
 /// One message to several voices.
@@ -229,6 +256,9 @@ pub struct SurveyRunRequest {
     pub survey: String,
     /// Who answers.
     pub voices: Vec<Voice>,
+    /// Set of prompt templates, as `id` or `id@version`; `None` takes the built-in one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub templates: Option<String>,
 }
 
 /// State of a job.
@@ -268,6 +298,9 @@ pub struct SurveyRunInfo {
     pub error: Option<ApiError>,
     /// When it was asked for, RFC 3339 in UTC.
     pub created: String,
+    /// Name of the model whose answers were recorded elsewhere and imported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recorded: Option<String>,
 }
 
 /// A survey run with its raw answers.

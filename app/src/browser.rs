@@ -72,11 +72,122 @@ pub fn focus_later(id: &str) {
     leptos::prelude::request_animation_frame(move || focus(&id));
 }
 
+/// Files that a person chose, as the browser holds them: their bytes never pass through this program.
+pub struct Files {
+    #[cfg(feature = "hydrate")]
+    form: send_wrapper::SendWrapper<web_sys::FormData>,
+}
+
+#[cfg(feature = "hydrate")]
+impl Files {
+    /// The files as the body of a request.
+    pub fn into_form(self) -> web_sys::FormData {
+        self.form.take()
+    }
+}
+
+/// The files chosen in the file input with this `id`; `None` where none is.
+pub fn chosen_files(id: &str) -> Option<Files> {
+    #[cfg(feature = "hydrate")]
+    {
+        use wasm_bindgen::JsCast;
+        let element = leptos::prelude::document().get_element_by_id(id)?;
+        let files = element.dyn_into::<web_sys::HtmlInputElement>().ok()?.files()?;
+        let form = web_sys::FormData::new().ok()?;
+        for file in (0..files.length()).filter_map(|index| files.item(index)) {
+            form.append_with_blob_and_filename("file", &file, &file.name()).ok()?;
+        }
+        (files.length() > 0).then(|| Files { form: send_wrapper::SendWrapper::new(form) })
+    }
+    #[cfg(not(feature = "hydrate"))]
+    {
+        let _ = id;
+        None
+    }
+}
+
 /// Says in the document (`data-ready` of the root element) that the page hears what a person does.
 pub fn mark_alive() {
     #[cfg(feature = "hydrate")]
     if let Some(root) = leptos::prelude::document().document_element() {
         // A browser refuses only attributes with broken names.
         let _ = root.set_attribute("data-ready", "true");
+    }
+}
+
+/// 128 random bits in hexadecimal; empty on the server, where nobody needs them.
+pub fn random_text() -> String {
+    #[cfg(feature = "hydrate")]
+    let mut bytes = [0u8; 16];
+    #[cfg(feature = "hydrate")]
+    if let Ok(crypto) = leptos::prelude::window().crypto() {
+        // A browser refuses only arrays of more than 65,536 bytes.
+        let _ = crypto.get_random_values_with_u8_array(&mut bytes);
+    }
+    #[cfg(not(feature = "hydrate"))]
+    let bytes: [u8; 0] = [];
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Milliseconds since the page was opened; 0 on the server.
+pub fn milliseconds() -> f64 {
+    #[cfg(feature = "hydrate")]
+    return leptos::prelude::window().performance().map_or(0.0, |clock| clock.now());
+    #[cfg(not(feature = "hydrate"))]
+    0.0
+}
+
+/// Milliseconds since 1970 (UTC) by the browser's clock, for showing how long ago something was.
+pub fn wall_clock() -> i64 {
+    #[cfg(feature = "hydrate")]
+    return js_sys::Date::now() as i64;
+    #[cfg(not(feature = "hydrate"))]
+    0
+}
+
+/// Resolves after a while.
+pub async fn pause(duration: std::time::Duration) {
+    let (sender, receiver) = futures::channel::oneshot::channel::<()>();
+    leptos::prelude::set_timeout(move || drop(sender), duration);
+    // Ends by the sender's drop; that is the signal.
+    let _ = receiver.await;
+}
+
+/// Offers `text` to the person as a file.
+pub fn save_file(name: &str, text: &str) {
+    #[cfg(feature = "hydrate")]
+    {
+        use wasm_bindgen::JsCast;
+        let parts = js_sys::Array::of1(&text.into());
+        let Ok(blob) = web_sys::Blob::new_with_str_sequence(&parts) else { return };
+        let Ok(address) = web_sys::Url::create_object_url_with_blob(&blob) else { return };
+        let link = leptos::prelude::document().create_element("a").ok();
+        if let Some(link) = link.and_then(|link| link.dyn_into::<web_sys::HtmlAnchorElement>().ok())
+        {
+            link.set_href(&address);
+            link.set_download(name);
+            link.click();
+        }
+        // The download has its own hold on the data by now.
+        let _ = web_sys::Url::revoke_object_url(&address);
+    }
+    #[cfg(not(feature = "hydrate"))]
+    let _ = (name, text);
+}
+
+/// The text of the file that a person chose in an `input type=file`.
+pub async fn chosen_file(event: leptos::ev::Event) -> Option<(String, String)> {
+    #[cfg(feature = "hydrate")]
+    {
+        use wasm_bindgen::JsCast;
+        let input = event.target()?.dyn_into::<web_sys::HtmlInputElement>().ok()?;
+        let file = input.files()?.get(0)?;
+        let text = wasm_bindgen_futures::JsFuture::from(file.text()).await.ok()?;
+        Some((file.name(), text.as_string()?))
+    }
+    #[cfg(not(feature = "hydrate"))]
+    {
+        drop(event);
+        None
     }
 }

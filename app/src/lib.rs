@@ -5,7 +5,7 @@
 //! - [`api`]: the wire types; [`backend`]: who carries them;
 //! - [`shell`](mod@shell): the document and the routes; [`pages`]: one module per page, with the hooks
 //!   that browser tests hold on to; [`components`]: what pages are made of; [`charts`]: SVG;
-//! - [`link`], [`color`]: plain helpers; [`browser`]: what only a browser has.
+//! - [`link`], [`color`]: plain helpers; [`browser`], [`storage`]: what only a browser has.
 
 // Views are types nested as deep as the page.
 #![recursion_limit = "256"]
@@ -21,6 +21,7 @@ pub mod shell;
 pub mod browser;
 pub mod color;
 pub mod link;
+pub mod storage;
 
 pub use shell::{App, shell};
 

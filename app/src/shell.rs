@@ -3,12 +3,14 @@
 use leptos::prelude::*;
 use leptos_meta::{HashedStylesheet, MetaTags, Title, provide_meta_context};
 use leptos_router::components::{A, Route, Router, Routes};
-use leptos_router::{SsrMode, StaticSegment};
+use leptos_router::{ParamSegment, SsrMode, StaticSegment};
 
 use crate::api::{ApiError, World};
 use crate::backend::use_backend;
 use crate::components::talk::conversation::Conversation;
-use crate::pages::{NotFound, StudioPage, SurveyPage, TalkPage};
+use crate::pages::{
+    AnnotatePage, JoinPage, NotFound, ProjectPage, StudioPage, SurveyPage, TalkPage,
+};
 
 /// What is loaded; read once per visit and shared by all pages.
 #[derive(Clone, Copy)]
@@ -67,6 +69,9 @@ pub fn App() -> impl IntoView {
                     <Route path=StaticSegment("") view=TalkPage ssr=SsrMode::Async/>
                     <Route path=StaticSegment("survey") view=SurveyPage ssr=SsrMode::Async/>
                     <Route path=StaticSegment("studio") view=StudioPage ssr=SsrMode::Async/>
+                    <Route path=StaticSegment("annotate") view=AnnotatePage ssr=SsrMode::Async/>
+                    <Route path=(StaticSegment("annotate"), StaticSegment("join"), ParamSegment("token")) view=JoinPage/>
+                    <Route path=(StaticSegment("annotate"), ParamSegment("project")) view=ProjectPage/>
                 </Routes>
             </main>
         </Router>
@@ -82,6 +87,7 @@ fn Header() -> impl IntoView {
                 <A href="/" exact=true>"Talk"</A>
                 <A href="/survey">"Survey"</A>
                 <A href="/studio">"Studio"</A>
+                <A href="/annotate">"Annotate"</A>
             </nav>
         </header>
     }

@@ -1,24 +1,18 @@
-//! Step 1 of the method: asking a model for a new survey question, reading its reply, and dropping
-//! what cannot be used.
+//! Step 1 of the method, first half: asking a model for a new survey question and reading its reply.
 //!
-//! Here: the prompt, the JSON of a question, the named faults of a reply, and the first filter. Whom
-//! to ask and how often is a job of the server.
+//! Here: the prompt, the JSON of a question, and the named faults of a reply; [`repair`] reads what
+//! isn't quite JSON. Which questions are kept is in [`crate::filter`]; whom to ask and how often is a
+//! job of the server.
 
-use std::collections::BTreeSet;
+pub mod repair;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::prompt::fill;
+use self::repair::Fault;
+use crate::filter::options::first_number;
+use crate::prompt::PromptTemplates;
 use crate::question::{Question, QuestionId, Scale, TopicId};
-
-const GENERATE: &str = include_str!("../prompts/generate.txt");
-
-/// Fewest options a question may have.
-pub const FEWEST_OPTIONS: usize = 2;
-
-/// Most options a question may have.
-pub const MOST_OPTIONS: usize = 10;
 
 /// A question as a model writes it: a text and option texts. Options are numbered from 1.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -64,15 +58,9 @@ pub enum BadGeneration {
     /// An option is blank.
     #[error("option {0} is empty")]
     EmptyOption(usize),
-    /// The same option stands twice.
-    #[error("option {0} repeats an earlier one")]
-    RepeatedOption(usize),
-    /// Fewer than [`FEWEST_OPTIONS`].
-    #[error("`options` must hold at least 2 options, not {0}")]
-    TooFewOptions(usize),
-    /// More than [`MOST_OPTIONS`].
-    #[error("`options` must hold at most 10 options, not {0}")]
-    TooManyOptions(usize),
+    /// There is no option at all.
+    #[error("`options` is an empty list")]
+    NoOptions,
 }
 
 impl BadGeneration {
@@ -88,9 +76,7 @@ impl BadGeneration {
             Self::OptionsNotList(_) => "options-not-list",
             Self::OptionNotText { .. } => "option-not-text",
             Self::EmptyOption(_) => "empty-option",
-            Self::RepeatedOption(_) => "repeated-option",
-            Self::TooFewOptions(_) => "too-few-options",
-            Self::TooManyOptions(_) => "too-many-options",
+            Self::NoOptions => "no-options",
         }
     }
 }
@@ -109,45 +95,68 @@ impl GeneratedQuestion {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// The question under an identifier, taken for ordered and numbered from 1.
+    /// The question under an identifier, taken for ordered. Options are numbered from 1, but from 0
+    /// where they are the numbers from 0 on themselves.
     pub fn into_question(self, id: QuestionId, topic: TopicId) -> Question {
-        Question {
+        let mut question = Question {
             id,
             topic,
             text: self.question,
+            first_number: first_number(&self.options),
             options: self.options,
-            first_number: 1,
             scale: Scale::Ordered,
+            dont_know: Vec::new(),
             held_out: false,
-        }
+        };
+        question.flag_dont_know();
+        question
     }
 }
 
-/// The user prompt that asks for a new question about the topic named `topic`, like `examples`.
+/// The built-in user prompt that asks for a new question about the topic named `topic`, like `examples`.
 pub fn generation_prompt(topic: &str, examples: &[GeneratedQuestion]) -> String {
     let lines: Vec<String> = examples.iter().map(GeneratedQuestion::to_json).collect();
-    fill(GENERATE, &[("topic", topic), ("examples", &lines.join("\n"))])
+    PromptTemplates::builtin().generation(topic, &lines.join("\n"))
 }
 
-/// Reads the first JSON object of a reply. Texts are trimmed; words around the object and other
-/// fields in it are ignored.
+/// Reads the first JSON object of a reply, repairing it where it isn't quite JSON. Texts are trimmed;
+/// words around the object and other fields in it are ignored.
 pub fn parse(reply: &str) -> Result<GeneratedQuestion, BadGeneration> {
     let start = reply.find('{').ok_or(BadGeneration::NoJson)?;
-    let mut values = serde_json::Deserializer::from_str(&reply[start..]).into_iter::<Value>();
-    let value = match values.next() {
-        Some(Ok(value)) => value,
-        Some(Err(error)) if error.is_eof() => return Err(BadGeneration::Truncated),
-        Some(Err(error)) => return Err(BadGeneration::Malformed(error.to_string())),
-        None => return Err(BadGeneration::NoJson),
-    };
-    let question = value.get("question").ok_or(BadGeneration::Missing("question"))?;
+    let value = object(&reply[start..])?;
+    let question = field(&value, "question")?;
     let question = question.as_str().ok_or(BadGeneration::QuestionNotText(kind(question)))?.trim();
     if question.is_empty() {
         return Err(BadGeneration::EmptyQuestion);
     }
-    let options = value.get("options").ok_or(BadGeneration::Missing("options"))?;
+    let options = field(&value, "options")?;
     let options = options.as_array().ok_or(BadGeneration::OptionsNotList(kind(options)))?;
     Ok(GeneratedQuestion { question: question.to_owned(), options: valid_options(options)? })
+}
+
+fn object(text: &str) -> Result<Value, BadGeneration> {
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<Value>();
+    let error = match values.next() {
+        Some(Ok(value)) => return Ok(value),
+        Some(Err(error)) => error,
+        None => return Err(BadGeneration::NoJson),
+    };
+    match repair::object(text) {
+        // Closing what a reply left open is right only if nothing else is missing.
+        Ok(value) if !error.is_eof() || field(&value, "options").is_ok() => Ok(value),
+        Ok(_) | Err(Fault::Truncated) => Err(BadGeneration::Truncated),
+        Err(Fault::Malformed) => Err(BadGeneration::Malformed(error.to_string())),
+    }
+}
+
+/// The field of this name; models also write `Question` and `Options:`.
+fn field<'a>(value: &'a Value, name: &'static str) -> Result<&'a Value, BadGeneration> {
+    let is_meant = |key: &str| key.trim().trim_end_matches(':').eq_ignore_ascii_case(name);
+    let mut members = value.as_object().into_iter().flatten();
+    members
+        .find(|(key, _)| is_meant(key))
+        .map(|(_, value)| value)
+        .ok_or(BadGeneration::Missing(name))
 }
 
 fn valid_options(values: &[Value]) -> Result<Vec<String>, BadGeneration> {
@@ -159,16 +168,9 @@ fn valid_options(values: &[Value]) -> Result<Vec<String>, BadGeneration> {
         if option.is_empty() {
             return Err(BadGeneration::EmptyOption(number));
         }
-        if options.iter().any(|earlier| earlier == option) {
-            return Err(BadGeneration::RepeatedOption(number));
-        }
         options.push(option.to_owned());
     }
-    match options.len() {
-        n if n < FEWEST_OPTIONS => Err(BadGeneration::TooFewOptions(n)),
-        n if n > MOST_OPTIONS => Err(BadGeneration::TooManyOptions(n)),
-        _ => Ok(options),
-    }
+    if options.is_empty() { Err(BadGeneration::NoOptions) } else { Ok(options) }
 }
 
 fn kind(value: &Value) -> &'static str {
@@ -180,110 +182,6 @@ fn kind(value: &Value) -> &'static str {
         Value::Array(_) => "a list",
         Value::Object(_) => "an object",
     }
-}
-
-/// Why the filter drops a well-formed question.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum DropReason {
-    /// Asks a held-out question, whatever stands around it and in whatever order of words.
-    HeldOut,
-    /// Same text as a survey question.
-    InSurvey,
-    /// Same text as a question kept earlier.
-    Duplicate,
-    /// Every option is only digits, and the text explains no scale.
-    NumbersOnly,
-}
-
-impl DropReason {
-    /// Stable word for counting, as in JSON.
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::HeldOut => "held-out",
-            Self::InSurvey => "in-survey",
-            Self::Duplicate => "duplicate",
-            Self::NumbersOnly => "numbers-only",
-        }
-    }
-}
-
-/// Rules (a) and (b) of the method's filter, and a guard of held-out questions. Texts are compared
-/// without case, punctuation and spacing.
-#[derive(Debug, Clone)]
-pub struct Filter {
-    survey: BTreeSet<String>,
-    kept: BTreeSet<String>,
-    held_out: Vec<HeldOut>,
-}
-
-#[derive(Debug, Clone)]
-struct HeldOut {
-    text: String,
-    sorted: Vec<String>,
-}
-
-impl Filter {
-    /// A filter that knows the survey and has kept nothing yet.
-    pub fn new(survey: &[Question]) -> Self {
-        let held_out = survey.iter().filter(|question| question.held_out).map(|question| {
-            let text = normalised(&question.text);
-            HeldOut { sorted: sorted_words(&text), text }
-        });
-        Self {
-            survey: survey.iter().map(|question| normalised(&question.text)).collect(),
-            kept: BTreeSet::new(),
-            held_out: held_out.collect(),
-        }
-    }
-
-    /// Keeps a question, or says why not. A kept one makes later equal ones duplicates.
-    pub fn admit(&mut self, question: &GeneratedQuestion) -> Result<(), DropReason> {
-        let text = normalised(&question.question);
-        if self.asks_held_out(&text) {
-            return Err(DropReason::HeldOut);
-        }
-        if self.survey.contains(&text) {
-            return Err(DropReason::InSurvey);
-        }
-        if self.kept.contains(&text) {
-            return Err(DropReason::Duplicate);
-        }
-        if numbers_only(question) {
-            return Err(DropReason::NumbersOnly);
-        }
-        self.kept.insert(text);
-        Ok(())
-    }
-
-    fn asks_held_out(&self, text: &str) -> bool {
-        let sorted = sorted_words(text);
-        let padded = format!(" {text} ");
-        self.held_out.iter().any(|held_out| {
-            held_out.sorted == sorted || padded.contains(&format!(" {} ", held_out.text))
-        })
-    }
-}
-
-/// Lower-case words with single spaces between: two texts that differ only in case, punctuation
-/// and spacing become equal.
-pub fn normalised(text: &str) -> String {
-    let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-    words.map(str::to_lowercase).collect::<Vec<_>>().join(" ")
-}
-
-fn sorted_words(normalised: &str) -> Vec<String> {
-    let mut words: Vec<String> = normalised.split(' ').map(str::to_owned).collect();
-    words.sort();
-    words
-}
-
-/// Rule (b) of the method's filter, with the released code's phrases.
-fn numbers_only(question: &GeneratedQuestion) -> bool {
-    const EXPLAINED: [&str; 4] = ["on a scale", "with 1 being", "where 1 means", "which 1 means"];
-    let text = question.question.to_lowercase();
-    question.options.iter().all(|option| option.chars().all(|c| c.is_ascii_digit()))
-        && !EXPLAINED.iter().any(|phrase| text.contains(phrase))
 }
 
 #[cfg(test)]

@@ -6,28 +6,36 @@
 //!
 //! Modules in the order in which the method meets them:
 //! - [`culture`], [`question`], [`survey`]: who is asked what, and what people answered;
-//! - [`prompt`], [`generation`], [`answer`]: what a model is told, and what it says; [`template`]:
-//!   the texts that prompts are filled in from;
+//! - [`prompt`], [`generation`], [`filter`], [`answer`]: what a model is told, what it says, and which
+//!   of its questions are kept;
 //! - [`instance`]: where unaware and aware answers differ (step 3 of the method);
+//! - [`training_set`]: which of these pairs are learnt (step 4);
 //! - [`method`]: the steps of a run and its settings;
 //! - [`voice`], [`comparison`]: who speaks in a chat, and how the replies differ;
-//! - [`score`]: how close answers are to people, with intervals and baselines.
+//! - [`score`]: how close answers are to people, with intervals and baselines;
+//! - [`annotation`]: people of the cultures judge the instances together;
+//! - [`agreement`]: how far they agree, with intervals.
 
 pub mod culture;
 pub mod question;
 pub mod survey;
 
 pub mod answer;
+pub mod filter;
 pub mod generation;
 pub mod prompt;
-pub mod template;
 
 pub mod instance;
+pub mod training_set;
+
 pub mod method;
 
 pub mod comparison;
 pub mod voice;
 
 pub mod score;
+
+pub mod agreement;
+pub mod annotation;
 
 pub mod random;

@@ -12,13 +12,17 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::culture::CultureCode;
+use crate::filter::FilterRules;
+use crate::instance::CollectionRule;
+use crate::prompt::{PromptStyle, PromptTemplates};
+use crate::training_set::Selection;
 
 mod preset;
 mod request;
 mod target;
 
 pub use preset::{Preset, far_apart};
-pub use request::{BadSetting, MOST_PASSES, MOST_PER_TOPIC, MethodRequest};
+pub use request::{BadSetting, MOST_PASSES, MOST_PER_TOPIC, MOST_SAMPLES, MethodRequest};
 pub use target::AdapterTarget;
 
 /// A step of the method, in its order.
@@ -60,6 +64,18 @@ impl fmt::Display for Step {
     }
 }
 
+/// How answers of step 2 are read from the model.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind", content = "samples")]
+pub enum Elicitation {
+    /// The probability of every option; nothing is drawn.
+    #[default]
+    Probabilities,
+    /// So many replies drawn at temperature 0.6 and top-p 0.9, each read by its first integer. The
+    /// paper draws one (section 3.2).
+    Samples(usize),
+}
+
 /// What a run of the method does; all its steps share them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MethodSettings {
@@ -82,9 +98,34 @@ pub struct MethodSettings {
     pub epochs: usize,
     /// Micro-batches per update.
     pub accumulation: usize,
+    /// Which generated questions are kept.
+    #[serde(default)]
+    pub filter: FilterRules,
+    /// The wording of all prompts, whole: the run can go on without the file it came from.
+    #[serde(default)]
+    pub templates: PromptTemplates,
+    /// How the aware side of step 2 is told of its culture.
+    #[serde(default = "aware")]
+    pub style: PromptStyle,
+    /// How answers of step 2 are read.
+    #[serde(default)]
+    pub elicitation: Elicitation,
+    /// When a pair of answers becomes an instance.
+    #[serde(default)]
+    pub rule: CollectionRule,
+    /// Which pairs are learnt.
+    #[serde(default)]
+    pub selection: Selection,
+    /// General conversations that are learnt beside them, per instance.
+    #[serde(default)]
+    pub general: f64,
     /// What it began with; `None` in runs of older versions.
     #[serde(default)]
     pub inputs: Option<Inputs>,
+}
+
+fn aware() -> PromptStyle {
+    PromptStyle::Aware
 }
 
 impl MethodSettings {
@@ -111,6 +152,17 @@ impl MethodSettings {
             learning_rate: Some(self.learning_rate),
             epochs: Some(self.epochs),
             accumulation: Some(self.accumulation),
+            filter: Some(self.filter.clone()),
+            templates: Some(self.templates.clone()),
+            style: Some(self.style),
+            samples: match self.elicitation {
+                Elicitation::Probabilities => None,
+                Elicitation::Samples(count) => Some(count),
+            },
+            rule: Some(self.rule),
+            source: Some(self.selection.source),
+            share: Some(self.selection.share),
+            general: Some(self.general),
         }
     }
 }

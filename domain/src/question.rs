@@ -1,7 +1,5 @@
 //! Survey questions: a text and its numbered options.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 macro_rules! text_id {
@@ -24,13 +22,15 @@ macro_rules! text_id {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.pad(&self.0)
             }
         }
     };
 }
+
+pub(crate) use text_id;
 
 text_id!(
     /// Identifies a question within its survey: `Q94`, `S017`.
@@ -77,9 +77,35 @@ pub struct Question {
     /// Whether the options are ordered.
     #[serde(default = "ordered")]
     pub scale: Scale,
+    /// Numbers of options that give no answer: "don't know", "hard to say", a refusal. They are
+    /// asked like the others and flagged wherever they show.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dont_know: Vec<u32>,
     /// Never seen by a training step; evaluation uses these questions only.
     #[serde(default)]
     pub held_out: bool,
+}
+
+/// Whether an option gives no answer but speaks of not knowing or not telling, by common English
+/// phrases. A list in another language has to flag such options itself.
+pub fn declines(option: &str) -> bool {
+    const PHRASES: [&str; 13] = [
+        "don't know",
+        "do not know",
+        "not sure",
+        "unsure",
+        "hard to say",
+        "can't say",
+        "cannot say",
+        "no answer",
+        "no opinion",
+        "refus",
+        "prefer not to",
+        "rather not say",
+        "undecided",
+    ];
+    let text = option.to_lowercase().replace('’', "'");
+    PHRASES.iter().any(|phrase| text.contains(phrase))
 }
 
 fn one() -> u32 {
@@ -91,6 +117,21 @@ fn ordered() -> Scale {
 }
 
 impl Question {
+    /// Whether the option at `index` (0-based) gives no answer.
+    pub fn is_dont_know(&self, index: usize) -> bool {
+        self.dont_know.contains(&self.number_of(index))
+    }
+
+    /// Flags the options that [`declines`] recognises, in addition to those flagged already.
+    pub fn flag_dont_know(&mut self) {
+        let declining = (0..self.options.len()).filter(|index| declines(&self.options[*index]));
+        let mut numbers: Vec<u32> = declining.map(|index| self.number_of(index)).collect();
+        numbers.append(&mut self.dont_know);
+        numbers.sort_unstable();
+        numbers.dedup();
+        self.dont_know = numbers;
+    }
+
     /// Number of the option at `index` (0-based).
     pub fn number_of(&self, index: usize) -> u32 {
         self.first_number + index as u32

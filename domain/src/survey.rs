@@ -1,4 +1,9 @@
 //! A survey: cultures, topics, questions, and the shares of real or simulated people per option.
+//!
+//! Here: the data and how to find things in it. Which cultures and questions are near each other is
+//! in [`relation`].
+
+pub mod relation;
 
 use std::collections::BTreeMap;
 
@@ -6,6 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::culture::{Culture, CultureCode};
 use crate::question::{Question, QuestionId, Topic};
+
+pub use self::relation::{Neighbours, Similarity};
 
 /// Where a survey's reference answers come from. Shown wherever they are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +51,9 @@ pub struct Survey {
     pub id: String,
     /// Name for people.
     pub title: String,
+    /// ISO 639-3 code of the language its questions are in.
+    #[serde(default = "english")]
+    pub language: String,
     /// Where the reference answers come from.
     pub provenance: Provenance,
     /// Cultures in display order.
@@ -54,6 +64,16 @@ pub struct Survey {
     pub questions: Vec<Question>,
     /// What people answered.
     pub reference: Reference,
+    /// Which cultures are alike.
+    #[serde(default)]
+    pub similarity: Similarity,
+    /// Which questions are near each other.
+    #[serde(default)]
+    pub neighbours: Neighbours,
+}
+
+fn english() -> String {
+    "eng".to_owned()
 }
 
 impl Survey {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::engine::{DeviceChoice, Engine, EngineConfig, EngineError, WeightFormat};
+use crate::jobs::{JobError, TemplateSets};
 use crate::store::{Store, StoreError, default_folder};
 
 /// Where things are kept.
@@ -30,6 +31,24 @@ impl StoreArgs {
     }
 }
 
+/// Prompt templates beside the built-in ones.
+#[derive(Debug, Clone, Default, Args)]
+pub struct TemplateArgs {
+    /// Folder with sets of prompt templates, one TOML file each.
+    #[arg(long, value_name = "DIR", env = "POLYLOGUE_TEMPLATES")]
+    pub templates: Option<PathBuf>,
+}
+
+impl TemplateArgs {
+    /// Reads the folder.
+    ///
+    /// # Errors
+    /// Names the file and what is wrong in it.
+    pub fn read(&self) -> Result<TemplateSets, JobError> {
+        TemplateSets::read(self.templates.as_deref())
+    }
+}
+
 /// Which model computes, and where.
 #[derive(Debug, Clone, Args)]
 pub struct ModelArgs {
@@ -43,7 +62,7 @@ pub struct ModelArgs {
     pub device: DeviceChoice,
     /// How matrices are kept in memory: `f32`; `bf16` or `f16` (half of it); `q8_0` (a quarter) or `q4k`
     /// (an eighth), which are faster on the CPU and change answers a little; `stored` as they are in
-    /// the file. By default `stored` for GGUF files and `f32` for others.
+    /// the file. By default `stored` for GGUF files and `f32` for others; on a GPU `bf16`.
     #[arg(long, value_name = "FORMAT", env = "POLYLOGUE_WEIGHTS")]
     pub weights: Option<WeightFormat>,
 }
@@ -52,7 +71,7 @@ impl ModelArgs {
     /// What the engine is started with.
     pub fn config(&self) -> EngineConfig {
         let config = EngineConfig::new(self.model.as_str().into(), self.device);
-        EngineConfig { weights: self.weights.unwrap_or(config.weights), ..config }
+        EngineConfig { weights: self.weights, ..config }
     }
 
     /// Loads the model and starts the engine, away from the async threads.
@@ -87,4 +106,7 @@ pub struct ServeArgs {
     /// The data folder.
     #[command(flatten)]
     pub store: StoreArgs,
+    /// Prompt templates.
+    #[command(flatten)]
+    pub templates: TemplateArgs,
 }

@@ -3,16 +3,19 @@
 //! - [`engine`]: one thread that owns the model and serves many voices from one batch;
 //! - [`tuning`]: training from scratch and LoRA, PEFT files;
 //! - [`jobs`]: the steps of the method as resumable work;
+//! - [`annotation`]: the rooms in which people judge instances together;
 //! - [`store`]: everything that is kept;
 //! - [`http`]: the API and the pages;
 //! - [`starter`]: the built-in world, corpus and model;
 //! - [`bench`]: speed and memory beside peers;
 //! - [`cli`]: the commands; [`config`]: the arguments they share; [`telemetry`]: the log.
 
+pub mod annotation;
 pub mod bench;
 pub mod cli;
 pub mod config;
 pub mod engine;
+pub mod experiments;
 pub mod http;
 pub mod jobs;
 pub mod starter;

@@ -1,16 +1,17 @@
 //! What every request handler shares.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::extract::FromRef;
 use domain::culture::{Culture, CultureCode};
 use leptos::prelude::LeptosOptions;
 use tokio::sync::watch;
 
+use crate::annotation::Rooms;
 use crate::engine::Engine;
 use crate::jobs::{MethodRuns, SurveyRuns};
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 /// Cheap to clone; all clones share the same engine and store.
 #[derive(Clone)]
@@ -23,9 +24,11 @@ pub struct AppState {
     pub survey_runs: SurveyRuns,
     /// Runs of the method at work and their progress.
     pub method_runs: MethodRuns,
+    /// Rooms in which people judge instances.
+    pub rooms: Rooms,
     /// Whether the server is about to end.
     pub closing: Closing,
-    cultures: Arc<[Culture]>,
+    cultures: Arc<RwLock<Arc<[Culture]>>>,
     leptos: LeptosOptions,
 }
 
@@ -60,18 +63,37 @@ impl AppState {
             .site_root(site.to_string_lossy().into_owned())
             .site_pkg_dir("pkg")
             .build();
-        let (cultures, closing) = (cultures.into(), Closing::default());
-        Self { engine, store, survey_runs, method_runs, closing, cultures, leptos }
+        let cultures = Arc::new(RwLock::new(cultures.into()));
+        let (rooms, closing) = (Rooms::new(store.clone()), Closing::default());
+        Self { engine, store, survey_runs, method_runs, rooms, closing, cultures, leptos }
     }
 
     /// Cultures that a persona can name, in display order.
-    pub fn cultures(&self) -> &[Culture] {
-        &self.cultures
+    pub fn cultures(&self) -> Arc<[Culture]> {
+        // A list is replaced whole, so that even after a panic it is one.
+        Arc::clone(&self.cultures.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes the cultures of all surveys in the store, in the order of surveys.
+    ///
+    /// # Errors
+    /// A failure of the store.
+    pub async fn refresh_cultures(&self) -> Result<(), StoreError> {
+        let mut all: Vec<Culture> = Vec::new();
+        for survey in self.store.surveys().await? {
+            for culture in survey.cultures {
+                if !all.iter().any(|known| known.code == culture.code) {
+                    all.push(culture);
+                }
+            }
+        }
+        *self.cultures.write().unwrap_or_else(PoisonError::into_inner) = all.into();
+        Ok(())
     }
 
     /// The culture with this code.
-    pub fn culture(&self, code: CultureCode) -> Option<&Culture> {
-        self.cultures.iter().find(|culture| culture.code == code)
+    pub fn culture(&self, code: CultureCode) -> Option<Culture> {
+        self.cultures().iter().find(|culture| culture.code == code).cloned()
     }
 }
 

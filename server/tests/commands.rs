@@ -37,7 +37,7 @@ async fn errors_name_the_thing_and_a_way_out() {
     let nothing = nothing.to_str().unwrap();
     for (arguments, expect) in [
         (vec!["score", nothing], "data/wvs_questions.json"),
-        (vec!["import", "culturespa", nothing], "data/wvs_questions.json"),
+        (vec!["import", "--format", "culturespa", nothing], "data/wvs_questions.json"),
         (vec!["serve", "--model", nothing], nothing),
         (vec!["evaluate", "--model", model, "--survey", "x"], "there is no survey `x`"),
         (vec!["pipeline", "--model", model, "--cultures", "XXX"], "`XXX` is not a culture"),
@@ -57,6 +57,36 @@ async fn errors_name_the_thing_and_a_way_out() {
         let output = polylogue(&data).args(wrong).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "wrong usage");
     }
+}
+
+#[test]
+fn a_survey_is_imported_whole_or_not_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let example = polylogue(&data).args(["import", "--example", "jsonl"]).output().unwrap();
+    let example = String::from_utf8(example.stdout).unwrap();
+    let (good, bad) = (folder.path().join("good.jsonl"), folder.path().join("bad.jsonl"));
+    fs::write(&good, &example).unwrap();
+    fs::write(&bad, example.replace("0.3", "1.3")).unwrap();
+    let import = |file: &Path, more: &[&str]| {
+        polylogue(&data).arg("import").arg(file).args(more).output().unwrap()
+    };
+    let text = refusal(&import(&bad, &[]));
+    assert!(text.contains("bad.jsonl:9: the share of option 1 of `T2`"), "{text}");
+    assert!(text.contains("nothing was imported") && text.contains("--skip-rejected"), "{text}");
+    let text = refusal(&import(folder.path(), &[]));
+    assert!(text.contains("holds several surveys"), "{text}");
+    for (more, expect) in [
+        (&[][..], "survey `tea-and-rain`: 3 questions, 3 cultures, 8 reference answers\n"),
+        (&[][..], "it was there already"),
+        (&["--format", "jsonl", "--id", "other"][..], "survey `other`"),
+    ] {
+        let output = import(&good, more);
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success() && text.contains(expect), "{text}");
+    }
+    let output = polylogue(&data).args(["import", "x", "--format", "xml"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "wrong usage");
 }
 
 #[tokio::test]

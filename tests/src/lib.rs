@@ -1,7 +1,7 @@
 //! What journeys need: the real server on a free port, a real browser, and a page to act on.
 //!
-//! - [`journey`]: runs one story from a fresh server and a fresh browser, and keeps a picture and the
-//!   console of a page on which it failed;
+//! - [`journey`]: runs one story from a fresh server and a fresh browser ([`journey_of`]: several), and
+//!   keeps a picture and the console of a page on which it failed;
 //! - [`server`]: the `polylogue` program with a data folder of its own;
 //! - [`browser`]: Chromium and its driver; [`page`]: to act, to find and to see;
 //! - [`setting`]: where the programs lie, as `cargo xtask test` says.
@@ -36,19 +36,44 @@ where
     F: FnOnce(Page) -> R,
     R: Future<Output = ()> + Send + 'static,
 {
+    journey_of(name, 1, |mut pages| story(pages.remove(0))).await;
+}
+
+/// Runs a story of `people`, each at a browser of their own, with one server for all.
+///
+/// # Panics
+/// As [`journey`].
+pub async fn journey_of<F, R>(name: &str, people: usize, story: F)
+where
+    F: FnOnce(Vec<Page>) -> R,
+    R: Future<Output = ()> + Send + 'static,
+{
     let server = Server::start(name).await;
-    let browser = Browser::start(name).await;
-    let page = Page::new(browser.client.clone(), server.address.clone());
-    let told = tokio::spawn(story(page.clone())).await;
-    let console = page.console().await;
-    let failed = told.is_err() || !console.is_empty();
-    if failed {
-        page.keep(name, &console).await;
+    let (mut browsers, mut pages, mut console) = (Vec::new(), Vec::new(), Vec::new());
+    for person in 0..people {
+        let browser = Browser::start(&person_name(name, person)).await;
+        pages.push(Page::new(browser.client.clone(), server.address.clone()));
+        browsers.push(browser);
     }
-    browser.close().await;
+    let told = tokio::spawn(story(pages.clone())).await;
+    for (person, page) in pages.iter().enumerate() {
+        let said = page.console().await;
+        if told.is_err() || !said.is_empty() {
+            page.keep(&person_name(name, person), &said).await;
+        }
+        console.extend(said);
+    }
+    for browser in browsers {
+        browser.close().await;
+    }
     drop(server);
     if let Err(panic) = told.map_err(tokio::task::JoinError::into_panic) {
         resume_unwind(panic);
     }
     assert!(console.is_empty(), "the console must stay clean:\n{}", console.join("\n"));
+}
+
+/// What the logs and pictures of one person of a story are called.
+fn person_name(journey: &str, person: usize) -> String {
+    if person == 0 { journey.to_owned() } else { format!("{journey}-{}", person + 1) }
 }

@@ -199,6 +199,15 @@ impl Page {
         self.devtools("Emulation.setEmulatedMedia", json!({ "features": [feature] })).await;
     }
 
+    /// Takes the network away from the page, or gives it back.
+    pub async fn cut_off(&self, offline: bool) {
+        self.devtools("Network.enable", json!({})).await;
+        let conditions = json!({
+            "offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1
+        });
+        self.devtools("Network.emulateNetworkConditions", conditions).await;
+    }
+
     /// What stands out to the right of the page, as selectors; empty is good.
     pub async fn overflowing(&self) -> Vec<String> {
         let fits = "document.documentElement.scrollWidth <= document.documentElement.clientWidth";

@@ -3,6 +3,8 @@
 
 /// All stories; the name of this module keeps them apart from tests that need no browser.
 mod journey {
+    mod annotate;
+    mod import;
     mod keyboard;
     mod narrow;
     mod studio;

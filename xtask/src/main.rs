@@ -1,15 +1,16 @@
-//! `cargo xtask serve | test | dev | screenshots`: the only build script of the workspace.
+//! `cargo xtask serve | test | dev | build-cuda | screenshots`: the only build script of the workspace.
 //!
 //! - [`workspace`]: where things lie; [`step`]: running commands, one progress line each;
 //! - [`tools`]: what a machine may lack (wasm target, wasm-opt, a browser), with pinned versions;
 //! - [`client`] and [`site`]: from the `app` crate to the folder which the server hands out;
-//! - [`serve`], [`dev`], [`check`]: the commands; [`rules`]: what the repository demands of itself.
+//! - [`serve`], [`dev`], [`check`], [`cuda`]: the commands; [`rules`]: what the repository demands of itself.
 //!
 //! **Invariant:** no product code. Nothing here runs when the product runs.
 
 mod check;
 mod client;
 mod count;
+mod cuda;
 mod dev;
 mod rules;
 mod score;
@@ -57,6 +58,12 @@ enum Command {
         #[arg(last = true)]
         server: Vec<String>,
     },
+    /// Build client and server for an NVIDIA GPU, with the machine's CUDA or NVIDIA's PyPI packages.
+    BuildCuda {
+        /// Compute capability times ten, such as 90; by default that of this machine's GPU, else 80.
+        #[arg(long, value_name = "N")]
+        compute_capability: Option<u32>,
+    },
     /// Take the pictures of the README with a real browser.
     Screenshots,
 }
@@ -78,6 +85,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Serve { no_wasm_opt, server } => serve::run(&workspace, !no_wasm_opt, &server),
         Command::Test { only } => Ok(check::run(&workspace, &only)),
         Command::Dev { server } => dev::run(&workspace, &server),
+        Command::BuildCuda { compute_capability } => cuda::build(&workspace, compute_capability),
         Command::Screenshots => check::screenshots(&workspace),
     }
 }

@@ -16,10 +16,12 @@ use wasm_bindgen::JsCast;
 use web_sys::AbortController;
 
 use super::{Answer, Backend, Events, Live, Steering, sse};
+use crate::api::import::ImportReport;
 use crate::api::{
     AdapterInfo, ApiError, ChatEvent, ChatRequest, MethodRun, MethodRunInfo, SurveyRun,
     SurveyRunInfo, SurveyRunRequest, World,
 };
+use crate::browser::Files;
 use crate::link;
 
 /// Reaches the server that the page came from.
@@ -57,6 +59,14 @@ impl Backend for HttpBackend {
 impl Live for HttpBackend {
     fn chat(&self, request: ChatRequest) -> Answer<Events<ChatEvent>> {
         later(async move { open(Request::post("/api/chat"), Some(request)).await })
+    }
+
+    fn import_survey(&self, files: Files, skip_rejected: bool) -> Answer<ImportReport> {
+        let address = format!("/api/surveys/import?skip_rejected={skip_rejected}");
+        later(async move {
+            let request = Request::post(&address).body(files.into_form()).map_err(unreachable)?;
+            accepted(request.send().await).await?.json().await.map_err(unreachable)
+        })
     }
 
     fn start_survey_run(&self, request: SurveyRunRequest) -> Answer<SurveyRunInfo> {
@@ -98,11 +108,11 @@ impl Live for HttpBackend {
     }
 }
 
-fn later<T>(future: impl Future<Output = Result<T, ApiError>> + 'static) -> Answer<T> {
+pub(super) fn later<T>(future: impl Future<Output = Result<T, ApiError>> + 'static) -> Answer<T> {
     Box::pin(SendWrapper::new(future))
 }
 
-async fn read<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, ApiError> {
+pub(super) async fn read<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, ApiError> {
     accepted(request.send().await).await?.json().await.map_err(unreachable)
 }
 
@@ -112,7 +122,9 @@ async fn send<T: DeserializeOwned>(address: &str, body: impl Serialize) -> Resul
 }
 
 /// Lets an answer of success through and reads the refusal from any other.
-async fn accepted(response: Result<Response, gloo_net::Error>) -> Result<Response, ApiError> {
+pub(super) async fn accepted(
+    response: Result<Response, gloo_net::Error>,
+) -> Result<Response, ApiError> {
     let response = response.map_err(unreachable)?;
     if response.ok() {
         return Ok(response);
@@ -126,7 +138,7 @@ async fn accepted(response: Result<Response, gloo_net::Error>) -> Result<Respons
     }))
 }
 
-fn unreachable(error: gloo_net::Error) -> ApiError {
+pub(super) fn unreachable(error: gloo_net::Error) -> ApiError {
     ApiError {
         code: "unreachable".to_owned(),
         message: format!("the server did not answer: {error}"),
@@ -182,7 +194,7 @@ fn events<T: DeserializeOwned>(
     })
 }
 
-fn parse<T: DeserializeOwned>(data: &str) -> Result<T, ApiError> {
+pub(super) fn parse<T: DeserializeOwned>(data: &str) -> Result<T, ApiError> {
     serde_json::from_str(data).map_err(|error| ApiError {
         code: "unreadable-event".to_owned(),
         message: format!("the server sent an event that this page cannot read: {error}"),
@@ -207,4 +219,6 @@ fn broken(error: &wasm_bindgen::JsValue) -> ApiError {
 pub fn provide() {
     leptos::prelude::provide_context(super::SharedBackend(std::sync::Arc::new(HttpBackend)));
     leptos::prelude::provide_context(super::SharedLive(std::sync::Arc::new(HttpBackend)));
+    let annotation = super::annotation::SharedAnnotation(std::sync::Arc::new(HttpBackend));
+    leptos::prelude::provide_context(annotation);
 }

@@ -11,11 +11,17 @@ use domain::survey::Survey;
 use futures::{Future, Stream};
 use leptos::prelude::use_context;
 
+use crate::api::import::ImportReport;
 use crate::api::{
     AdapterInfo, ApiError, ChatEvent, ChatRequest, MethodRun, MethodRunInfo, SurveyRun,
     SurveyRunInfo, SurveyRunRequest, World,
 };
 
+use crate::browser::Files;
+
+pub mod annotation;
+#[cfg(feature = "hydrate")]
+mod annotation_http;
 #[cfg(feature = "hydrate")]
 pub mod http;
 pub mod sse;
@@ -46,6 +52,8 @@ pub trait Backend: Send + Sync {
 pub trait Live: Send + Sync {
     /// Sends one message to some voices; resolves once the server has accepted it.
     fn chat(&self, request: ChatRequest) -> Answer<Events<ChatEvent>>;
+    /// Imports a survey from files that a person chose.
+    fn import_survey(&self, files: Files, skip_rejected: bool) -> Answer<ImportReport>;
     /// Starts a survey run.
     fn start_survey_run(&self, request: SurveyRunRequest) -> Answer<SurveyRunInfo>;
     /// Stops a survey run; its answers are kept.

@@ -1,9 +1,10 @@
 //! The parts that pages are made of.
 //!
-//! - [`talk`], [`survey`], [`studio`]: parts of one page, with its state;
+//! - [`talk`], [`survey`], [`studio`], [`annotation`]: parts of one page, with its state;
 //! - the rest is shared; [`words`]: numbers and states as text; [`following`]: a run while it is at
 //!   work.
 
+pub mod annotation;
 pub mod studio;
 pub mod survey;
 pub mod talk;

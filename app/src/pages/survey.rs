@@ -1,23 +1,26 @@
 //! Survey (`/survey`, `/survey?run=ID`): how close voices are to people.
 //!
-//! Hooks for tests (`data-testid`): `new-run`, in it `survey-choice`, `culture`, `few-cultures`,
-//! `all-cultures`, `no-cultures`, `kind`, `survey-size`, `survey-run`; `runs`, in it `run` (with
-//! `data-run`); `survey-progress` (with `data-state`: loading, running, done, cancelled, failed),
-//! `survey-cancel`; `results`, in it `metric`, `topic`, `all-topics`, `no-topics`, the charts `means`,
-//! `ranking`, `heat-map`, `question` (each with `simulated` where it applies), `mean-row` and
-//! `ranking-row` (with `data-row`), `heat-kind`, `heat-cell`, `heat-reading`, `question-choice`,
-//! `question-culture`, `option`; `error` (with `data-code`).
+//! Hooks for tests (`data-testid`): `import`, in it `import-files`, `import-skip`, `import-send`,
+//! `import-report` (with `data-state`: stored, unchanged, refused), `rejected-row`, `recorded-run`;
+//! `new-run`, in it `survey-choice`, `culture`, `few-cultures`, `all-cultures`, `no-cultures`,
+//! `kind`, `templates`, `survey-size`, `survey-run`; `runs`, in it `run` (with `data-run`);
+//! `survey-progress` (with `data-state`: loading, running, done, cancelled, failed),
+//! `survey-cancel`; `results`, in it `metric`, `topic`, `all-topics`, `no-topics`, the charts
+//! `means`, `ranking`, `heat-map`, `question` (each with `simulated` where it applies), `mean-row`
+//! and `ranking-row` (with `data-row`), `heat-kind`, `heat-cell`, `heat-reading`,
+//! `question-choice`, `question-culture`, `option`; `error` (with `data-code`).
 
 use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::NavigateOptions;
 use leptos_router::hooks::{use_navigate, use_query_map};
 
+use crate::api::import::ImportReport;
 use crate::api::{SurveyRunInfo, World};
 use crate::backend::use_backend;
 use crate::components::ErrorNote;
 use crate::components::survey::follow::Followed;
-use crate::components::survey::{NewRun, Results, RunList, RunProgress};
+use crate::components::survey::{ImportSurvey, NewRun, Results, RunList, RunProgress};
 use crate::link;
 use crate::shell::WorldResource;
 
@@ -25,6 +28,8 @@ use crate::shell::WorldResource;
 #[component]
 pub fn SurveyPage() -> impl IntoView {
     let WorldResource(world) = expect_context();
+    // Not in what is drawn from the world: a stored survey draws that anew.
+    let report = RwSignal::new(None::<ImportReport>);
     view! {
         <Title text="Survey"/>
         <div class="page survey">
@@ -38,7 +43,7 @@ pub fn SurveyPage() -> impl IntoView {
             <Suspense fallback=|| view! { <p class="meta">"Loading surveys"</p> }>
                 {move || Suspend::new(async move {
                     match world.await {
-                        Ok(world) => view! { <Survey world/> }.into_any(),
+                        Ok(world) => view! { <Survey world report/> }.into_any(),
                         Err(error) => view! { <ErrorNote error/> }.into_any(),
                     }
                 })}
@@ -50,7 +55,9 @@ pub fn SurveyPage() -> impl IntoView {
 
 /// The page once it is known what can be asked of whom.
 #[component]
-fn Survey(world: World) -> impl IntoView {
+fn Survey(world: World, report: RwSignal<Option<ImportReport>>) -> impl IntoView {
+    let WorldResource(loaded) = expect_context();
+    let on_import = move |()| loaded.refetch();
     let query = use_query_map();
     let shown = Memo::new(move |_| query.with(|query| query.get("run")));
     let backend = StoredValue::new(use_backend());
@@ -84,6 +91,10 @@ fn Survey(world: World) -> impl IntoView {
                 <NewRun world=StoredValue::new(world) on_start=open/>
             </details>
             <RunList runs shown/>
+            <details open=move || report.with(Option::is_some)>
+                <summary><h2>"Import a survey"</h2></summary>
+                <ImportSurvey report on_import/>
+            </details>
         </div>
         <Show when=move || shown.with(Option::is_some)><ShownRun followed/></Show>
     }
@@ -94,7 +105,10 @@ fn Survey(world: World) -> impl IntoView {
 #[component]
 fn ShownRun(followed: Followed) -> impl IntoView {
     let heading = move || {
-        let described = |info: &SurveyRunInfo| format!("Run of {} voices", info.voices.len());
+        let described = |info: &SurveyRunInfo| match &info.recorded {
+            Some(model) => format!("Recorded answers of {model}, {} voices", info.voices.len()),
+            None => format!("Run of {} voices", info.voices.len()),
+        };
         followed.info.with(|info| info.as_ref().map_or_else(|| "Run".to_owned(), described))
     };
     view! {

@@ -1,4 +1,4 @@
-//! Replies as models write them, well-formed and not, and what the filter makes of them.
+//! Replies as models write them, well-formed and not.
 
 use proptest::prelude::*;
 
@@ -16,7 +16,8 @@ fn every_fault_of_a_reply_is_named() {
         ("", "no-json"),
         (r#"{"question":"Why?","options":["Yes","N"#, "truncated"),
         (r#"{"question":"Why?""#, "truncated"),
-        (r#"{question: "Why?"}"#, "malformed"),
+        (r#"{question: "Why?", options: Yes}"#, "malformed"),
+        (r#"{question: "Why?"}"#, "missing-field"),
         (r#"{"text":"Why?","options":["Yes","No"]}"#, "missing-field"),
         (r#"{"question":"Why?"}"#, "missing-field"),
         (r#"{"question":["Why?"],"options":["Yes","No"]}"#, "question-not-text"),
@@ -26,12 +27,7 @@ fn every_fault_of_a_reply_is_named() {
         (r#"{"question":"Why?","options":[1,2,3]}"#, "option-not-text"),
         (r#"{"question":"Why?","options":["Yes",{"text":"No"}]}"#, "option-not-text"),
         (r#"{"question":"Why?","options":["Yes"," "]}"#, "empty-option"),
-        (r#"{"question":"Why?","options":["Yes","Yes"]}"#, "repeated-option"),
-        (r#"{"question":"Why?","options":["Yes"]}"#, "too-few-options"),
-        (
-            r#"{"question":"Why?","options":["a","b","c","d","e","f","g","h","i","j","k"]}"#,
-            "too-many-options",
-        ),
+        (r#"{"question":"Why?","options":[]}"#, "no-options"),
     ] {
         assert_eq!(parse(reply).map_err(|error| error.code()), Err(code), "{reply}");
     }
@@ -54,22 +50,14 @@ fn the_prompt_shows_every_example_on_its_line() {
 }
 
 #[test]
-fn the_filter_says_why() {
-    let seed = question("Do you sing?", &["Yes", "No"]);
-    let seed = seed.into_question("S1".into(), "t".into());
-    let held_out = question("Which is best: tea or milk?", &["Tea", "Milk"]);
-    let held_out = Question { held_out: true, ..held_out.into_question("S2".into(), "t".into()) };
-    let mut filter = Filter::new(&[seed, held_out]);
-    for (text, options, expect) in [
-        ("Do you dance?", ["Yes", "No"], Ok(())),
-        ("do you  DANCE", ["Often", "Never"], Err(DropReason::Duplicate)),
-        ("Do you sing", ["Often", "Never"], Err(DropReason::InSurvey)),
-        ("Which is best: milk or tea?", ["Milk", "Tea"], Err(DropReason::HeldOut)),
-        ("Be honest: which is best: tea or milk?", ["Milk", "Tea"], Err(DropReason::HeldOut)),
-        ("How far?", ["1", "2"], Err(DropReason::NumbersOnly)),
-        ("How far on a scale from 1 to 2?", ["1", "2"], Ok(())),
+fn what_is_not_quite_json_is_repaired() {
+    for reply in [
+        "{'question': 'Why?', 'options': ['Yes', 'No']}",
+        r#"{"Question:": "Why?", "Options": ["Yes", "No",]}"#,
+        r#"{"question": "Why?", "options": ["Yes", "No"]"#,
+        r#"{question: "Why?", options: ["Yes", "No"], note: None}"#,
     ] {
-        assert_eq!(filter.admit(&question(text, &options)), expect, "{text}");
+        assert_eq!(parse(reply), Ok(question("Why?", &["Yes", "No"])), "{reply}");
     }
 }
 
@@ -88,7 +76,7 @@ proptest! {
     fn no_reply_makes_it_panic(reply in ".*", json in "[{}\\[\\]\":,a-z0-9 ]{0,60}") {
         let _ = parse(&reply);
         if let Ok(read) = parse(&json) {
-            prop_assert!((FEWEST_OPTIONS..=MOST_OPTIONS).contains(&read.options.len()));
+            prop_assert!(!read.options.is_empty());
         }
     }
 }

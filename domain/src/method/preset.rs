@@ -6,6 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{AdapterTarget, MethodRequest};
 use crate::culture::CultureCode;
+use crate::filter::FilterRules;
+use crate::instance::CollectionRule;
+use crate::prompt::PromptStyle;
+use crate::training_set::Source;
 
 /// Settings that belong together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -39,6 +43,10 @@ impl Preset {
             Self::Quick => far_apart(cultures),
             Self::Paper => cultures.to_vec(),
         };
+        let (filter, samples) = match self {
+            Self::Quick => (FilterRules::CAREFUL, None),
+            Self::Paper => (FilterRules::PAPER, Some(1)),
+        };
         let adapters = specific.into_iter().map(AdapterTarget::Specific);
         MethodRequest {
             run: None,
@@ -50,6 +58,15 @@ impl Preset {
             learning_rate: Some(learning_rate),
             epochs: Some(epochs),
             accumulation: Some(accumulation),
+            filter: Some(filter),
+            // Those that are built in, or of the user's choice.
+            templates: None,
+            style: Some(PromptStyle::Aware),
+            samples,
+            rule: Some(CollectionRule::Different),
+            source: Some(Source::Inconsistent),
+            share: Some(1.0),
+            general: Some(0.0),
         }
     }
 }

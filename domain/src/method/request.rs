@@ -7,6 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::AdapterTarget;
 use crate::culture::CultureCode;
+use crate::filter::FilterRules;
+use crate::instance::CollectionRule;
+use crate::prompt::{PromptStyle, PromptTemplates};
+use crate::training_set::Source;
 
 /// What is wanted of a run; `None` takes the run's own value, or the default.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -39,6 +43,31 @@ pub struct MethodRequest {
     /// See [`MethodSettings::accumulation`](super::MethodSettings::accumulation).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accumulation: Option<usize>,
+    /// See [`super::MethodSettings::filter`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filter: Option<FilterRules>,
+    /// See [`super::MethodSettings::templates`]; the built-in ones by default. Chosen by name, never
+    /// sent.
+    #[serde(skip)]
+    pub templates: Option<PromptTemplates>,
+    /// See [`super::MethodSettings::style`]; aware by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub style: Option<PromptStyle>,
+    /// Replies drawn per question; probabilities are read by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub samples: Option<usize>,
+    /// See [`super::MethodSettings::rule`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<CollectionRule>,
+    /// What kind of pairs is learnt; the instances by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
+    /// Which share of them, above 0 and at most 1; all by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share: Option<f64>,
+    /// See [`super::MethodSettings::general`]; none by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub general: Option<f64>,
 }
 
 /// A setting that breaks a rule.
@@ -53,6 +82,9 @@ pub struct BadSetting {
 
 /// Most questions per topic: ten times the paper's.
 pub const MOST_PER_TOPIC: usize = 10_000;
+
+/// Most replies drawn per question.
+pub const MOST_SAMPLES: usize = 64;
 
 /// Most passes over the instances, and most micro-batches per update.
 pub const MOST_PASSES: usize = 1_000;
@@ -70,6 +102,14 @@ impl MethodRequest {
             learning_rate: self.learning_rate.or(other.learning_rate),
             epochs: self.epochs.or(other.epochs),
             accumulation: self.accumulation.or(other.accumulation),
+            filter: self.filter.or(other.filter),
+            templates: self.templates.or(other.templates),
+            style: self.style.or(other.style),
+            samples: self.samples.or(other.samples),
+            rule: self.rule.or(other.rule),
+            source: self.source.or(other.source),
+            share: self.share.or(other.share),
+            general: self.general.or(other.general),
         }
     }
 
@@ -88,6 +128,14 @@ impl MethodRequest {
             learning_rate: own(&self.learning_rate, &other.learning_rate),
             epochs: own(&self.epochs, &other.epochs),
             accumulation: own(&self.accumulation, &other.accumulation),
+            filter: own(&self.filter, &other.filter),
+            templates: own(&self.templates, &other.templates),
+            style: own(&self.style, &other.style),
+            samples: own(&self.samples, &other.samples),
+            rule: own(&self.rule, &other.rule),
+            source: own(&self.source, &other.source),
+            share: own(&self.share, &other.share),
+            general: own(&self.general, &other.general),
         }
     }
 
@@ -106,6 +154,7 @@ impl MethodRequest {
         in_range("per_topic", self.per_topic, MOST_PER_TOPIC)?;
         in_range("epochs", self.epochs, MOST_PASSES)?;
         in_range("accumulation", self.accumulation, MOST_PASSES)?;
+        self.check_pairs()?;
         if let Some(rate) = self.learning_rate.filter(|rate| !(*rate > 0.0 && *rate <= 1.0)) {
             let rule = format!("`learning_rate` must be above 0 and at most 1, not {rate}");
             return bad(rule, "Use a value such as 1e-4.");
@@ -118,6 +167,29 @@ impl MethodRequest {
             Some(code) => bad(
                 format!("`adapters` names `{code}`, which `cultures` doesn't"),
                 "Add the culture, or leave its adapter out.",
+            ),
+            None => Ok(()),
+        }
+    }
+
+    /// The rules of what is asked and of which pairs are learnt.
+    fn check_pairs(&self) -> Result<(), BadSetting> {
+        in_range("samples", self.samples, MOST_SAMPLES)?;
+        if self.style == Some(PromptStyle::Unaware) {
+            return bad(
+                "`style` must name a culture, not `unaware`: both sides would be the same"
+                    .to_owned(),
+                "Use `aware` or `cross-culture`.",
+            );
+        }
+        if let Some(share) = self.share.filter(|share| !(*share > 0.0 && *share <= 1.0)) {
+            let rule = format!("`share` must be above 0 and at most 1, not {share}");
+            return bad(rule, "Use 0.5 for half of the pairs.");
+        }
+        match self.general.filter(|general| !(0.0..=10.0).contains(general)) {
+            Some(general) => bad(
+                format!("`general` must be 0 to 10, not {general}"),
+                "Use 0.25 for one general conversation to four instances.",
             ),
             None => Ok(()),
         }
@@ -138,6 +210,17 @@ impl MethodRequest {
             ("learning-rate", self.learning_rate.map(|value| format!("{value:e}"))),
             ("epochs", self.epochs.map(|value| value.to_string())),
             ("accumulation", self.accumulation.map(|value| value.to_string())),
+            ("filter", self.filter.as_ref().map(ToString::to_string)),
+            (
+                "prompts",
+                self.templates.as_ref().map(|set| format!("{}@{}", set.id(), set.version())),
+            ),
+            ("style", self.style.map(|value| value.to_string())),
+            ("samples", self.samples.map(|value| value.to_string())),
+            ("rule", self.rule.map(|value| value.to_string())),
+            ("source", self.source.map(|value| value.to_string())),
+            ("share", self.share.map(|value| value.to_string())),
+            ("general", self.general.map(|value| value.to_string())),
         ];
         let given = options.into_iter().filter_map(|(name, value)| Some((name, value?)));
         given.map(|(name, value)| format!("--{name} {value}")).collect::<Vec<_>>().join(" ")

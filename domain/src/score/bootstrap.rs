@@ -27,9 +27,47 @@ impl Interval {
     }
 }
 
+/// Parts of one voice, laid out so that a resample is two products with how often every question was
+/// drawn.
+#[derive(Debug, Clone)]
+pub(super) struct Columns {
+    amounts: Vec<f64>,
+    scales: Vec<f64>,
+}
+
+impl Columns {
+    /// Parts in the order of the questions; one that is missing adds nothing.
+    pub fn new(parts: impl Iterator<Item = Option<Part>>) -> Self {
+        let missing = Part { amount: 0.0, scale: 0.0 };
+        let (amounts, scales) =
+            parts.map(|part| part.unwrap_or(missing)).map(|part| (part.amount, part.scale)).unzip();
+        Self { amounts, scales }
+    }
+
+    /// The score of a resample that holds every question so often.
+    pub fn score(&self, metric: Metric, counts: &[f64]) -> Option<f64> {
+        metric.combine(product(&self.amounts, counts), product(&self.scales, counts))
+    }
+}
+
+/// Eight sums side by side, which a compiler turns into one instruction.
+fn product(values: &[f64], counts: &[f64]) -> f64 {
+    let mut sums = [0.0; 8];
+    let (values, rest) = values.as_chunks::<8>();
+    let (counts, others) = counts.as_chunks::<8>();
+    for (values, counts) in values.iter().zip(counts) {
+        for (sum, (value, count)) in sums.iter_mut().zip(values.iter().zip(counts)) {
+            *sum += value * count;
+        }
+    }
+    let rest: f64 = rest.iter().zip(others).map(|(value, count)| value * count).sum();
+    sums.iter().sum::<f64>() + rest
+}
+
 /// The interval of one voice's score; `None` for fewer than two questions.
 pub fn interval(metric: Metric, parts: &[Part]) -> Option<Interval> {
-    resample(parts.len(), |picks| metric.score(picks.iter().map(|&index| &parts[index])))
+    let columns = Columns::new(parts.iter().copied().map(Some));
+    resample(parts.len(), RESAMPLES, |counts| columns.score(metric, counts))
 }
 
 /// The interval of `first - second`, both answered to the same questions in the same order: each
@@ -39,29 +77,44 @@ pub fn paired_interval(metric: Metric, first: &[Part], second: &[Part]) -> Optio
     if first.len() != second.len() {
         return None;
     }
-    resample(first.len(), |picks| {
-        let score = |parts: &[Part]| metric.score(picks.iter().map(|&index| &parts[index]));
-        Some(score(first)? - score(second)?)
+    let [first_columns, second_columns] =
+        [first, second].map(|parts| Columns::new(parts.iter().copied().map(Some)));
+    resample(first.len(), RESAMPLES, |counts| {
+        Some(first_columns.score(metric, counts)? - second_columns.score(metric, counts)?)
     })
 }
 
-fn resample(questions: usize, statistic: impl Fn(&[usize]) -> Option<f64>) -> Option<Interval> {
+/// The interval of the difference of two weighted means (amounts over scales) of the same items in
+/// the same order; `None` as for [`paired_interval`].
+pub fn paired_mean_interval(first: &[Part], second: &[Part]) -> Option<Interval> {
+    // Of the metrics that average, any will do.
+    paired_interval(Metric::ExactMode, first, second)
+}
+
+/// The middle 95 % of a statistic over `resamples` draws of as many questions as there are; it is told
+/// how often every question was drawn. `None` for fewer than two questions.
+pub(super) fn resample(
+    questions: usize,
+    resamples: usize,
+    statistic: impl Fn(&[f64]) -> Option<f64>,
+) -> Option<Interval> {
     if questions < 2 {
         return None;
     }
     let mut random = SplitMix64::new(SEED);
-    let mut picks = vec![0; questions];
-    let draws = (0..RESAMPLES)
+    let mut counts = vec![0.0; questions];
+    let draws = (0..resamples)
         .filter_map(|_| {
-            picks.fill_with(|| random.below(questions));
-            statistic(&picks)
+            counts.fill(0.0);
+            (0..questions).for_each(|_| counts[random.below(questions)] += 1.0);
+            statistic(&counts)
         })
         .collect();
     percentile_interval(draws)
 }
 
 /// The middle 95 % of `draws`; `None` where there are none.
-pub(super) fn percentile_interval(mut draws: Vec<f64>) -> Option<Interval> {
+pub(crate) fn percentile_interval(mut draws: Vec<f64>) -> Option<Interval> {
     draws.sort_by(f64::total_cmp);
     Some(Interval { low: percentile(&draws, 0.025)?, high: percentile(&draws, 0.975)? })
 }

@@ -5,51 +5,51 @@
 
 use std::collections::BTreeSet;
 
-use super::bootstrap::{Interval, percentile_interval};
+use super::RESAMPLES;
+use super::bootstrap::{Columns, Interval, resample};
 use super::evaluation::Parts;
-use super::metric::Metric;
-use super::{RESAMPLES, SEED};
-use crate::random::SplitMix64;
+use super::metric::{Metric, Part};
 
 /// The 95 % interval of the mean over cultures of `first - second`. Each pair holds one culture's
 /// parts under both voices; questions that only one of them has are left out. `None` for no pair,
 /// or fewer than two questions.
 pub fn mean_paired_interval(metric: Metric, pairs: &[(&Parts, &Parts)]) -> Option<Interval> {
+    mean_paired_interval_of(metric, pairs, RESAMPLES)
+}
+
+/// [`mean_paired_interval`] from so many resamples.
+pub fn mean_paired_interval_of(
+    metric: Metric,
+    pairs: &[(&Parts, &Parts)],
+    resamples: usize,
+) -> Option<Interval> {
     let questions: BTreeSet<_> = pairs.iter().flat_map(|(first, _)| first.keys()).collect();
-    let questions: Vec<_> = questions.into_iter().collect();
-    // Looked up once: a question's parts under both voices, per culture.
-    let table: Vec<Vec<_>> = pairs
+    // Looked up once: the parts of all questions under both voices, per culture.
+    let cultures: Vec<(Columns, Columns)> = pairs
         .iter()
         .map(|(first, second)| {
-            questions.iter().map(|id| Some((*first.get(*id)?, *second.get(*id)?))).collect()
+            let both = |id| Some((*first.get(id)?, *second.get(id)?));
+            let column = |of: fn((Part, Part)) -> Part| {
+                Columns::new(questions.iter().map(|id| both(*id).map(of)))
+            };
+            (column(|(first, _)| first), column(|(_, second)| second))
         })
         .collect();
-    if table.is_empty() || questions.len() < 2 {
+    if cultures.is_empty() {
         return None;
     }
-    let mut random = SplitMix64::new(SEED);
-    let mut picks = vec![0; questions.len()];
-    let draws = (0..RESAMPLES)
-        .filter_map(|_| {
-            picks.fill_with(|| random.below(questions.len()));
-            let gains: Vec<f64> = table
-                .iter()
-                .filter_map(|row| {
-                    let drawn = || picks.iter().filter_map(|&index| row[index].as_ref());
-                    let first = metric.score(drawn().map(|(first, _)| first))?;
-                    Some(first - metric.score(drawn().map(|(_, second)| second))?)
-                })
-                .collect();
-            (!gains.is_empty()).then(|| gains.iter().sum::<f64>() / gains.len() as f64)
-        })
-        .collect();
-    percentile_interval(draws)
+    resample(questions.len(), resamples, |counts| {
+        let gain = |(first, second): &(Columns, Columns)| {
+            Some(first.score(metric, counts)? - second.score(metric, counts)?)
+        };
+        let gains: Vec<f64> = cultures.iter().filter_map(gain).collect();
+        (!gains.is_empty()).then(|| gains.iter().sum::<f64>() / gains.len() as f64)
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::score::metric::Part;
 
     fn parts(values: &[f64]) -> Parts {
         let numbered = values.iter().enumerate();

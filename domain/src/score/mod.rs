@@ -10,7 +10,9 @@
 //! - [`bootstrap`]: percentile intervals, paired where two voices are compared;
 //! - [`mean`]: the same for the mean over cultures;
 //! - [`baseline`]: what answering without any knowledge of people reaches;
-//! - [`evaluation`]: one voice against one culture, over chosen topics.
+//! - [`evaluation`]: one voice against one culture, over chosen topics;
+//! - [`movement`]: which way answers move, toward people or away;
+//! - [`relation`]: how alike cultures are, in a model's answers and in people's.
 
 pub mod alignment;
 pub mod baseline;
@@ -19,10 +21,14 @@ pub mod distance;
 pub mod evaluation;
 pub mod mean;
 pub mod metric;
+pub mod movement;
+pub mod relation;
 
 pub use alignment::{Scored, alignment};
 pub use baseline::{Baseline, baseline_parts, baseline_score};
-pub use bootstrap::{Interval, RESAMPLES, SEED, interval, paired_interval};
+pub use bootstrap::{Interval, RESAMPLES, SEED, interval, paired_interval, paired_mean_interval};
 pub use evaluation::{Evaluation, Parts, evaluate, evaluate_by_topic, parts};
-pub use mean::mean_paired_interval;
+pub use mean::{mean_paired_interval, mean_paired_interval_of};
 pub use metric::{Metric, Part};
+pub use movement::{Movement, movement};
+pub use relation::{MatrixCorrelation, Relations};

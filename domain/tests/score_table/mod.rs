@@ -57,6 +57,7 @@ impl Asked {
             options: vec![String::new(); self.shares.len()],
             first_number: self.first_number,
             scale: self.scale,
+            dont_know: vec![],
             held_out: false,
         };
         let people = Distribution { shares: self.shares.clone(), mode: self.mode };

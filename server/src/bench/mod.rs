@@ -4,10 +4,15 @@
 //! and the same work: [`workload`] writes it down once. [`checkpoint`] makes the model, [`ours`]
 //! does the work with the engine, [`peers`] asks a Python with the peers to do it, [`roofline`]
 //! measures what the machine could do at best, [`engine`] puts it all in a table. [`tune`] does the same
-//! for tuning. [`watch`] runs the processes.
+//! for tuning. [`watch`] runs the processes. [`method`] measures what the method does beside the
+//! engine, in this process. [`annotation`] puts a load on a server of its own and kills
+//! it in the middle.
 
+pub mod annotation;
+mod annotation_server;
 mod checkpoint;
 pub mod engine;
+pub mod method;
 mod ours;
 mod peers;
 mod roofline;
@@ -15,7 +20,13 @@ pub mod tune;
 mod watch;
 mod workload;
 
-pub use self::{engine::EngineBench, ours::part, tune::TuneBench};
+pub use self::{
+    annotation::AnnotationBench,
+    engine::EngineBench,
+    method::{MethodBench, MethodOptions},
+    ours::part,
+    tune::TuneBench,
+};
 
 use std::path::PathBuf;
 
@@ -33,6 +44,9 @@ pub enum BenchError {
     /// The model of the bench can't be made or run.
     #[error("the model of the bench failed: {0}\nRemove the folder of the bench and try again.")]
     Model(String),
+    /// A step of the method failed.
+    #[error("{0}")]
+    Method(String),
     /// A measure's process ended without a result.
     #[error("the measure `{measure}` of {whose} failed: {reason}")]
     Process {
@@ -49,6 +63,10 @@ impl BenchError {
     fn file(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self + use<> {
         let path = path.to_owned();
         move |source| Self::File { path, source }
+    }
+
+    fn method(error: impl std::fmt::Display) -> Self {
+        Self::Method(error.to_string())
     }
 
     fn model(error: impl std::fmt::Display) -> Self {

@@ -35,6 +35,8 @@ const BATCH: (usize, usize) = (8, 128);
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Work {
     steps: usize,
+    /// Whether both keep the layers' inputs only, and compute the layers twice.
+    checkpointing: bool,
     batches: Vec<Vec<Row>>,
     learning_rate: f64,
     adamw: AdamWConfig,
@@ -80,17 +82,18 @@ pub struct TuneBench {
 }
 
 impl TuneBench {
-    /// Tunes for `steps` updates with both; `progress` hears what comes next.
+    /// Tunes for some updates with both, with or without gradient checkpointing; `progress` hears
+    /// what comes next.
     ///
     /// # Errors
     /// Only ours: a peer that fails is left out, with its reason.
     pub fn run(
         options: &Options,
-        steps: usize,
+        (steps, checkpointing): (usize, bool),
         mut progress: impl FnMut(&str),
     ) -> Result<Self, BenchError> {
         let files = checkpoint::make(&options.folder, &mut progress)?;
-        let work = Work::new(steps, files.vocabulary());
+        let work = Work::new(steps, checkpointing, files.vocabulary());
         let text = serde_json::to_vec(&work).map_err(BenchError::model)?;
         std::fs::write(files.tuning(), text).map_err(BenchError::file(&files.tuning()))?;
         progress("tuning: ours");
@@ -153,12 +156,12 @@ fn take(command: &mut Command) -> Result<Tuned, String> {
 }
 
 impl Work {
-    fn new(steps: usize, vocabulary: usize) -> Self {
+    fn new(steps: usize, checkpointing: bool, vocabulary: usize) -> Self {
         let mut random = SplitMix64::new(11);
         let mut draw = || random.below(vocabulary) as u32;
         let mut row = || Row { tokens: (0..BATCH.1).map(|_| draw()).collect(), answer: draw() };
         let batches = (0..BATCHES).map(|_| (0..BATCH.0).map(|_| row()).collect()).collect();
-        Self { steps, batches, learning_rate: LEARNING_RATE, adamw: ADAMW }
+        Self { steps, checkpointing, batches, learning_rate: LEARNING_RATE, adamw: ADAMW }
     }
 }
 
@@ -194,7 +197,8 @@ fn tune(
     let tensors: std::collections::HashMap<String, Tensor> = tensors.collect();
     let adapter = LoraAdapter::from_tensors(config, first.config.clone(), &tensors)?;
     let adapters = [Arc::new(adapter)];
-    let learner = Learner { decoder: &model.decoder, adapters: &adapters };
+    let checkpointing = work.checkpointing;
+    let learner = Learner { decoder: &model.decoder, adapters: &adapters, checkpointing };
     let mut optimizer = AdamW::new(variables, work.adamw)?;
     let threads = rayon::current_num_threads();
     let workers = Workers::new(threads, &Device::Cpu)?;
@@ -288,8 +292,8 @@ mod tests {
 
     #[test]
     fn every_step_has_a_batch_and_every_row_an_answer() {
-        let work = Work::new(9, 50);
-        assert_eq!(work, Work::new(9, 50));
+        let work = Work::new(9, false, 50);
+        assert_eq!(work, Work::new(9, false, 50));
         assert_eq!((work.batches.len(), work.batches[0].len()), (BATCHES, BATCH.0));
         let sequence = sequence(&work.batches[1][2]);
         assert_eq!((sequence.inputs(), sequence.targets.len()), (BATCH.1, 1));

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use crate::bench::{self, EngineBench, TuneBench, engine::Options};
+use crate::bench::annotation::{AnnotationBench, Load};
+use crate::bench::{self, EngineBench, MethodBench, MethodOptions, TuneBench, engine::Options};
 use crate::engine::WeightFormat;
 
 #[derive(Debug, Subcommand)]
@@ -17,6 +18,10 @@ pub enum BenchCommand {
     Engine(EngineArgs),
     /// Tuning an adapter of the same model, beside transformers with peft.
     Tune(TuneArgs),
+    /// The steps of the method beside the engine: filtering, asking again, collecting, comparing.
+    Method(MethodArgs),
+    /// Annotation under load: many annotators at once, on a server that is killed in the middle.
+    Annotate(AnnotateArgs),
     /// One measure, in a process of its own.
     #[command(hide = true)]
     Part(PartArgs),
@@ -60,6 +65,31 @@ pub struct TuneArgs {
     /// Updates.
     #[arg(long, default_value_t = 100)]
     steps: usize,
+    /// Keeps the layers' inputs only and computes the layers twice, on both sides.
+    #[arg(long)]
+    gradient_checkpointing: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct AnnotateArgs {
+    /// Annotators at once.
+    #[arg(long, default_value_t = 200)]
+    annotators: usize,
+    /// Items of the project.
+    #[arg(long, default_value_t = 5000)]
+    items: usize,
+    /// Judgements per second, of all annotators together.
+    #[arg(long, default_value_t = 20.0)]
+    per_second: f64,
+    /// How long, in seconds.
+    #[arg(long, default_value_t = 120.0)]
+    seconds: f64,
+    /// Leaves the server alive.
+    #[arg(long)]
+    no_kill: bool,
+    /// Prints JSON instead of a table.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -69,6 +99,19 @@ pub struct PartArgs {
     folder: PathBuf,
     #[arg(long)]
     weights: WeightFormat,
+}
+
+#[derive(Debug, Args)]
+pub struct MethodArgs {
+    /// The model that is asked, as for `serve`.
+    #[arg(long, value_name = "MODEL", default_value = "starter")]
+    model: String,
+    /// Your copy of the paper's release, whose 13,000 questions are filtered.
+    #[arg(long, value_name = "DIR")]
+    release: Option<PathBuf>,
+    /// Prints JSON instead of text.
+    #[arg(long)]
+    json: bool,
 }
 
 impl BenchCommand {
@@ -81,6 +124,8 @@ impl BenchCommand {
             Self::Part(args) => Ok(bench::part(&args.folder, &args.key, args.weights)?),
             Self::Engine(args) => args.run(),
             Self::Tune(args) => args.run(),
+            Self::Method(args) => args.run(),
+            Self::Annotate(args) => args.run(),
         }
     }
 }
@@ -110,7 +155,26 @@ impl TuneArgs {
     fn run(self) -> Result<(), Box<dyn Error>> {
         let json = self.common.json;
         let options = self.common.options(self.weights, Vec::new());
-        show(&TuneBench::run(&options, self.steps, |step| eprintln!("{step}"))?, json)
+        let work = (self.steps, self.gradient_checkpointing);
+        show(&TuneBench::run(&options, work, |step| eprintln!("{step}"))?, json)
+    }
+}
+
+impl MethodArgs {
+    fn run(self) -> Result<(), Box<dyn Error>> {
+        let source = self.model.as_str().into();
+        let options = MethodOptions { source, release: self.release };
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let bench = MethodBench::run(&options, |step| eprintln!("{step}"));
+        show(&runtime.block_on(bench)?, self.json)
+    }
+}
+
+impl AnnotateArgs {
+    fn run(self) -> Result<(), Box<dyn Error>> {
+        let Self { annotators, items, per_second, seconds, no_kill, json } = self;
+        let load = Load { annotators, items, per_second, seconds, kill: !no_kill };
+        show(&AnnotationBench::run(load, |step| eprintln!("{step}"))?, json)
     }
 }
 

@@ -1,42 +1,107 @@
-//! `polylogue import` and `polylogue score`: a user's own copy of released data.
+//! `polylogue import` and `polylogue score`: surveys and recorded answers from files.
 
 use std::error::Error;
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use app::api::import::{ImportOutcome, ImportReport};
+use clap::{Args, ValueEnum};
 
 use super::output::number;
 use crate::config::StoreArgs;
-use crate::jobs::culturespa::{read_survey, score_results};
+use crate::jobs::culturespa::score_results;
+use crate::jobs::import::{self, EXAMPLE_CSV, EXAMPLE_JSONL, Format, ImportOptions, fetch};
 
-/// What to import.
-#[derive(Debug, Subcommand)]
-pub enum ImportCommand {
-    /// The survey released with CultureSPA, from a copy of its repository.
-    Culturespa {
-        /// Folder that holds `data/` and `result/`.
-        dir: PathBuf,
-        /// The data folder.
-        #[command(flatten)]
-        store: StoreArgs,
-    },
+/// Arguments of `polylogue import`.
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// A file, a folder, or the address of a file.
+    #[arg(value_name = "PATH|URL", required_unless_present = "example")]
+    source: Option<String>,
+    /// `culturespa`, `jsonl`, `csv` or `globalopinionqa`; by default the names of files and columns
+    /// tell.
+    #[arg(long)]
+    format: Option<Format>,
+    /// Identifier of the survey; by default the file's own, or its name.
+    #[arg(long)]
+    id: Option<String>,
+    /// Leaves out rows that break a rule instead of stopping at them.
+    #[arg(long)]
+    skip_rejected: bool,
+    /// Prints the template with an example in it and imports nothing.
+    #[arg(long, value_name = "FORMAT", conflicts_with = "source")]
+    example: Option<Example>,
+    /// The data folder.
+    #[command(flatten)]
+    store: StoreArgs,
 }
 
-impl ImportCommand {
+/// Kinds of templates.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Example {
+    Jsonl,
+    Csv,
+}
+
+impl ImportArgs {
     pub(super) async fn run(self) -> Result<(), Box<dyn Error>> {
-        let Self::Culturespa { dir, store } = self;
-        let survey = read_survey(&dir)?;
-        let changed = store.open().await?.put_survey(&survey).await?;
-        let answers: usize = survey.reference.values().map(|answers| answers.len()).sum();
-        println!(
-            "survey `{}`: {} questions, {} cultures, {answers} reference answers{}",
-            survey.id,
-            survey.questions.len(),
-            survey.cultures.len(),
-            if changed { "" } else { "; it was there already" },
-        );
+        match self.example {
+            Some(Example::Jsonl) => print!("{EXAMPLE_JSONL}"),
+            Some(Example::Csv) => print!("{EXAMPLE_CSV}"),
+            None => return self.import().await,
+        }
         Ok(())
     }
+
+    async fn import(self) -> Result<(), Box<dyn Error>> {
+        let source = self.source.unwrap_or_default();
+        // Fetching blocks; nothing else runs in this process.
+        let fetched = match fetch::is_address(&source) {
+            true => Some(tokio::task::block_in_place(|| fetch::fetch(&source))?),
+            false => None,
+        };
+        let path =
+            fetched.as_ref().map_or_else(|| PathBuf::from(&source), |(_, path)| path.clone());
+        let store = self.store.open().await?;
+        let options =
+            ImportOptions { format: self.format, id: self.id, skip_rejected: self.skip_rejected };
+        tell(&import::import(&store, path, options).await?)
+    }
+}
+
+fn tell(report: &ImportReport) -> Result<(), Box<dyn Error>> {
+    for row in &report.rejected {
+        eprintln!("{}:{}: {}", row.file, row.line, row.reason);
+    }
+    let unlisted = report.rejected_total - report.rejected.len();
+    if unlisted > 0 {
+        eprintln!("and {unlisted} more rejected rows");
+    }
+    if report.outcome == ImportOutcome::Refused {
+        return Err(format!(
+            "nothing was imported: {} rows of the survey `{}` were rejected\nCorrect them, or leave \
+             them out with `--skip-rejected`.",
+            report.rejected_total, report.survey
+        )
+        .into());
+    }
+    println!(
+        "survey `{}`: {} questions, {} cultures, {} reference answers{}",
+        report.survey,
+        report.questions,
+        report.cultures,
+        report.answers,
+        match report.outcome {
+            ImportOutcome::Unchanged => "; it was there already",
+            _ => "",
+        },
+    );
+    for run in &report.recorded {
+        println!(
+            "recorded answers of `{}`: {} voices, {} answers, {} unreadable; they open as run `{}`",
+            run.model, run.voices, run.answers, run.unreadable, run.run
+        );
+    }
+    Ok(())
 }
 
 /// Arguments of `polylogue score`.

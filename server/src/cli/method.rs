@@ -5,13 +5,17 @@ use std::error::Error;
 
 use clap::Args;
 use domain::culture::CultureCode;
+use domain::filter::FilterRules;
+use domain::instance::CollectionRule;
 use domain::method::{AdapterTarget, Step};
+use domain::prompt::PromptStyle;
 use domain::score::Metric;
+use domain::training_set::Source;
 
 use super::output;
 use super::preset::PresetChoice;
 use super::progress::Reporter;
-use crate::config::{ModelArgs, StoreArgs};
+use crate::config::{ModelArgs, StoreArgs, TemplateArgs};
 use crate::jobs::evaluate::EvaluationReport;
 use crate::jobs::generate::GenerationCounts;
 use crate::jobs::pipeline::StepDone;
@@ -49,6 +53,36 @@ pub struct MethodArgs {
     /// Batches of 4 examples per update.
     #[arg(long, value_name = "N")]
     accumulation: Option<usize>,
+    /// Which questions are kept: `careful` (the default) or `paper`, then rules that differ, as in
+    /// `careful,near-duplicates=0.8,most-options=off`.
+    #[arg(long, value_name = "RULES")]
+    filter: Option<FilterRules>,
+    /// How the aware side is told of its culture: `aware`, `cross-culture`, `self-alignment`,
+    /// `aware-self-alignment` or `cross-culture-self-alignment`.
+    #[arg(long, value_name = "STYLE")]
+    style: Option<PromptStyle>,
+    /// Draws so many replies per question (the paper: 1) instead of reading option probabilities.
+    #[arg(long, value_name = "K")]
+    samples: Option<usize>,
+    /// When a pair of answers becomes an instance: `different` answers (the default), or a `shift` of
+    /// the probabilities above the noise floor.
+    #[arg(long, value_name = "RULE")]
+    rule: Option<CollectionRule>,
+    /// What is learnt: `inconsistent` pairs (the default), or as many `random` or `consistent` ones.
+    #[arg(long, value_name = "SOURCE")]
+    source: Option<Source>,
+    /// Which share of the pairs is learnt, such as 0.5; all by default.
+    #[arg(long, value_name = "SHARE")]
+    share: Option<f64>,
+    /// General conversations that are learnt beside, per pair, such as 0.25; none by default.
+    #[arg(long, value_name = "RATIO")]
+    general: Option<f64>,
+    /// Set of prompt templates, as `id` or `id@version`; the built-in one by default.
+    #[arg(long, value_name = "ID")]
+    prompts: Option<String>,
+    /// Prompt templates.
+    #[command(flatten)]
+    templates: TemplateArgs,
     /// The model.
     #[command(flatten)]
     model: ModelArgs,
@@ -85,7 +119,7 @@ pub struct RunArgs {
 type Outcome = Result<(), Box<dyn Error>>;
 
 impl MethodArgs {
-    async fn open(self, opening: Opening) -> Result<Method, Box<dyn Error>> {
+    pub(super) async fn open(self, opening: Opening) -> Result<Method, Box<dyn Error>> {
         self.open_with(None, opening).await
     }
 
@@ -97,6 +131,11 @@ impl MethodArgs {
         // Before the model loads: a data folder in use or an unknown run is told at once.
         let store = self.store.open().await?;
         store.put_survey(world().survey()).await?;
+        let sets = self.templates.read()?;
+        let templates = match &self.prompts {
+            Some(name) => Some(sets.get(Some(name))?.clone()),
+            None => None,
+        };
         let own = MethodRequest {
             run: self.run,
             survey: self.survey,
@@ -107,6 +146,14 @@ impl MethodArgs {
             learning_rate: self.learning_rate,
             epochs: self.epochs,
             accumulation: self.accumulation,
+            filter: self.filter,
+            templates,
+            style: self.style,
+            samples: self.samples,
+            rule: self.rule,
+            source: self.source,
+            share: self.share,
+            general: self.general,
         };
         let request = match preset {
             Some(preset) => preset.complete(own, &store).await?,

@@ -5,6 +5,7 @@
 
 mod bench;
 mod corpus;
+mod experiments;
 mod import;
 mod method;
 mod output;
@@ -49,15 +50,16 @@ enum Command {
     Run(method::RunArgs),
     /// A finished run once more, and whether the same comes out, byte for byte.
     Reproduce(reproduce::ReproduceArgs),
+    /// The paper's comparisons on top of one run, as a page with charts.
+    Experiments(experiments::ExperimentsArgs),
     /// The built-in model: its tokenizer, its training and its files.
     #[command(subcommand)]
     Starter(starter::StarterCommand),
     /// Speed and memory beside the tools that people would use instead.
     #[command(subcommand)]
     Bench(bench::BenchCommand),
-    /// Reads somebody else's data into the store.
-    #[command(subcommand)]
-    Import(import::ImportCommand),
+    /// Reads a survey, and answers recorded to it, into the store.
+    Import(import::ImportArgs),
     /// Scores recorded answers in the released layout of CultureSPA by the paper's rule.
     Score(import::ScoreArgs),
 }
@@ -82,7 +84,8 @@ impl Cli {
             Command::Pipeline(args) => wait(method::pipeline(args)),
             Command::Run(args) => wait(method::run(args)),
             Command::Reproduce(args) => wait(args.run()),
-            Command::Import(command) => wait(command.run()),
+            Command::Experiments(args) => wait(args.run()),
+            Command::Import(args) => wait(args.run()),
         }
     }
 }

@@ -16,9 +16,10 @@ use crate::store::Store;
 pub(super) async fn run(args: ServeArgs) -> Result<(), Box<dyn Error>> {
     let store = args.store.open().await?;
     store.put_survey(world().survey()).await?;
+    let templates = args.templates.read()?;
     let engine = args.model.start().await?;
     load_adapters(&engine, &store).await?;
-    let runs = SurveyRuns::new(engine.clone(), store.clone());
+    let runs = SurveyRuns::new(engine.clone(), store.clone()).with_templates(templates);
     let methods = MethodRuns::new(engine.clone(), store.clone());
     let resumed = runs.resume().await? + methods.resume_all().await?;
     if resumed > 0 {
@@ -31,6 +32,7 @@ pub(super) async fn run(args: ServeArgs) -> Result<(), Box<dyn Error>> {
     println!("listening on http://{}", listener.local_addr()?);
     let cultures = world().survey().cultures.clone();
     let state = AppState::new(engine, store, (runs, methods), cultures, &args.site);
+    state.refresh_cultures().await?;
     http::serve(state, listener, stopped()).await?;
     Ok(())
 }

@@ -64,8 +64,8 @@ pub struct EngineConfig {
     pub source: ModelSource,
     /// Where to compute.
     pub device: DeviceChoice,
-    /// In which form matrices are kept.
-    pub weights: WeightFormat,
+    /// In which form matrices are kept; `None` takes the usual one of the source and the device.
+    pub weights: Option<WeightFormat>,
     /// What it takes on.
     pub limits: Limits,
 }
@@ -73,8 +73,7 @@ pub struct EngineConfig {
 impl EngineConfig {
     /// Matrices in the usual form of the source, and the usual limits.
     pub fn new(source: ModelSource, device: DeviceChoice) -> Self {
-        let (weights, limits) = (WeightFormat::of(&source), Limits::default());
-        Self { source, device, weights, limits }
+        Self { source, device, weights: None, limits: Limits::default() }
     }
 }
 
@@ -108,7 +107,8 @@ impl Engine {
     /// Whatever is wrong with the device or the model, see [`EngineError`].
     pub fn start(config: EngineConfig) -> Result<Self, EngineError> {
         let device = config.device.open()?;
-        let model = Arc::new(LoadedModel::load_as(&config.source, &device, config.weights)?);
+        let weights = config.weights.unwrap_or_else(|| WeightFormat::of(&config.source, &device));
+        let model = Arc::new(LoadedModel::load_as(&config.source, &device, weights)?);
         let limits = config.limits;
         let prefixes = Prefixes::new(limits.prefix_bytes);
         let kept = Arc::clone(&prefixes);
@@ -117,7 +117,8 @@ impl Engine {
             starter_adapters::load(&model, &adapters);
         }
         let shape = model.decoder.config();
-        let per_layer = 2 * shape.kv_heads() * shape.head_width() * size_of::<f32>();
+        let width = weights.dtype(&device)?.size_in_bytes();
+        let per_layer = 2 * shape.kv_heads() * shape.head_width() * width;
         let load = Arc::new(Load::new(shape.num_hidden_layers * per_layer));
         let (commands, received) = mpsc::channel();
         let (worker_model, worker_load) = (Arc::clone(&model), Arc::clone(&load));

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use app::api::ModelInfo;
-use candle_core::{DType, Device};
+use candle_core::Device;
 use serde_json::Value;
 
 use super::decoder::family::supported;
@@ -54,7 +54,8 @@ impl LoadedModel {
         Self::load_as(source, device, WeightFormat::F32)
     }
 
-    /// Loads `source` to `device`, computing in f32; matrices are kept as `format` says.
+    /// Loads `source` to `device`; matrices are kept as `format` says, see [`WeightFormat::dtype`] for
+    /// what is computed with.
     ///
     /// # Errors
     /// See [`EngineError`]: each names the file or tensor at fault.
@@ -63,8 +64,9 @@ impl LoadedModel {
         device: &Device,
         format: WeightFormat,
     ) -> Result<Self, EngineError> {
+        let dtype = format.dtype(device)?;
         let Parts { name, path, config, tokenizer, weights } = Parts::read(source)?;
-        let builder = weights.builder(DType::F32, device)?;
+        let builder = weights.builder(dtype, device)?;
         let parameters =
             parameter_shapes(&config).into_iter().map(|(_, dims)| dims.iter().product::<usize>());
         let parameters = parameters.sum();
@@ -73,13 +75,15 @@ impl LoadedModel {
             Some(matrices) => Ok(Decoder::with_matrices(config, builder, &matrices)),
             None => Ok(Decoder::new(config, builder)),
         };
-        // Reading all files for the hash takes about as long as the rest.
-        let (decoder, hash) = std::thread::scope(|scope| {
+        // Reading all files for the hash, and a tokenizer of 150,000 tokens, take about as long as
+        // the rest.
+        let (decoder, hash, tokenizer) = std::thread::scope(|scope| {
             let hash = scope.spawn(|| weights.hash());
+            let tokenizer = scope.spawn(|| tokenizer.build());
             let decoder: Result<_, EngineError> = build();
-            let hash = hash.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            (decoder, hash)
+            (decoder, joined(hash), joined(tokenizer))
         });
+        let tokenizer = tokenizer?;
         let decoder = decoder?
             .map_err(|error| EngineError::ModelRefused { path, reason: error.to_string() })?;
         let hash = hash?;
@@ -96,6 +100,10 @@ impl LoadedModel {
         let device = device.clone();
         Ok(Self { decoder, tokenizer, info, hash, weights: format, device })
     }
+}
+
+fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 fn id(hash: &str, weights: WeightFormat) -> String {
@@ -126,8 +134,36 @@ struct Parts {
     /// What a refusal names.
     path: PathBuf,
     config: DecoderConfig,
-    tokenizer: ModelTokenizer,
+    tokenizer: TokenizerSource,
     weights: Weights,
+}
+
+/// What a tokenizer is made of.
+enum TokenizerSource {
+    /// Files of a folder, which a fault of theirs names.
+    Files(TokenizerFiles, PathBuf),
+    /// The metadata of a GGUF file.
+    Gguf(Arc<GgufFile>, PathBuf),
+}
+
+impl TokenizerSource {
+    fn build(&self) -> Result<ModelTokenizer, EngineError> {
+        let (made, file) = match self {
+            Self::Files(files, folder) => (ModelTokenizer::new(files), Err(folder)),
+            Self::Gguf(file, path) => (ModelTokenizer::new(&file.tokenizer()?), Ok(path)),
+        };
+        made.map_err(|error| match (error, file) {
+            // The tokenizer names its files without their folder.
+            (EngineError::FileBroken { path, reason }, Err(folder)) => {
+                EngineError::FileBroken { path: folder.join(path), reason }
+            }
+            (EngineError::FileBroken { reason, .. }, Ok(path)) => EngineError::FileBroken {
+                path: path.clone(),
+                reason: format!("its tokenizer is broken: {reason}"),
+            },
+            (other, _) => other,
+        })
+    }
 }
 
 impl Parts {
@@ -145,17 +181,11 @@ impl Parts {
     }
 
     fn gguf(path: &Path) -> Result<Self, EngineError> {
-        let file = GgufFile::open(path)?;
-        let tokenizer = ModelTokenizer::new(&file.tokenizer()?).map_err(|error| match error {
-            EngineError::FileBroken { reason, .. } => EngineError::FileBroken {
-                path: path.to_owned(),
-                reason: format!("its tokenizer is broken: {reason}"),
-            },
-            other => other,
-        })?;
+        let file = Arc::new(GgufFile::open(path)?);
         let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
         let (path, config) = (path.to_owned(), file.config().clone());
-        Ok(Self { name, path, config, tokenizer, weights: Weights::Gguf(Arc::new(file)) })
+        let tokenizer = TokenizerSource::Gguf(Arc::clone(&file), path.clone());
+        Ok(Self { name, path, config, tokenizer, weights: Weights::Gguf(file) })
     }
 }
 
@@ -170,8 +200,7 @@ impl Files<'_> {
     fn parts(&self) -> Result<Parts, EngineError> {
         let weights = self.weights()?;
         let config = self.config()?;
-        let tokenizer = ModelTokenizer::new(&self.tokenizer(&config)?)
-            .map_err(|error| self.with_folder(error))?;
+        let tokenizer = TokenizerSource::Files(self.tokenizer(&config)?, self.path(""));
         Ok(Parts { name: self.name(), path: self.path(""), config, tokenizer, weights })
     }
 
@@ -286,16 +315,6 @@ impl Files<'_> {
                     reason: error.to_string(),
                 }),
             },
-        }
-    }
-
-    /// The tokenizer names its files without their folder.
-    fn with_folder(&self, error: EngineError) -> EngineError {
-        match error {
-            EngineError::FileBroken { path, reason } => {
-                EngineError::FileBroken { path: self.path(&path.to_string_lossy()), reason }
-            }
-            other => other,
         }
     }
 

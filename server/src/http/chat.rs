@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use app::api::{ChatEvent, ChatRequest, ChatRow, ModelInfo, ReplyInfo, Sampling};
 use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
-use domain::prompt::{self, Message, Role};
+use domain::prompt::{Message, PromptStyle, PromptTemplates, Role};
 use domain::voice::Voice;
 use futures::{Stream, StreamExt};
 
@@ -75,7 +75,14 @@ fn checked_row(
     check_voice(state, &row.voice)?;
     check_conversation(&row.messages)?;
     let culture = row.voice.culture.and_then(|code| state.culture(code));
-    let persona = prompt::persona(row.voice.style, culture);
+    if !matches!(row.voice.style, PromptStyle::Unaware | PromptStyle::Aware) {
+        return Err(HttpError::bad_request(
+            "voice-style",
+            format!("a chat takes the styles `unaware` and `aware`, not `{}`", row.voice.style),
+            "The other styles need a survey's tables; ask them in a survey run.",
+        ));
+    }
+    let persona = PromptTemplates::builtin().persona(row.voice.style, culture.as_ref(), None);
     let messages =
         std::iter::once(Message::new(Role::System, persona)).chain(row.messages.clone()).collect();
     Ok(GenerateRow { messages, adapter: adapter_of(row)?, sampling })
@@ -99,18 +106,19 @@ fn adapter_of(row: &ChatRow) -> Result<AdapterChoice, HttpError> {
 /// Refuses a voice that names an unknown culture or adapter, or a culture that its style ignores.
 pub(super) fn check_voice(state: &AppState, voice: &Voice) -> Result<(), HttpError> {
     if let Some(code) = voice.culture.filter(|code| state.culture(*code).is_none()) {
-        let known: Vec<&str> = state.cultures().iter().map(|c| c.code.as_str()).collect();
+        let cultures = state.cultures();
+        let known: Vec<&str> = cultures.iter().map(|c| c.code.as_str()).collect();
         return Err(HttpError::not_found(
             "unknown-culture",
             format!("`{code}` is not a culture of this server"),
             &format!("Known cultures: {}.", known.join(", ")),
         ));
     }
-    if voice.culture.is_some() != (voice.style == prompt::PromptStyle::Aware) {
+    if voice.culture.is_some() != voice.style.has_culture() {
         return Err(HttpError::bad_request(
             "voice-style",
             format!("the style `{}` and the culture of a voice don't go together", voice.style),
-            "An `aware` voice names a culture; an `unaware` one names none.",
+            "Every style but `unaware` names a culture; `unaware` names none.",
         ));
     }
     let adapters = state.engine.adapters();

@@ -6,6 +6,7 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use crate::annotation::RoomError;
 use crate::engine::EngineError;
 use crate::jobs::JobError;
 use crate::store::StoreError;
@@ -85,6 +86,25 @@ impl From<JobError> for HttpError {
             }
             failure => Self::with_status(StatusCode::INTERNAL_SERVER_ERROR, failure.to_api()),
         }
+    }
+}
+
+impl From<RoomError> for HttpError {
+    fn from(error: RoomError) -> Self {
+        let status = match error {
+            RoomError::Store(error) => return error.into(),
+            RoomError::Job(error) => return error.into(),
+            RoomError::UnknownProject(_)
+            | RoomError::UnknownInvite
+            | RoomError::UnknownItem(_)
+            | RoomError::UnknownMember(_) => StatusCode::NOT_FOUND,
+            RoomError::ExpiredInvite | RoomError::RevokedInvite => StatusCode::GONE,
+            RoomError::Forbidden { .. } => StatusCode::FORBIDDEN,
+            RoomError::LastOwner | RoomError::SubmissionTaken(_) => StatusCode::CONFLICT,
+            RoomError::Rule(_) | RoomError::Refused { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            RoomError::Random(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self::with_status(status, api_error(error.code(), &error))
     }
 }
 

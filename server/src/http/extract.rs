@@ -11,7 +11,7 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 
-use super::{HttpError, MAX_BODY_BYTES};
+use super::HttpError;
 use crate::engine::ClientId;
 
 /// Who sends the request, as far as taking turns goes: the address at the other end of the
@@ -74,8 +74,8 @@ fn refusal(rejection: &JsonRejection) -> HttpError {
         _ if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => HttpError::refused(
             StatusCode::PAYLOAD_TOO_LARGE,
             "too-large",
-            format!("the body of the request is larger than {MAX_BODY_BYTES} bytes"),
-            "Send a shorter message or start a new conversation.",
+            "the body of the request is larger than this address takes".to_owned(),
+            "Send a shorter message or a smaller file.",
         ),
         _ => HttpError::bad_request("bad-body", rejection.body_text(), "Send the request again."),
     }

@@ -16,11 +16,14 @@ use tokio::net::TcpListener;
 
 use crate::state::AppState;
 
+mod annotation;
+mod annotation_socket;
 mod backend;
 mod chat;
 mod error;
 mod events;
 mod extract;
+mod imports;
 mod method_runs;
 mod pages;
 mod router;
@@ -32,6 +35,9 @@ pub use router::router;
 
 /// Largest body of a request, in bytes. Larger ones are refused before they are read whole.
 pub const MAX_BODY_BYTES: usize = 512 * 1024;
+
+/// Largest upload of a survey, all its files together, in bytes.
+pub const MAX_IMPORT_BYTES: usize = 256 * 1024 * 1024;
 
 /// Largest single chat message, in bytes of UTF-8.
 pub const MAX_MESSAGE_BYTES: usize = 8 * 1024;

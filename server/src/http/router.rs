@@ -1,5 +1,6 @@
 //! Every address of the server, grouped by who calls.
 
+use app::api::annotation::MAX_PROJECT_BYTES;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
@@ -7,7 +8,10 @@ use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 use tower_http::trace::TraceLayer;
 
-use super::{MAX_BODY_BYTES, chat, method_runs, pages, surveys, unknown_api, world};
+use super::{
+    MAX_BODY_BYTES, MAX_IMPORT_BYTES, annotation, annotation_socket, chat, imports, method_runs,
+    pages, surveys, unknown_api, world,
+};
 use crate::state::AppState;
 
 /// All addresses, ready to serve.
@@ -31,6 +35,12 @@ fn api() -> Router<AppState> {
         .route("/chat", post(chat::stream))
         // Visitors and researchers who ask surveys.
         .route("/surveys/{id}", get(surveys::show))
+        .route("/surveys/example.jsonl", get(imports::example_jsonl))
+        .route("/surveys/example.csv", get(imports::example_csv))
+        .route(
+            "/surveys/import",
+            post(imports::import).layer(DefaultBodyLimit::max(MAX_IMPORT_BYTES)),
+        )
         .route("/survey-runs", get(surveys::list_runs).post(surveys::start_run))
         .route("/survey-runs/{id}", get(surveys::show_run))
         .route("/survey-runs/{id}/events", get(surveys::run_events))
@@ -44,5 +54,26 @@ fn api() -> Router<AppState> {
         .route("/method-runs/{id}/cancel", post(method_runs::cancel))
         .route("/method-runs/{id}/adapters/{name}", post(method_runs::open_adapter))
         .route("/method-runs/{id}/manifest", get(method_runs::manifest))
+        .nest("/annotation", annotation_api())
+        .fallback(unknown_api)
+}
+
+/// People who judge instances together.
+fn annotation_api() -> Router<AppState> {
+    use annotation as to;
+    Router::new()
+        .route("/sources", get(to::list_sources))
+        .route("/projects", post(to::create).layer(DefaultBodyLimit::max(MAX_PROJECT_BYTES)))
+        .route("/projects/{id}", get(to::show))
+        .route("/projects/{id}/next", post(to::next))
+        .route("/projects/{id}/submissions", post(to::submit))
+        .route("/projects/{id}/items/{item}", get(to::item))
+        .route("/projects/{id}/events", get(to::events))
+        .route("/projects/{id}/socket", get(annotation_socket::open))
+        .route("/projects/{id}/invites", get(to::list_invites).post(to::invite))
+        .route("/projects/{id}/invites/{invite}/revoke", post(to::revoke))
+        .route("/projects/{id}/members/{member}/leave", post(to::leave))
+        .route("/projects/{id}/export/{format}", get(to::export))
+        .route("/invites/{token}", get(to::invitation).post(to::join))
         .fallback(unknown_api)
 }

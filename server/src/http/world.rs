@@ -19,6 +19,7 @@ pub async fn load(state: &AppState) -> Result<World, HttpError> {
         cultures: state.cultures().to_vec(),
         adapters: state.engine.adapters(),
         surveys: state.store.surveys().await?,
+        templates: state.survey_runs.templates().list(),
         max_voices: MAX_VOICES,
         max_message_bytes: MAX_MESSAGE_BYTES,
     })

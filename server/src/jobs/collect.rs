@@ -1,22 +1,12 @@
 //! Step 3 of the method: the pairs whose aware answer differs from the unaware one are kept.
 
-use domain::instance::{self, CollectionCounts, Instance};
-use serde::{Deserialize, Serialize};
+use domain::instance::{self, Collection};
 
 use super::{JobError, Method};
 use crate::store::Unit;
 
-const STEP: &str = "collect";
-const KEY: &str = "instances";
-
-/// What was collected.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Collection {
-    /// The training instances.
-    pub instances: Vec<Instance>,
-    /// What became of all pairs.
-    pub counts: CollectionCounts,
-}
+pub(super) const STEP: &str = "collect";
+pub(super) const KEY: &str = "instances";
 
 impl Method {
     /// Collects the instances from the stored answers, and keeps them.
@@ -24,8 +14,10 @@ impl Method {
     /// # Errors
     /// [`JobError::StepMissing`] before all answers are there.
     pub async fn collect(&self) -> Result<Collection, JobError> {
-        let (instances, counts) = instance::collect(&self.answer_pairs().await?);
-        let unit = Unit { key: KEY.to_owned(), result: Collection { instances, counts } };
+        let pairs = self.answer_pairs().await?;
+        let floor = instance::noise_floor(self.unaware_shifts().await?);
+        let result = instance::collect(&pairs, self.settings.rule, floor);
+        let unit = Unit { key: KEY.to_owned(), result };
         self.store.record_units(&self.run, STEP, std::slice::from_ref(&unit)).await?;
         Ok(unit.result)
     }

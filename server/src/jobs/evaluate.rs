@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::answer::SurveyAnswer;
 use domain::culture::CultureCode;
+use domain::question::Question;
 use domain::score::{
     Baseline, Interval, Metric, Part, Parts, baseline_score, mean_paired_interval, paired_interval,
     parts,
@@ -112,7 +113,62 @@ struct VoiceParts {
     specific: Option<Parts>,
 }
 
+/// The answers of one voice per culture.
+pub type CultureAnswers = Vec<(CultureCode, Vec<SurveyAnswer>)>;
+
+/// Which of a culture's voices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VoiceKind {
+    /// Base model, no culture named.
+    Unaware,
+    /// Base model, the culture named.
+    Aware,
+    /// Joint adapter, the culture named.
+    Joint,
+    /// The culture's own adapter, the culture named.
+    Specific,
+}
+
+impl VoiceKind {
+    fn voice(self, code: CultureCode) -> Voice {
+        match self {
+            Self::Unaware => Voice::unaware(),
+            Self::Aware => Voice::aware(code),
+            Self::Joint => Voice::adapted(code, "joint"),
+            Self::Specific => Voice::adapted(code, specific_name(code)),
+        }
+    }
+}
+
 impl Method {
+    /// What the evaluation has stored of every culture's voice of this kind; cultures without such
+    /// a voice are left out.
+    ///
+    /// # Errors
+    /// A failure of the store.
+    pub async fn evaluated_answers(&self, kind: VoiceKind) -> Result<CultureAnswers, JobError> {
+        let adapters = self.evaluated_adapters(&self.tuned().await?);
+        let units: BTreeMap<UnitKey, Vec<f64>> = self.store.units(&self.run, STEP).await?;
+        let of_culture = |code: &CultureCode| {
+            let answers = self.stored_answers(&kind.voice(*code), &adapters, &units);
+            (!answers.is_empty()).then_some((*code, answers))
+        };
+        Ok(self.settings.cultures.iter().filter_map(of_culture).collect())
+    }
+
+    fn stored_answers(
+        &self,
+        voice: &Voice,
+        adapters: &BTreeMap<String, String>,
+        units: &BTreeMap<UnitKey, Vec<f64>>,
+    ) -> Vec<SurveyAnswer> {
+        let answer = |question: &Question| {
+            let probabilities = units.get(&key(voice, adapters, question.id.as_str()))?.clone();
+            Some(SurveyAnswer { question: question.id.clone(), probabilities })
+        };
+        self.survey.evaluated().into_iter().filter_map(answer).collect()
+    }
+
     /// Asks the held-out questions that aren't answered yet, and scores all answers.
     ///
     /// # Errors
@@ -130,7 +186,8 @@ impl Method {
         for voice in self.voices(&adapters) {
             for question in &questions {
                 let loaded = self.as_loaded(&voice, &tuned);
-                let prompt = ask::score_prompt(&self.survey, &loaded, question)?;
+                let prompt =
+                    ask::score_prompt(&self.settings.templates, &self.survey, &loaded, question)?;
                 wanted.push((key(&voice, &adapters, question.id.as_str()), prompt));
             }
         }
@@ -216,27 +273,19 @@ impl Method {
         adapters: &BTreeMap<String, String>,
         units: &BTreeMap<UnitKey, Vec<f64>>,
     ) -> VoiceParts {
-        let of = |voice: Voice| {
-            let answers: Vec<SurveyAnswer> = self
-                .survey
-                .evaluated()
-                .into_iter()
-                .filter_map(|question| {
-                    let probabilities =
-                        units.get(&key(&voice, adapters, question.id.as_str()))?.clone();
-                    Some(SurveyAnswer { question: question.id.clone(), probabilities })
-                })
-                .collect();
+        let of = |kind: VoiceKind| {
+            let voice = kind.voice(code);
+            let known = |name: &String| adapters.contains_key(name);
+            voice.adapter.as_ref().is_none_or(known).then_some(())?;
+            let answers = self.stored_answers(&voice, adapters, units);
             let parts = parts(&self.survey, code, &answers, metric, &BTreeSet::new());
             (!parts.is_empty()).then_some(parts)
         };
-        let adapted =
-            |name: String| adapters.contains_key(&name).then(|| Voice::adapted(code, name));
         VoiceParts {
-            unaware: of(Voice::unaware()),
-            aware: of(Voice::aware(code)),
-            joint: adapted("joint".to_owned()).and_then(of),
-            specific: adapted(specific_name(code)).and_then(of),
+            unaware: of(VoiceKind::Unaware),
+            aware: of(VoiceKind::Aware),
+            joint: of(VoiceKind::Joint),
+            specific: of(VoiceKind::Specific),
         }
     }
 

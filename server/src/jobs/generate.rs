@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 
 use app::api::Sampling;
-use domain::generation::{Filter, GeneratedQuestion, generation_prompt, parse};
-use domain::prompt::{Message, Role};
+use domain::filter::{DropReason, Filter, FilterCounts};
+use domain::generation::{GeneratedQuestion, parse};
+use domain::prompt::{Message, PromptTemplates, Role};
 use domain::question::{Question, QuestionId, Topic};
 use domain::random::SplitMix64;
 use serde::{Deserialize, Serialize};
 
 use super::work::{Estimate, Progress, Watcher, Work};
-use super::{JobError, Method};
+use super::{JobError, Method, ask};
 use crate::engine::{AdapterChoice, Engine, GenerateRow};
 use crate::store::UnitKey;
 
@@ -51,6 +52,23 @@ pub struct GenerationCounts {
     pub kept: usize,
     /// Questions dropped, by reason; `unreadable` where no reply held one.
     pub dropped: BTreeMap<String, usize>,
+    /// Questions kept with a change, by what was changed.
+    #[serde(default)]
+    pub rewritten: BTreeMap<String, usize>,
+}
+
+impl GenerationCounts {
+    fn new(filtered: &FilterCounts, unreadable: usize) -> Self {
+        let dropped = filtered.dropped.iter().map(|(reason, count)| (reason.code(), *count));
+        let dropped = dropped.chain((unreadable > 0).then_some(("unreadable", unreadable)));
+        let rewritten = filtered.rewritten.iter().map(|(change, count)| (change.code(), *count));
+        Self {
+            wanted: filtered.seen + unreadable,
+            kept: filtered.kept,
+            dropped: dropped.map(|(reason, count)| (reason.to_owned(), count)).collect(),
+            rewritten: rewritten.map(|(change, count)| (change.to_owned(), count)).collect(),
+        }
+    }
 }
 
 /// One question to write.
@@ -81,7 +99,10 @@ impl Method {
                 watcher(&estimate.at((start * topics + progress.done).max(before)))
             };
             let wanted = self.tasks(indices, &earlier);
-            work.complete(wanted, &mut told, |tasks| write(&self.engine, tasks)).await?;
+            work.complete(wanted, &mut told, |tasks| {
+                write(&self.engine, &self.settings.templates, tasks)
+            })
+            .await?;
         }
         Ok(self.generated().await?.1)
     }
@@ -115,32 +136,26 @@ impl Method {
         per_topic: usize,
         judged: &mut (dyn FnMut(&Topic, &Written, Option<&str>) + Send),
     ) -> (Vec<Question>, GenerationCounts) {
-        let mut filter = Filter::new(&self.survey.questions);
+        let mut filter = Filter::new(&self.survey, self.settings.filter.clone());
         let mut questions = Vec::new();
-        let mut counts = GenerationCounts::default();
+        let mut unreadable = 0;
         for index in 0..per_topic {
             for topic in &self.survey.topics {
                 let key = key(topic, index);
                 let Some(written) = written.get(&key) else { continue };
-                counts.wanted += 1;
                 let verdict = match &written.question {
                     None => Err("unreadable"),
-                    Some(question) => {
-                        filter.admit(question).map(|()| question).map_err(|reason| reason.code())
-                    }
+                    Some(question) => filter.admit(question).map_err(DropReason::code),
                 };
-                judged(topic, written, verdict.err());
-                match verdict {
-                    Ok(question) => {
-                        counts.kept += 1;
-                        let id = QuestionId(format!("G/{key}"));
-                        questions.push(question.clone().into_question(id, topic.id.clone()));
-                    }
-                    Err(reason) => *counts.dropped.entry(reason.to_owned()).or_default() += 1,
+                judged(topic, written, verdict.as_ref().err().copied());
+                unreadable += usize::from(written.question.is_none());
+                if let Ok(question) = verdict {
+                    let id = QuestionId(format!("G/{key}"));
+                    questions.push(question.into_question(id, topic.id.clone()));
                 }
             }
         }
-        (questions, counts)
+        (questions, GenerationCounts::new(filter.counts(), unreadable))
     }
 
     fn tasks(&self, indices: std::ops::Range<usize>, earlier: &[Question]) -> Vec<(UnitKey, Task)> {
@@ -172,7 +187,11 @@ fn key(topic: &Topic, index: usize) -> UnitKey {
 }
 
 /// Asks for every task's question, and again where a reply holds none.
-async fn write(engine: &Engine, tasks: Vec<Task>) -> Result<Vec<Written>, JobError> {
+async fn write(
+    engine: &Engine,
+    templates: &PromptTemplates,
+    tasks: Vec<Task>,
+) -> Result<Vec<Written>, JobError> {
     let mut written = vec![Written { question: None, attempts: 0, fault: None }; tasks.len()];
     for attempt in 0..ATTEMPTS {
         let open: Vec<usize> =
@@ -180,8 +199,8 @@ async fn write(engine: &Engine, tasks: Vec<Task>) -> Result<Vec<Written>, JobErr
         if open.is_empty() {
             break;
         }
-        let rows = open.iter().map(|&index| row(&tasks[index], attempt)).collect();
-        for (index, reply) in open.into_iter().zip(replies(engine, rows).await?) {
+        let rows = open.iter().map(|&index| row(templates, &tasks[index], attempt)).collect();
+        for (index, reply) in open.into_iter().zip(ask::replies(engine, rows).await?) {
             written[index].attempts = attempt + 1;
             match parse(&reply) {
                 Ok(question) => written[index].question = Some(question),
@@ -192,21 +211,8 @@ async fn write(engine: &Engine, tasks: Vec<Task>) -> Result<Vec<Written>, JobErr
     Ok(written)
 }
 
-/// Generates, waiting while the engine is busy.
-async fn replies(engine: &Engine, rows: Vec<GenerateRow>) -> Result<Vec<String>, JobError> {
-    loop {
-        match engine.patient().generate(rows.clone()) {
-            Err(error) => match error.retry_after() {
-                Some(time) => tokio::time::sleep(time).await,
-                None => return Err(error.into()),
-            },
-            Ok(stream) => return Ok(stream.texts(rows.len()).await?),
-        }
-    }
-}
-
 /// The prompt and the sampling of one attempt (method, step 1).
-fn row(task: &Task, attempt: u64) -> GenerateRow {
+fn row(templates: &PromptTemplates, task: &Task, attempt: u64) -> GenerateRow {
     let mut random = SplitMix64::new(task.seed.wrapping_add(attempt));
     let mut earlier = task.earlier.clone();
     random.shuffle(&mut earlier);
@@ -216,7 +222,8 @@ fn row(task: &Task, attempt: u64) -> GenerateRow {
     examples.truncate(SEEDS + EARLIER - earlier.len());
     examples.extend(earlier);
     random.shuffle(&mut examples);
-    let prompt = generation_prompt(&task.topic.name, &examples);
+    let examples: Vec<String> = examples.iter().map(GeneratedQuestion::to_json).collect();
+    let prompt = templates.generation(&task.topic.name, &examples.join("\n"));
     GenerateRow {
         messages: vec![Message::new(Role::User, prompt)],
         adapter: AdapterChoice::Base,

@@ -2,10 +2,12 @@
 //! What settings there are and their rules is [`domain::method`]'s.
 
 use app::api::JobState;
-use domain::method::{Inputs, MethodRequest, MethodSettings};
+use domain::instance::CollectionRule;
+use domain::method::{Elicitation, Inputs, MethodRequest, MethodSettings};
+use domain::prompt::{PromptStyle, PromptTemplates};
 use domain::survey::Survey;
-use domain::template::TEMPLATES;
-use sha2::{Digest, Sha256};
+use domain::training_set::Selection;
+use domain::voice::Voice;
 
 use super::{JobError, ask};
 use crate::engine::{ClientId, Engine};
@@ -119,17 +121,17 @@ impl Method {
 ///
 /// # Errors
 /// A failure of the store.
-pub async fn inputs(store: &Store, engine: &Engine, id: &str) -> Result<Inputs, JobError> {
-    let mut prompts = Sha256::new();
-    for text in TEMPLATES.iter().flat_map(|(name, text)| [name, text]) {
-        prompts.update((text.len() as u64).to_le_bytes());
-        prompts.update(text);
-    }
+pub async fn inputs(
+    store: &Store,
+    engine: &Engine,
+    id: &str,
+    templates: &PromptTemplates,
+) -> Result<Inputs, JobError> {
     Ok(Inputs {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         model: engine.info().name.clone(),
         survey_hash: store.survey_hash(id).await?.unwrap_or_default(),
-        prompts_hash: format!("{:x}", prompts.finalize()),
+        prompts_hash: templates.hash().to_owned(),
     })
 }
 
@@ -148,17 +150,10 @@ pub async fn obstacle(
         return Ok(Some(JobError::other_model(run.to_owned(), begun, &loaded)));
     }
     let Some(begun) = &settings.inputs else { return Ok(None) };
-    let now = inputs(store, engine, &settings.survey).await?;
-    let what = match () {
-        () if begun.survey_hash != now.survey_hash => {
-            format!("another version of the survey `{}`", settings.survey)
-        }
-        () if begun.prompts_hash != now.prompts_hash => {
-            format!("the prompts of Polylogue {}", begun.version)
-        }
-        () => return Ok(None),
-    };
-    Ok(Some(JobError::other_inputs(run, &what)))
+    // The wording of its prompts is part of the settings, so it can't have changed.
+    let now = store.survey_hash(&settings.survey).await?.unwrap_or_default();
+    let what = format!("another version of the survey `{}`", settings.survey);
+    Ok((begun.survey_hash != now).then(|| JobError::other_inputs(run, &what)))
 }
 
 async fn named(
@@ -226,6 +221,21 @@ fn difference(settings: &MethodSettings, request: &MethodRequest) -> Option<Stri
         .or_else(|| differs("learning_rate", &settings.learning_rate, &request.learning_rate))
         .or_else(|| differs("epochs", &settings.epochs, &request.epochs))
         .or_else(|| differs("accumulation", &settings.accumulation, &request.accumulation))
+        .or_else(|| differs("filter", &settings.filter, &request.filter))
+        .or_else(|| {
+            let hash = |templates: &PromptTemplates| templates.hash().to_owned();
+            let asked = request.templates.as_ref().map(hash);
+            differs("prompts", &hash(&settings.templates), &asked)
+        })
+        .or_else(|| differs("style", &settings.style, &request.style))
+        .or_else(|| {
+            let asked = request.samples.map(Elicitation::Samples);
+            differs("samples", &settings.elicitation, &asked)
+        })
+        .or_else(|| differs("rule", &settings.rule, &request.rule))
+        .or_else(|| differs("source", &settings.selection.source, &request.source))
+        .or_else(|| differs("share", &settings.selection.share, &request.share))
+        .or_else(|| differs("general", &settings.general, &request.general))
 }
 
 async fn new_settings(
@@ -247,8 +257,22 @@ async fn new_settings(
     // Once more, for adapters of cultures that only the survey names.
     let whole = MethodRequest { cultures: Some(cultures.clone()), ..request.clone() };
     whole.check()?;
+    let style = request.style.unwrap_or(PromptStyle::Aware);
+    for &code in &cultures {
+        ask::check_style(&survey, &Voice::styled(code, style))?;
+    }
+    let templates = request.templates.clone().unwrap_or_default();
+    if request.rule == Some(CollectionRule::Shift) && templates.unaware_again().is_none() {
+        return Err(JobError::refused(
+            format!(
+                "`rule` can't be `shift`: the prompts `{}` have no `unaware-again`",
+                templates.id()
+            ),
+            "Add the unaware persona in other words to the set, or use the rule `different`.",
+        ));
+    }
     let mut settings = MethodSettings {
-        inputs: Some(inputs(store, engine, &id).await?),
+        inputs: Some(inputs(store, engine, &id, &templates).await?),
         survey: id,
         base_hash: engine.model_id(),
         seed: request.seed.unwrap_or(7),
@@ -258,6 +282,17 @@ async fn new_settings(
         learning_rate: request.learning_rate.unwrap_or(1e-4),
         epochs: request.epochs.unwrap_or(1),
         accumulation: request.accumulation.unwrap_or(32),
+        filter: request.filter.clone().unwrap_or_default(),
+        templates,
+        style,
+        elicitation: request.samples.map_or(Elicitation::Probabilities, Elicitation::Samples),
+        rule: request.rule.unwrap_or_default(),
+        selection: Selection {
+            source: request.source.unwrap_or_default(),
+            share: request.share.unwrap_or(1.0),
+            seed: request.seed.unwrap_or(7),
+        },
+        general: request.general.unwrap_or(0.0),
     };
     settings.adapters = Some(settings.adapters().into_iter().map(|(_, target)| target).collect());
     Ok(settings)

@@ -141,7 +141,7 @@ impl Method {
         let voices = [Voice::aware(culture), Voice::adapted(culture, loaded)];
         let prompts = voices
             .iter()
-            .map(|voice| ask::score_prompt(&self.survey, voice, question))
+            .map(|voice| ask::score_prompt(&self.settings.templates, &self.survey, voice, question))
             .collect::<Result<Vec<_>, _>>()?;
         let answers = ask::probabilities(&self.engine, prompts).await?;
         let keys = [unit_key(&target.name(), 0), unit_key(&target.name(), step)];

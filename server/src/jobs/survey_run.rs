@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use app::api::{ApiError, JobState, SurveyRun, SurveyRunInfo, SurveyRunRequest};
 use domain::answer::SurveyAnswer;
+use domain::prompt::PromptTemplates;
 use domain::survey::Survey;
 use domain::voice::Voice;
 use futures::Stream;
@@ -12,12 +13,12 @@ use serde::{Deserialize, Serialize};
 
 use super::runner::{Handle, Live, RunInfo, Runner, StopKind, kept_error};
 use super::work::{Progress, Work};
-use super::{JobError, ask};
+use super::{JobError, TemplateSets, ask};
 use crate::engine::Engine;
 use crate::store::{NewRun, Run, RunKind, Store, UnitKey};
 
 /// Step under which a survey run keeps its answers.
-const ANSWERS: &str = "answers";
+pub(super) const ANSWERS: &str = "answers";
 
 /// Prompts scored and stored together: small enough that people see it move and that a chat
 /// beside it waits for little.
@@ -25,11 +26,30 @@ const BATCH: usize = 24;
 
 /// Everything needed to go on with a survey run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Settings {
+pub(super) struct Settings {
     survey: String,
     voices: Vec<Voice>,
+    /// The wording of what they are told.
+    #[serde(default)]
+    templates: PromptTemplates,
     /// The model, see [`Engine::model_id`].
     base_hash: String,
+    /// Name of the model whose answers were recorded elsewhere; the run is finished from the start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    recorded: Option<String>,
+}
+
+impl Settings {
+    /// Those of a run whose answers `model` gave elsewhere.
+    pub(super) fn recorded(survey: &str, voices: Vec<Voice>, model: &str) -> Self {
+        Self {
+            survey: survey.to_owned(),
+            voices,
+            templates: PromptTemplates::default(),
+            base_hash: String::new(),
+            recorded: Some(model.to_owned()),
+        }
+    }
 }
 
 impl RunInfo for SurveyRunInfo {
@@ -47,13 +67,25 @@ impl RunInfo for SurveyRunInfo {
 pub struct SurveyRuns {
     engine: Engine,
     store: Store,
+    templates: TemplateSets,
     runner: Runner<SurveyRunInfo>,
 }
 
 impl SurveyRuns {
     /// No run is at work yet; see [`Self::resume`].
     pub fn new(engine: Engine, store: Store) -> Self {
-        Self { engine, runner: Runner::new(store.clone()), store }
+        let templates = TemplateSets::default();
+        Self { engine, templates, runner: Runner::new(store.clone()), store }
+    }
+
+    /// Knows these prompt templates instead of the built-in ones alone.
+    pub fn with_templates(self, templates: TemplateSets) -> Self {
+        Self { templates, ..self }
+    }
+
+    /// The sets of prompt templates that a run can be asked in.
+    pub fn templates(&self) -> &TemplateSets {
+        &self.templates
     }
 
     /// Goes on with the runs that an earlier process left unfinished. Returns how many.
@@ -84,7 +116,9 @@ impl SurveyRuns {
         let settings = Settings {
             survey: request.survey,
             voices: request.voices,
+            templates: self.templates.get(request.templates.as_deref())?.clone(),
             base_hash: self.engine.model_id(),
+            recorded: None,
         };
         let new = NewRun { id: None, kind: RunKind::Survey, settings: &settings, total };
         let run = self.store.create_run(new).await?;
@@ -177,7 +211,7 @@ impl SurveyRuns {
         // Question by question, so that an early look compares the voices on the same questions.
         for question in survey.evaluated() {
             for (voice, who) in settings.voices.iter().enumerate() {
-                let prompt = ask::score_prompt(&survey, who, question)?;
+                let prompt = ask::score_prompt(&settings.templates, &survey, who, question)?;
                 wanted.push((key(voice, question.id.as_str()), prompt));
             }
         }
@@ -195,7 +229,7 @@ impl SurveyRuns {
     }
 }
 
-fn check(survey: &Survey, voices: &[Voice]) -> Result<(), JobError> {
+pub(super) fn check(survey: &Survey, voices: &[Voice]) -> Result<(), JobError> {
     if voices.is_empty() {
         return Err(JobError::refused(
             "a survey run needs at least 1 voice, not 0",
@@ -204,9 +238,7 @@ fn check(survey: &Survey, voices: &[Voice]) -> Result<(), JobError> {
     }
     let mut seen = BTreeSet::new();
     for voice in voices {
-        if let Some(code) = voice.culture {
-            ask::culture(survey, code)?;
-        }
+        ask::check_style(survey, voice)?;
         if !seen.insert(voice) {
             let rule = format!("the voice `{}` is named twice", voice.slug());
             return Err(JobError::refused(rule, "Name every voice once."));
@@ -215,7 +247,7 @@ fn check(survey: &Survey, voices: &[Voice]) -> Result<(), JobError> {
     Ok(())
 }
 
-fn key(voice: usize, question: &str) -> UnitKey {
+pub(super) fn key(voice: usize, question: &str) -> UnitKey {
     format!("{voice}/{question}")
 }
 
@@ -236,5 +268,6 @@ fn info(run: &Run) -> Result<SurveyRunInfo, JobError> {
         remaining_seconds: None,
         error: kept_error(run.error.as_deref()),
         created: run.created.clone(),
+        recorded: settings.recorded,
     })
 }

@@ -41,6 +41,7 @@ pub fn survey() -> Survey {
             options: ["Bad", "Fair", "Good"].map(str::to_owned)[..2 + number % 2].to_vec(),
             first_number: 1,
             scale: Scale::Ordered,
+            dont_know: vec![],
             held_out: number >= 4,
         })
         .collect();
@@ -55,15 +56,20 @@ pub fn survey() -> Survey {
     };
     let reference: Reference =
         cultures.iter().enumerate().map(|(shift, c)| people(c.code, shift)).collect();
-    Survey {
+    let mut survey = Survey {
         id: SURVEY.to_owned(),
         title: "Small".to_owned(),
+        language: "eng".to_owned(),
         provenance: Provenance::Simulated("made up for tests".to_owned()),
         cultures,
         topics,
         questions,
         reference,
-    }
+        similarity: BTreeMap::new(),
+        neighbours: BTreeMap::new(),
+    };
+    survey.complete_relations();
+    survey
 }
 
 /// Writes the tiny model with room for long prompts to `folder`.

@@ -4,15 +4,20 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use app::api::{JobState, SurveyRunRequest};
+use domain::instance::CollectionRule;
+use domain::method::AdapterTarget;
+use domain::prompt::PromptStyle;
 use domain::score::Metric;
+use domain::training_set::Source;
 use domain::voice::Voice;
 use futures::StreamExt;
 use tempfile::TempDir;
 
+use super::elicit::Answered;
 use super::testing::{SURVEY, engine, run_with_questions, survey, write_tiny_model};
 use super::*;
 use crate::engine::Engine;
-use crate::store::{RunKind, Store, StoreError};
+use crate::store::{RunKind, Store, StoreError, Unit};
 
 struct Fixture {
     _folder: TempDir,
@@ -38,7 +43,7 @@ fn voices() -> Vec<Voice> {
 }
 
 fn request(voices: Vec<Voice>) -> SurveyRunRequest {
-    SurveyRunRequest { survey: SURVEY.to_owned(), voices }
+    SurveyRunRequest { survey: SURVEY.to_owned(), voices, templates: None }
 }
 
 #[tokio::test]
@@ -90,7 +95,7 @@ async fn a_survey_run_refuses_what_it_cannot_ask() {
         (request(vec![]), "invalid-request"),
         (request(vec![Voice::unaware(), Voice::unaware()]), "invalid-request"),
         (request(vec![unknown]), "unknown-culture"),
-        (SurveyRunRequest { survey: "no".to_owned(), voices: voices() }, "unknown-survey"),
+        (SurveyRunRequest { survey: "no".to_owned(), ..request(voices()) }, "unknown-survey"),
     ] {
         let error = runs.start(request).await.unwrap_err();
         assert_eq!(error.code(), code);
@@ -184,4 +189,119 @@ async fn commands_find_the_run_they_mean() {
     let culture = MethodRequest { cultures: Some(vec!["KEN".parse().unwrap()]), ..small() };
     assert_eq!(open(culture, Opening::Begin).await.err().unwrap().code(), "unknown-culture");
     assert_eq!(store.runs(RunKind::Method).await.unwrap().len(), 2);
+}
+
+/// A run whose questions were written by hand, asked as `request` says.
+async fn written_run(store: &Store, engine: &Engine, request: MethodRequest) -> Method {
+    let run = request.run.clone().unwrap();
+    let method = Method::open(store, engine, &request, Opening::Begin).await.unwrap();
+    let written = run_with_questions(store, engine, &format!("{run}-questions"), 2, 1).await;
+    let units: BTreeMap<String, serde_json::Value> =
+        store.units(&written.run, "generate").await.unwrap();
+    let units: Vec<Unit<serde_json::Value>> =
+        units.into_iter().map(|(key, result)| Unit { key, result }).collect();
+    store.record_units(&run, "generate", &units).await.unwrap();
+    method
+}
+
+fn named(run: &str) -> MethodRequest {
+    MethodRequest {
+        run: Some(run.to_owned()),
+        survey: Some(SURVEY.to_owned()),
+        per_topic: Some(2),
+        ..MethodRequest::default()
+    }
+}
+
+#[tokio::test]
+async fn samples_are_drawn_as_often_as_asked_and_are_the_same_again() {
+    let Fixture { _folder, engine, store } = fixture().await;
+    let mut drawn = Vec::new();
+    for run in ["first", "second"] {
+        let request = MethodRequest { samples: Some(3), ..named(run) };
+        let method = written_run(&store, &engine, request).await;
+        assert_eq!(method.elicit(&mut go_on).await.unwrap(), 4 * 3);
+        let units: BTreeMap<String, Answered> = store.units(run, "elicit").await.unwrap();
+        for answered in units.values() {
+            let Answered::Numbers { numbers } = answered else { panic!("{answered:?}") };
+            assert_eq!(numbers.len(), 3);
+        }
+        assert_eq!(method.answer_pairs().await.unwrap().len(), 8);
+        drawn.push(units);
+    }
+    assert_eq!(drawn[0], drawn[1], "a seed decides everything");
+}
+
+#[tokio::test]
+async fn the_noise_floor_is_measured_where_the_rule_needs_it() {
+    let Fixture { _folder, engine, store } = fixture().await;
+    let rule = Some(CollectionRule::Shift);
+    let method = written_run(&store, &engine, MethodRequest { rule, ..named("shift") }).await;
+    // Four questions as both cultures, and unaware in two wordings.
+    assert_eq!(method.elicit(&mut go_on).await.unwrap(), 4 * 4);
+    let shifted = method.collect().await.unwrap();
+    let floor = shifted.floor.unwrap();
+    assert!(floor > 0.0 && shifted.counts.pairs == 8, "{shifted:?}");
+    let above = method.answer_pairs().await.unwrap();
+    let above = above.iter().filter(|pair| pair.shift.unwrap().distance > floor).count();
+    assert_eq!(shifted.instances.len(), above);
+    let method = written_run(&store, &engine, named("different")).await;
+    assert_eq!(method.elicit(&mut go_on).await.unwrap(), 4 * 3);
+    assert_eq!(method.collect().await.unwrap().floor, None);
+}
+
+#[tokio::test]
+async fn a_control_and_general_conversations_are_learnt_where_asked() {
+    let Fixture { _folder, engine, store } = fixture().await;
+    let tuned = async |run: &str, change: fn(&mut MethodRequest)| {
+        let mut request = MethodRequest {
+            adapters: Some(vec![AdapterTarget::Joint]),
+            accumulation: Some(1),
+            learning_rate: Some(1e-2),
+            ..named(run)
+        };
+        change(&mut request);
+        let method = written_run(&store, &engine, request).await;
+        method.elicit(&mut go_on).await.unwrap();
+        let instances = method.collect().await.unwrap().instances.len();
+        let tuned = method.tune(&mut go_on).await.unwrap();
+        (instances, tuned[0].instances, tuned[0].hash.clone().unwrap())
+    };
+    let (all, learnt, plain) = tuned("plain", |_| {}).await;
+    assert_eq!(all, learnt);
+    let (all, random, other) = tuned("random", |r| r.source = Some(Source::Random)).await;
+    assert_eq!(all, random);
+    assert_ne!(plain, other);
+    let (all, half, _) = tuned("half", |r| r.share = Some(0.5)).await;
+    assert!(half < all && half >= all / 2, "{half} of {all}");
+    let (_, learnt, mixed) = tuned("general", |r| r.general = Some(1.0)).await;
+    assert_eq!(learnt, all, "general conversations are no instances");
+    assert_ne!(plain, mixed);
+    let method = Method::open(&store, &engine, &named("general"), Opening::GoOn).await.unwrap();
+    let ability = method.ability("joint").await.unwrap().unwrap();
+    assert!(ability.replies == 200 && ability.before != ability.after, "{ability:?}");
+    assert_eq!(method.ability("specific-THA").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn the_aware_side_is_asked_in_the_style_of_the_run() {
+    let Fixture { _folder, engine, store } = fixture().await;
+    let style = Some(PromptStyle::AwareSelfAlignment);
+    let method = written_run(&store, &engine, MethodRequest { style, ..named("r") }).await;
+    method.elicit(&mut go_on).await.unwrap();
+    let units: BTreeMap<String, Answered> = store.units("r", "elicit").await.unwrap();
+    assert!(units.keys().any(|key| key.ends_with("/THA:aware-self-alignment")), "{units:?}");
+    assert_eq!(method.answer_pairs().await.unwrap().len(), 8);
+    // With two cultures nobody is both like and unlike one of them.
+    for (style, expect) in [
+        (PromptStyle::CrossCulture, "doesn't say which cultures are like it"),
+        (PromptStyle::Unaware, "both sides would be the same"),
+    ] {
+        let request = MethodRequest { style: Some(style), ..named("x") };
+        let error = Method::open(&store, &engine, &request, Opening::Begin).await.err().unwrap();
+        assert!(error.to_string().contains(expect), "{error}");
+    }
+    let request = MethodRequest { style: Some(PromptStyle::Aware), ..named("r") };
+    let error = Method::open(&store, &engine, &request, Opening::GoOn).await.err().unwrap();
+    assert!(error.to_string().contains("`--style` is AwareSelfAlignment"), "{error}");
 }

@@ -9,18 +9,25 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use domain::culture::CultureCode;
 use domain::instance::Instance;
+use domain::method::AdapterTarget;
 use domain::question::{Question, QuestionId};
+use domain::training_set;
 use domain::voice::Voice;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
+use super::general::{self, Use};
 use super::work::{Progress, Update, Watcher};
 use super::{JobError, Method, ask};
 use crate::engine::LoadedModel;
 use crate::store::{AdapterRow, StoreError, Unit};
+use crate::tuning::ability::{Ability, Guard};
 use crate::tuning::{Example, TuneConfig, TuneProgress, TuningError, peft, tune};
 
 const STEP: &str = "tune";
+
+/// Replies that general ability is measured on.
+const MEASURED: usize = 200;
 
 /// An adapter that a run has tuned.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,7 +49,9 @@ impl Method {
     /// [`JobError::StepMissing`] before instances were collected; see [`JobError`] for the rest.
     /// What was learnt up to the last checkpoint is kept.
     pub async fn tune(&self, watcher: &mut Watcher<'_>) -> Result<Vec<TunedAdapter>, JobError> {
-        let instances = self.collection().await?.instances;
+        let collected = self.collection().await?.instances;
+        let pairs = self.answer_pairs().await?;
+        let instances = training_set::select(&pairs, &collected, self.settings.selection, None);
         let questions = self.questions().await?;
         let mut done = self.tuned().await?;
         for (place, target) in self.settings.adapters() {
@@ -52,7 +61,9 @@ impl Method {
             }
             let of_culture = |i: &&Instance| culture.is_none_or(|code| i.culture == code);
             let chosen: Vec<&Instance> = instances.iter().filter(of_culture).collect();
-            let examples = self.examples(&questions, &chosen)?;
+            let mut examples = self.examples(&questions, &chosen)?;
+            let general = (self.settings.general * chosen.len() as f64).round() as usize;
+            examples.extend(general::built_in(general, Use::Learnt));
             let mut told = |progress: &TuneProgress| watcher(&as_progress(&name, progress));
             let hash = match examples.is_empty() {
                 true => None,
@@ -75,6 +86,53 @@ impl Method {
     /// A failure of the store.
     pub(super) async fn tuned(&self) -> Result<BTreeMap<String, TunedAdapter>, JobError> {
         Ok(self.store.units(&self.run, STEP).await?)
+    }
+
+    /// How many pairs the joint adapter was tuned on; 0 where there is none.
+    ///
+    /// # Errors
+    /// A failure of the store.
+    pub async fn tuned_on(&self) -> Result<usize, JobError> {
+        let joint = AdapterTarget::Joint.name();
+        Ok(self.tuned().await?.get(&joint).map_or(0, |adapter| adapter.instances))
+    }
+
+    /// The name by which the engine knows one of the run's adapters, and its hash; `None` where the
+    /// run has no such adapter.
+    ///
+    /// # Errors
+    /// A failure of the store, or files that can't be loaded.
+    pub async fn loaded_adapter(&self, name: &str) -> Result<Option<(String, String)>, JobError> {
+        self.load_adapters().await?;
+        let hash = self.tuned().await?.get(name).and_then(|adapter| adapter.hash.clone());
+        Ok(hash.map(|hash| (self.adapter_name(name), hash)))
+    }
+
+    /// What one of the run's adapters costs in general ability, measured on the starter's own talk;
+    /// `None` where the run has no such adapter.
+    ///
+    /// # Errors
+    /// A failure of the store, or files that can't be read.
+    pub async fn ability(&self, name: &str) -> Result<Option<Ability>, JobError> {
+        let known = self.tuned().await?.get(name).is_some_and(|adapter| adapter.hash.is_some());
+        if !known {
+            return Ok(None);
+        }
+        let (model, folder) = (self.engine.model(), self.folder(name));
+        let measured = tokio::task::spawn_blocking(move || -> Result<Ability, JobError> {
+            let examples = general::built_in(MEASURED, Use::Measured);
+            let guard = Guard::new(&model.decoder, &model.tokenizer, &examples)?;
+            let (config, device) = (model.decoder.config(), &model.device);
+            let (adapter, _) = peft::load(&folder, config, &model.hash, device)?;
+            Ok(guard.measure(&Arc::new(adapter))?)
+        });
+        match measured.await {
+            Ok(measured) => measured.map(Some),
+            Err(panic) => Err(JobError::refused(
+                format!("measuring general ability ended without a result: {panic}"),
+                "Start it again.",
+            )),
+        }
     }
 
     /// Puts the run's adapters into the engine. A run without any leaves those that are loaded.
@@ -117,7 +175,8 @@ impl Method {
             .filter_map(|instance| Some((instance, *questions.get(&instance.question)?)))
             .map(|(instance, question)| {
                 let voice = Voice::aware(instance.culture);
-                let messages = ask::messages(&self.survey, &voice, question)?;
+                let messages =
+                    ask::messages(&self.settings.templates, &self.survey, &voice, question)?;
                 Ok(Example { messages, answer: instance.aware.to_string() })
             })
             .collect()

@@ -301,7 +301,7 @@ fn held_out(engine: &Engine, options: &ReportOptions) -> Result<HeldOut, TuningE
     let tokenizer = model.tokenizer.inner();
     let held_out =
         feed::held_out(Box::new(documents), tokenizer, options.held_out_tokens, feed_options)?;
-    let learner = Learner { decoder: &model.decoder, adapters: &[] };
+    let learner = Learner { decoder: &model.decoder, adapters: &[], checkpointing: false };
     let workers = Workers::new(0, &model.device)?;
     let HeldOut { mut perplexity, mut answers } = HeldOut::default();
     for (kind, mut batches) in held_out {

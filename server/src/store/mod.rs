@@ -3,12 +3,15 @@
 //! One folder holds the database and the adapters' files; one process works in it at a time.
 //! - [`folder`]: where it is, and the lock;
 //! - [`surveys`], [`runs`], [`steps`], [`units`], [`adapters`]: one table each (surveys: two);
+//! - [`annotations`], [`annotation_events`]: annotation projects, and what happened in them;
 //! - [`error`]: what can go wrong.
 //!
 //! **Invariant:** SQL stays in here, and is such that PostgreSQL takes it too. A call either stores
 //! everything it was given or nothing.
 
 pub mod adapters;
+pub mod annotation_events;
+pub mod annotations;
 pub mod error;
 pub mod folder;
 pub mod runs;
@@ -27,6 +30,8 @@ use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
 pub use adapters::AdapterRow;
+pub use annotation_events::LeaseChange;
+pub use annotations::{StoredInvite, StoredMember, StoredProject};
 pub use error::StoreError;
 pub use folder::default_folder;
 pub use runs::{NewRun, Run, RunKind};
@@ -101,6 +106,7 @@ fn migrations() -> Migrator {
     let all = [
         (1, "initial", include_str!("../../migrations/0001_initial.sql")),
         (20, "steps", include_str!("../../migrations/0020_steps.sql")),
+        (30, "annotation", include_str!("../../migrations/0030_annotation.sql")),
     ];
     Migrator::with_migrations(all.into_iter().map(migration).collect())
 }

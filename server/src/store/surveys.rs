@@ -3,7 +3,7 @@
 use app::api::SurveyInfo;
 use domain::culture::{Culture, CultureCode};
 use domain::question::{Question, QuestionId, Topic};
-use domain::survey::{Distribution, Reference, Survey};
+use domain::survey::{Distribution, Neighbours, Reference, Similarity, Survey};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -12,9 +12,20 @@ use super::{Store, StoreError};
 /// What the `body` column holds.
 #[derive(Serialize, Deserialize)]
 struct Body {
+    #[serde(default = "english")]
+    language: String,
     cultures: Vec<Culture>,
     topics: Vec<Topic>,
     questions: Vec<Question>,
+    #[serde(default)]
+    similarity: Similarity,
+    #[serde(default)]
+    neighbours: Neighbours,
+}
+
+/// The language of surveys that were stored before it was.
+fn english() -> String {
+    "eng".to_owned()
 }
 
 impl Store {
@@ -31,9 +42,12 @@ impl Store {
         let body = encode(
             "survey",
             &Body {
+                language: survey.language.clone(),
                 cultures: survey.cultures.clone(),
                 topics: survey.topics.clone(),
                 questions: survey.questions.clone(),
+                similarity: survey.similarity.clone(),
+                neighbours: survey.neighbours.clone(),
             },
         )?;
         let mut transaction = self.pool.begin().await.map_err(|e| self.failed(e))?;
@@ -94,15 +108,19 @@ impl Store {
             return Err(StoreError::UnknownSurvey { id: id.to_owned(), known });
         };
         let what = format!("survey `{id}`");
-        let Body { cultures, topics, questions } = decode(&what, &body)?;
+        let Body { language, cultures, topics, questions, similarity, neighbours } =
+            decode(&what, &body)?;
         Ok(Survey {
             id: id.to_owned(),
             title,
+            language,
             provenance: decode(&what, &provenance)?,
             cultures,
             topics,
             questions,
             reference: self.reference(id).await?,
+            similarity,
+            neighbours,
         })
     }
 
@@ -111,17 +129,25 @@ impl Store {
     /// # Errors
     /// A failure of the database.
     pub async fn surveys(&self) -> Result<Vec<SurveyInfo>, StoreError> {
-        let rows: Vec<(String, String, String, i64)> = sqlx::query_as(
-            "SELECT id, title, provenance, evaluated FROM surveys \
+        /// The part of a body that the list shows.
+        #[derive(Deserialize)]
+        struct Listed {
+            cultures: Vec<Culture>,
+        }
+        let rows: Vec<(String, String, String, i64, String)> = sqlx::query_as(
+            "SELECT id, title, provenance, evaluated, body FROM surveys \
              ORDER BY CASE WHEN id = 'starter' THEN 0 ELSE 1 END, id",
         )
         .fetch_all(&self.pool)
         .await
         .map_err(|e| self.failed(e))?;
         rows.into_iter()
-            .map(|(id, title, provenance, evaluated)| {
-                let provenance = decode(&format!("survey `{id}`"), &provenance)?;
-                Ok(SurveyInfo { id, title, provenance, evaluated: evaluated.max(0) as usize })
+            .map(|(id, title, provenance, evaluated, body)| {
+                let what = format!("survey `{id}`");
+                let provenance = decode(&what, &provenance)?;
+                let Listed { cultures } = decode(&what, &body)?;
+                let evaluated = evaluated.max(0) as usize;
+                Ok(SurveyInfo { id, title, provenance, evaluated, cultures })
             })
             .collect()
     }

@@ -15,6 +15,7 @@ fn survey() -> Survey {
     Survey {
         id: "mine".to_owned(),
         title: "Mine".to_owned(),
+        language: "eng".to_owned(),
         provenance: Provenance::Simulated("nobody".to_owned()),
         cultures: vec![],
         topics: vec![Topic { id: "t".into(), name: "T".to_owned() }],
@@ -25,9 +26,12 @@ fn survey() -> Survey {
             options: vec!["No".to_owned(), "Yes".to_owned()],
             first_number: 0,
             scale: Scale::Ordered,
+            dont_know: vec![],
             held_out: false,
         }],
         reference: BTreeMap::from([(culture, BTreeMap::from([("Q1".into(), people)]))]),
+        similarity: BTreeMap::from([(culture, BTreeMap::from([("KEN".parse().unwrap(), 62.5)]))]),
+        neighbours: BTreeMap::from([("Q1".into(), vec!["Q2".into()])]),
     }
 }
 

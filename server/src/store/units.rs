@@ -69,6 +69,25 @@ impl Store {
         Ok(answered.max(0) as usize)
     }
 
+    /// Gives `to` all units of a step that `from` has and it hasn't.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] or another failure of the database; then nothing has changed.
+    pub async fn copy_units(&self, from: &str, to: &str, step: &str) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO units (run, step, unit, result) \
+             SELECT $2, step, unit, result FROM units WHERE run = $1 AND step = $3 \
+             ON CONFLICT DO NOTHING",
+        )
+        .bind(from)
+        .bind(to)
+        .bind(step)
+        .execute(&self.pool)
+        .await
+        .map_err(|e| self.failed(e))?;
+        Ok(())
+    }
+
     /// All results of one step, by key.
     ///
     /// # Errors

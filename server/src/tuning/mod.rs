@@ -6,10 +6,12 @@
 //! - [`checkpoint`], [`atomic`]: what a killed run goes on from;
 //! - [`examples`], [`trainer`]: supervised tuning of LoRA adapters (step 4 of the method);
 //! - [`snapshot`]: an adapter in the middle of its tuning;
-//! - [`peft`]: adapters in the Hugging Face PEFT layout.
+//! - [`peft`]: adapters in the Hugging Face PEFT layout;
+//! - [`ability`]: what tuning costs in general ability.
 //!
 //! Training the starter from scratch uses the same parts and lives in [`crate::starter::train`].
 
+pub mod ability;
 pub mod atomic;
 pub mod checkpoint;
 pub mod error;

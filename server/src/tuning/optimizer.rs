@@ -68,12 +68,17 @@ impl AdamW {
         self.slots.iter().map(|slot| (slot.name.as_str(), &slot.var))
     }
 
-    /// Brings the gradients of all variables to the host; one that the loss does not depend on is
-    /// zero.
-    pub fn collect(&self, store: &GradStore) -> Result<Gradients, TuningError> {
-        let gradient = |slot: &Slot| match store.get(&slot.var) {
-            Some(gradient) => host(gradient),
-            None => Ok(vec![0.0; slot.weight.len()]),
+    /// Brings the gradients of all variables to the host, summed over the stores; one that the loss
+    /// does not depend on is zero.
+    pub fn collect(&self, stores: &[GradStore]) -> Result<Gradients, TuningError> {
+        let gradient = |slot: &Slot| {
+            let mut parts = stores.iter().filter_map(|store| store.get(&slot.var));
+            let Some(first) = parts.next() else { return Ok(vec![0.0; slot.weight.len()]) };
+            let mut sum = host(first)?;
+            for part in parts {
+                sum.iter_mut().zip(host(part)?).for_each(|(sum, value)| *sum += value);
+            }
+            Ok(sum)
         };
         self.slots.iter().map(gradient).collect()
     }
@@ -236,6 +241,6 @@ mod tests {
         let optimizer = optimizer();
         let (_, matrix) = optimizer.variables().next().unwrap();
         let store = (matrix.as_tensor() * 2.0).unwrap().sum_all().unwrap().backward().unwrap();
-        assert_eq!(optimizer.collect(&store).unwrap(), vec![vec![2.0, 2.0], vec![0.0]]);
+        assert_eq!(optimizer.collect(&[store]).unwrap(), vec![vec![2.0, 2.0], vec![0.0]]);
     }
 }

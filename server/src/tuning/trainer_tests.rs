@@ -116,7 +116,8 @@ fn only_the_adapter_has_gradients() {
     let (base, weights) = base();
     let adapter =
         Arc::new(LoraAdapter::init(&config(), LoraConfig::default(), 1, &Device::Cpu).unwrap());
-    let learner = Learner { decoder: &base, adapters: std::slice::from_ref(&adapter) };
+    let adapters = std::slice::from_ref(&adapter);
+    let learner = Learner { decoder: &base, adapters, checkpointing: false };
     let batch = Packed::new(&sequences(), Some(0));
     let gradients = learner.loss(&batch).unwrap().backward().unwrap();
     assert!(weights.iter().all(|weight| gradients.get(weight).is_none()));

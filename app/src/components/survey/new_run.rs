@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use domain::culture::CultureCode;
+use domain::culture::{Culture, CultureCode};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
-use super::plan::{Kind, default_cultures, default_kinds, kinds, voices};
-use crate::api::{ApiError, SurveyRunInfo, SurveyRunRequest, World};
+use super::plan::{Kind, cultures_of, default_cultures, default_kinds, kinds, voices};
+use crate::api::{ApiError, SurveyRunInfo, SurveyRunRequest, TemplateInfo, World};
 use crate::backend::use_live;
 use crate::color;
 use crate::components::ErrorNote;
@@ -24,8 +24,15 @@ pub fn NewRun(
     let survey = RwSignal::new(
         world.with_value(|w| w.surveys.first().map(|survey| survey.id.clone()).unwrap_or_default()),
     );
-    let cultures = RwSignal::new(world.with_value(default_cultures));
+    let offered = Memo::new(move |_| world.with_value(|w| survey.with(|id| cultures_of(w, id))));
+    let cultures = RwSignal::new(offered.with_untracked(|offered| default_cultures(offered)));
+    // Another survey has other cultures.
+    let change = move |id: String| {
+        survey.set(id);
+        cultures.set(offered.with_untracked(|offered| default_cultures(offered)));
+    };
     let chosen = RwSignal::new(world.with_value(default_kinds));
+    let templates = RwSignal::new(None::<String>);
     let asked = Memo::new(move |_| {
         world.with_value(|w| cultures.with(|c| chosen.with(|kinds| voices(w, c, kinds))))
     });
@@ -41,8 +48,11 @@ pub fn NewRun(
     let start = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
         let Some(live) = live.get_value() else { return };
-        let request =
-            SurveyRunRequest { survey: survey.get_untracked(), voices: asked.get_untracked() };
+        let request = SurveyRunRequest {
+            survey: survey.get_untracked(),
+            voices: asked.get_untracked(),
+            templates: templates.get_untracked(),
+        };
         busy.set(true);
         refusal.set(None);
         spawn_local(async move {
@@ -55,9 +65,10 @@ pub fn NewRun(
     };
     view! {
         <form class="new-run" aria-label="New run" autocomplete="off" on:submit=start data-testid="new-run">
-            <SurveyChoice world survey/>
-            <CultureChoice world cultures/>
+            <SurveyChoice world on_change=change/>
+            <CultureChoice offered cultures/>
             <KindChoice world chosen/>
+            <TemplateChoice world templates/>
             {move || refusal.get().map(|error| view! { <ErrorNote error/> })}
             <p class="start">
                 <button type="submit" class="primary" data-testid="survey-run"
@@ -75,7 +86,10 @@ pub fn NewRun(
 }
 
 #[component]
-fn SurveyChoice(world: StoredValue<World>, survey: RwSignal<String>) -> impl IntoView {
+fn SurveyChoice(
+    world: StoredValue<World>,
+    #[prop(into)] on_change: Callback<String>,
+) -> impl IntoView {
     let options = world.with_value(|world| {
         let option = |info: &crate::api::SurveyInfo| {
             let simulated =
@@ -89,18 +103,18 @@ fn SurveyChoice(world: StoredValue<World>, survey: RwSignal<String>) -> impl Int
         <label class="field">
             "Survey"
             <select data-testid="survey-choice"
-                on:change=move |event| survey.set(event_target_value(&event))>{options}</select>
+                on:change=move |event| on_change.run(event_target_value(&event))>{options}</select>
         </label>
     }
 }
 
 #[component]
 fn CultureChoice(
-    world: StoredValue<World>,
+    offered: Memo<Vec<Culture>>,
     cultures: RwSignal<BTreeSet<CultureCode>>,
 ) -> impl IntoView {
-    let boxes = world.with_value(|world| {
-        let one = |culture: &domain::culture::Culture| {
+    let boxes = move || {
+        let one = |culture: &Culture| {
             let code = culture.code;
             view! {
                 <label class="chip" style=color::style(Some(code))>
@@ -113,11 +127,11 @@ fn CultureChoice(
                 </label>
             }
         };
-        world.cultures.iter().map(one).collect_view()
-    });
-    let all = move || world.with_value(|w| w.cultures.iter().map(|c| c.code).collect());
-    let few = move || world.with_value(default_cultures);
-    let total = world.with_value(|w| w.cultures.len());
+        offered.with(|offered| offered.iter().map(one).collect_view())
+    };
+    let all = move || offered.with(|offered| offered.iter().map(|c| c.code).collect());
+    let few = move || offered.with(|offered| default_cultures(offered));
+    let total = move || offered.with(Vec::len);
     view! {
         <fieldset>
             <legend>"Cultures"</legend>
@@ -125,7 +139,7 @@ fn CultureChoice(
                 <button type="button" class="quiet" data-testid="few-cultures"
                     on:click=move |_| cultures.set(few())>"Three far apart"</button>
                 <button type="button" class="quiet" data-testid="all-cultures"
-                    on:click=move |_| cultures.set(all())>{format!("All {total}")}</button>
+                    on:click=move |_| cultures.set(all())>{move || format!("All {}", total())}</button>
                 <button type="button" class="quiet" data-testid="no-cultures"
                     on:click=move |_| cultures.set(BTreeSet::new())>"None"</button>
             </p>
@@ -154,6 +168,30 @@ fn KindChoice(world: StoredValue<World>, chosen: RwSignal<BTreeSet<Kind>>) -> im
             <div class="stack">{boxes.collect_view()}</div>
         </fieldset>
     }
+}
+
+/// Which prompts are used; shown where there is a choice.
+#[component]
+fn TemplateChoice(world: StoredValue<World>, templates: RwSignal<Option<String>>) -> impl IntoView {
+    let sets = world.with_value(|world| world.templates.clone());
+    if sets.len() < 2 {
+        return ().into_any();
+    }
+    let option = |set: &TemplateInfo| {
+        let name = format!("{}@{}", set.id, set.version);
+        let label = format!("{} {} ({})", set.id, set.version, set.language);
+        view! { <option value=name>{label}</option> }
+    };
+    view! {
+        <label class="field">
+            "Prompts"
+            <select data-testid="templates"
+                on:change=move |event| templates.set(Some(event_target_value(&event)))>
+                {sets.iter().map(option).collect_view()}
+            </select>
+        </label>
+    }
+    .into_any()
 }
 
 /// Takes `item` in, or out if it was in.

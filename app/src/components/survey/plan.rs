@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use domain::culture::CultureCode;
+use domain::culture::{Culture, CultureCode};
 use domain::prompt::PromptStyle;
 use domain::voice::Voice;
 
@@ -23,6 +23,8 @@ pub enum Kind {
     Specific(Option<String>),
     /// A voice without culture but with an adapter.
     UnawareWith(String),
+    /// The base model told of the culture in another way than by the plain persona.
+    Styled(PromptStyle),
 }
 
 impl Kind {
@@ -30,7 +32,13 @@ impl Kind {
     pub fn of(voice: &Voice) -> Self {
         match (&voice.adapter, voice.culture, voice.style) {
             (None, Some(_), PromptStyle::Aware) => Self::Aware,
-            (None, _, _) => Self::Unaware,
+            (None, None, _) | (None, _, PromptStyle::Unaware) => Self::Unaware,
+            (None, Some(_), style) => Self::Styled(style),
+            (Some(name), Some(_), style)
+                if !matches!(style, PromptStyle::Unaware | PromptStyle::Aware) =>
+            {
+                Self::Shared(format!("{name} · {style}"))
+            }
             (Some(name), Some(culture), _) => {
                 let (run, own) = match name.split_once('/') {
                     Some((run, own)) => (Some(run.to_owned()), own),
@@ -57,6 +65,25 @@ impl Kind {
                 format!("{self}: told the culture, with the culture’s own adapter")
             }
             Self::UnawareWith(name) => format!("unaware with {name}"),
+            Self::Styled(style) => styled(*style).to_owned(),
+        }
+    }
+}
+
+/// What a style adds, in the words of the page.
+fn styled(style: PromptStyle) -> &'static str {
+    match style {
+        PromptStyle::Unaware => "unaware: no culture named",
+        PromptStyle::Aware => "P1 aware: told the culture",
+        PromptStyle::CrossCulture => {
+            "P2 cross-culture: told the culture, and which are most and least like it"
+        }
+        PromptStyle::SelfAlignment => {
+            "P3 self-alignment: shown people’s answers to neighbouring questions"
+        }
+        PromptStyle::AwareSelfAlignment => "P1 + P3: told the culture, and shown people’s answers",
+        PromptStyle::CrossCultureSelfAlignment => {
+            "P2 + P3: cross-culture, and shown people’s answers"
         }
     }
 }
@@ -70,6 +97,7 @@ impl fmt::Display for Kind {
             Self::Specific(None) => f.pad("specific"),
             Self::Specific(Some(run)) => write!(f, "{run}/specific"),
             Self::UnawareWith(name) => write!(f, "unaware with {name}"),
+            Self::Styled(style) => f.pad(style.as_str()),
         }
     }
 }
@@ -82,23 +110,32 @@ pub fn kinds(world: &World) -> Vec<Kind> {
     let own = world.adapters.iter().filter(|a| a.culture.is_some() && !a.is_checkpoint());
     let runs: BTreeSet<Option<String>> = own.map(|a| a.run().map(str::to_owned)).collect();
     kinds.extend(runs.into_iter().map(Kind::Specific));
+    let styles = PromptStyle::ALL.into_iter().skip(2);
+    kinds.extend(styles.map(Kind::Styled));
     kinds
 }
 
+/// The cultures that a survey knows.
+pub fn cultures_of(world: &World, survey: &str) -> Vec<Culture> {
+    let found = world.surveys.iter().find(|info| info.id == survey);
+    found.map(|info| info.cultures.clone()).unwrap_or_default()
+}
+
 /// Cultures of a first run: few, and far from each other.
-pub fn default_cultures(world: &World) -> BTreeSet<CultureCode> {
-    let known = |code: &CultureCode| world.cultures.iter().any(|culture| culture.code == *code);
+pub fn default_cultures(offered: &[Culture]) -> BTreeSet<CultureCode> {
+    let known = |code: &CultureCode| offered.iter().any(|culture| culture.code == *code);
     let wanted = ["DEU", "NGA", "THA"].iter().filter_map(|code| code.parse().ok()).filter(known);
     let chosen: BTreeSet<CultureCode> = wanted.collect();
     if chosen.is_empty() {
-        return world.cultures.iter().take(3).map(|culture| culture.code).collect();
+        return offered.iter().take(3).map(|culture| culture.code).collect();
     }
     chosen
 }
 
 /// Kinds of a first run: what awareness does and what joint tuning does.
 pub fn default_kinds(world: &World) -> BTreeSet<Kind> {
-    kinds(world).into_iter().filter(|k| !matches!(k, Kind::Specific(_))).take(3).collect()
+    let first = |kind: &Kind| !matches!(kind, Kind::Specific(_) | Kind::Styled(_));
+    kinds(world).into_iter().filter(first).take(3).collect()
 }
 
 /// The voices of a run, the unaware one first, then culture by culture. A culture without an adapter
@@ -123,6 +160,7 @@ pub fn voices(
                 let own = own.find(|a| a.culture == Some(culture))?;
                 Some(Voice::adapted(culture, &own.name))
             }
+            Kind::Styled(style) => Some(Voice::styled(culture, *style)),
             Kind::Unaware | Kind::UnawareWith(_) => None,
         }));
     }
@@ -141,14 +179,14 @@ mod tests {
     #[test]
     fn a_first_run_compares_unaware_aware_and_joint() {
         let world = world(&["USA", "THA", "NGA"], &["joint", "specific-THA"]);
-        let asked = voices(&world, &default_cultures(&world), &default_kinds(&world));
+        let asked = voices(&world, &default_cultures(&world.cultures), &default_kinds(&world));
         assert_eq!(slugs(&asked), ["unaware", "THA", "THA+joint", "NGA", "NGA+joint"]);
     }
 
     #[test]
     fn a_culture_without_its_own_adapter_has_no_specific_voice() {
         let world = world(&["THA", "NGA"], &["specific-THA"]);
-        assert_eq!(kinds(&world), [Kind::Unaware, Kind::Aware, Kind::Specific(None)]);
+        assert_eq!(kinds(&world)[..3], [Kind::Unaware, Kind::Aware, Kind::Specific(None)]);
         let all = world.cultures.iter().map(|culture| culture.code).collect();
         let asked = voices(&world, &all, &BTreeSet::from([Kind::Specific(None)]));
         assert_eq!(slugs(&asked), ["THA+specific-THA"]);
@@ -165,6 +203,8 @@ mod tests {
             ("THA+a-run/specific-THA", "a-run/specific"),
             ("THA+a-run/joint", "a-run/joint"),
             ("unaware+joint", "unaware with joint"),
+            ("THA:cross-culture", "cross-culture"),
+            ("THA:self-alignment+joint", "joint · self-alignment"),
         ] {
             assert_eq!(Kind::of(&Voice::from_slug(slug).unwrap()).to_string(), kind);
         }

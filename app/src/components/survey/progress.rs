@@ -57,6 +57,9 @@ pub fn RunProgress(
 fn sentence(info: &SurveyRunInfo) -> String {
     let counted = format!("{} of {} answers", info.answered, info.total);
     match info.state {
+        JobState::Done if info.answered < info.total => {
+            format!("{counted} name an option; the others can’t be read.")
+        }
         JobState::Running => match info.remaining_seconds {
             Some(seconds) => format!("{counted}, about {} left", duration(seconds)),
             None => counted,

@@ -47,8 +47,10 @@ pub fn QuestionBars(
 }
 
 fn labels(question: &Question) -> Vec<String> {
-    let number =
-        |(index, option): (usize, &String)| format!("{}. {option}", question.number_of(index));
+    let number = |(index, option): (usize, &String)| {
+        let flag = if question.is_dont_know(index) { " (no answer)" } else { "" };
+        format!("{}. {option}{flag}", question.number_of(index))
+    };
     question.options.iter().enumerate().map(number).collect()
 }
 

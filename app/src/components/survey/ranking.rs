@@ -130,10 +130,18 @@ fn voice_row(entry: &Entry, baselines: &Baselines) -> IntervalRow {
         interval: entry.evaluation.interval,
         ticks: ticks.collect(),
         text: in_words(entry),
-        note: entry.gain.map(|(gain, interval)| {
-            format!("gain {:+.1} ({})", gain * 100.0, range(interval, true))
-        }),
+        note: note(entry),
     }
+}
+
+/// The gain, and a warning where people's answers were part of the prompt.
+fn note(entry: &Entry) -> Option<String> {
+    let gain = entry
+        .gain
+        .map(|(gain, interval)| format!("gain {:+.1} ({})", gain * 100.0, range(interval, true)));
+    let shown = entry.voice.uses_reference().then(|| "shown people’s answers".to_owned());
+    let parts: Vec<String> = gain.into_iter().chain(shown).collect();
+    (!parts.is_empty()).then(|| parts.join(" · "))
 }
 
 fn in_words(entry: &Entry) -> String {

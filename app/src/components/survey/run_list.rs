@@ -41,8 +41,10 @@ fn entry(run: SurveyRunInfo, shown: Memo<Option<String>>) -> impl IntoView {
     let address = format!("/survey?run={}", link::escape(&run.id));
     let id = run.id.clone();
     let here = move || shown.with(|shown| shown.as_ref() == Some(&id)).then_some("true");
+    let of =
+        run.recorded.as_ref().map_or_else(String::new, |model| format!(" · recorded: {model}"));
     let line = format!(
-        "{} · {} voices · {} of {} answers · {}",
+        "{}{of} · {} voices · {} of {} answers · {}",
         run.survey,
         run.voices.len(),
         run.answered,

@@ -176,6 +176,7 @@ mod tests {
             options: ["a", "b", "c", "d"].map(str::to_owned).to_vec(),
             first_number: 1,
             scale: Scale::Ordered,
+            dont_know: vec![],
             held_out: true,
         };
         let questions: Vec<Question> = (0..4).map(question).collect();
@@ -196,10 +197,13 @@ mod tests {
         Survey {
             id: "s".to_owned(),
             title: "S".to_owned(),
+            language: "eng".to_owned(),
             provenance: Provenance::Simulated("test".to_owned()),
             cultures: vec![culture("USA"), culture("THA")],
             topics: vec![topic("t0"), topic("t1")],
             reference: [(code("USA"), people(1)), (code("THA"), people(4))].into(),
+            similarity: BTreeMap::new(),
+            neighbours: BTreeMap::new(),
             questions,
         }
     }
@@ -222,6 +226,7 @@ mod tests {
                 remaining_seconds: None,
                 error: None,
                 created: String::new(),
+                recorded: None,
             },
             answers: voices
                 .iter()

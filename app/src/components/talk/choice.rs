@@ -95,6 +95,7 @@ pub(crate) mod tests {
                 })
                 .collect(),
             surveys: Vec::new(),
+            templates: vec![],
             max_voices: 6,
             max_message_bytes: 4000,
         }

@@ -26,6 +26,9 @@ base = AutoModelForCausalLM.from_pretrained(
     model_folder, dtype=kind, attn_implementation="sdpa"
 )
 model = PeftModel.from_pretrained(base, adapter, is_trainable=True)
+if work["checkpointing"]:
+    base.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    base.enable_input_require_grads()
 model.train()
 trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
 settings = work["adamw"]

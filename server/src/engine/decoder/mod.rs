@@ -3,9 +3,9 @@
 //! Layout: [`family`] (what sets the supported families apart), [`config`] (what a checkpoint says),
 //! [`rotary`] (frequencies), `layer` (one layer), [`batch`] (rows packed end to end), [`lora`]
 //! (adapters), `blend` (sums of them), [`kv_cache`] (what a sequence has seen), [`init`] (fresh weights),
-//! [`weight`] (dense and compact matrices), `projection` (linear layers with the rows' adapters). The
-//! arithmetic is in [`crate::engine::ops`]; files,
-//! tokens and sampling are elsewhere.
+//! [`weight`] (dense and compact matrices), `projection` (linear layers with the rows' adapters),
+//! [`stages`] (a pass taken layer by layer). The arithmetic is in [`crate::engine::ops`]; files, tokens
+//! and sampling are elsewhere.
 
 pub mod batch;
 mod blend;
@@ -18,9 +18,8 @@ mod layer;
 pub mod lora;
 mod projection;
 pub mod rotary;
+pub mod stages;
 pub mod weight;
-
-use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
@@ -32,12 +31,13 @@ pub use self::{
     init::init_parameters,
     kv_cache::KvCache,
     lora::{LoraAdapter, LoraConfig, LoraPair, Module},
+    stages::Stages,
 };
 use self::{
-    layer::{Layer, Pass, norm_weight},
+    layer::{Layer, norm_weight},
     weight::{Dense, Matrices, Weight},
 };
-use crate::engine::ops::{self, AttentionPlan, Heads};
+use crate::engine::ops;
 
 /// A decoder of one of the [`family::FAMILIES`]. Its tensors may be `Var`s, which then train.
 #[derive(Debug)]
@@ -113,38 +113,26 @@ impl Decoder {
         batch: &PackedBatch<'_>,
         mut caches: Option<&mut [&mut KvCache]>,
     ) -> Result<Tensor, DecoderError> {
-        batch.validate(&self.config, caches.as_deref())?;
-        let heads = Heads {
-            query: self.config.num_attention_heads,
-            kv: self.config.kv_heads(),
-            width: self.config.head_width(),
-        };
-        let segments = batch.segments.iter().map(|segment| (segment.len, segment.position));
-        let scoring = self.config.scoring();
-        let pass = Pass {
-            plan: Arc::new(AttentionPlan::new(heads, scoring, &self.frequencies, segments)),
-            groups: batch.adapter_rows(),
-            eps: self.config.rms_norm_eps,
-        };
+        let stages = Stages::new(self, batch, caches.as_deref())?;
         // A pass that failed half-way has left some layers longer than others.
         for cache in caches.iter_mut().flat_map(|caches| caches.iter_mut()) {
             cache.truncate(cache.len());
         }
-        let mut hidden = self.embedding.select(batch.tokens)?;
-        if let Some(scale) = self.config.embedding_scale() {
-            // Hugging Face rounds the scale to the weights' data type.
-            let scale = Tensor::new(scale as f32, self.device())?.to_dtype(self.dtype())?;
-            hidden = hidden.broadcast_mul(&scale)?;
-        }
+        let mut hidden = stages.embed()?;
         for (index, layer) in self.layers.iter().enumerate() {
-            hidden = layer.forward(&hidden, &pass, index, caches.as_deref_mut())?;
+            hidden = layer.forward(&hidden, &stages.pass, index, caches.as_deref_mut())?;
         }
         if let Some(caches) = caches {
             for (cache, segment) in caches.iter_mut().zip(batch.segments) {
                 cache.advance(segment.len);
             }
         }
-        Ok(ops::rms_norm(&hidden, &self.norm, pass.eps)?)
+        stages.finish(&hidden)
+    }
+
+    /// The parts of [`Self::forward`] without caches, for who keeps what lies between them.
+    pub fn stages<'a>(&'a self, batch: &PackedBatch<'a>) -> Result<Stages<'a>, DecoderError> {
+        Stages::new(self, batch, None)
     }
 
     /// Scores of every token after each of the hidden rows: `[n, hidden]` to `[n, vocab]`, f32.

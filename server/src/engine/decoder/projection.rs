@@ -131,14 +131,16 @@ impl Projection {
         fits.then_some(changes)
     }
 
-    /// `scale * (x · Aᵀ) · Bᵀ` of every module side by side.
+    /// `scale * (x · Aᵀ) · Bᵀ` of every module side by side. An adapter in f32 on a model of 16 bits is
+    /// computed with in f32, as peft does: its small changes would be rounded away.
     fn change(&self, x: &Tensor, adapter: &LoraAdapter) -> Result<Tensor> {
         let mut parts = Vec::with_capacity(self.modules.len());
         for (&module, &width) in self.modules.iter().zip(&self.widths) {
             parts.push(match adapter.pair(self.layer, module) {
                 Some(pair) => {
-                    let low = (ops::linear(x, &pair.a)? * pair.scale)?;
-                    ops::linear(&low, &pair.b)?
+                    let given = x.to_dtype(pair.a.dtype())?;
+                    let low = (ops::linear(&given, &pair.a)? * pair.scale)?;
+                    ops::linear(&low, &pair.b)?.to_dtype(x.dtype())?
                 }
                 None => Tensor::zeros((x.dim(0)?, width), x.dtype(), x.device())?,
             });

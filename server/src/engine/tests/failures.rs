@@ -96,3 +96,24 @@ async fn an_entry_that_cannot_be_copied_is_dropped_and_the_row_reads_everything(
     let (fresh, _folder) = tiny_engine();
     assert_eq!(fresh.generate(vec![asked()]).unwrap().texts(1).await.unwrap(), found);
 }
+
+#[tokio::test]
+async fn weights_that_are_no_numbers_give_an_error_and_no_answer() {
+    let folder = tiny_model_dir();
+    let file = folder.path().join("model.safetensors");
+    let mut tensors = candle_core::safetensors::load(&file, &candle_core::Device::Cpu).unwrap();
+    let norm = &tensors["model.norm.weight"];
+    let broken = (norm * f64::NAN).unwrap();
+    tensors.insert("model.norm.weight".to_owned(), broken);
+    candle_core::safetensors::save(&tensors, &file).unwrap();
+    let engine = start(folder.path(), Limits::default());
+    let error = engine.generate(vec![row("p", None, 1)]).unwrap().texts(1).await.unwrap_err();
+    assert!(error.code() == "compute" && error.to_string().contains("damaged weights"), "{error}");
+    let prompt = ScorePrompt {
+        messages: conversation("p", "Is it so?"),
+        options: vec!["1".to_owned(), "2".to_owned()],
+        adapter: AdapterChoice::Base,
+    };
+    let error = engine.score(vec![prompt]).await.unwrap_err();
+    assert_eq!(error.code(), "compute", "{error}");
+}

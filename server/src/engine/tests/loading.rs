@@ -137,6 +137,17 @@ fn broken_weights_are_named() {
     check("model-broken", WEIGHTS, |folder| {
         fs::write(folder.join(WEIGHTS), vec![255; 999]).unwrap()
     });
+    for (claim, offsets) in [("[50000, 50000]", "[0, 10000000000]"), ("[4]", "[8, 4]")] {
+        check("model-broken", WEIGHTS, |folder| {
+            let tensor =
+                format!("{{\"dtype\": \"F32\", \"shape\": {claim}, \"data_offsets\": {offsets}}}");
+            let header = format!("{{\"model.norm.weight\": {tensor}}}");
+            let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+            bytes.extend(header.as_bytes());
+            bytes.extend([0; 64]);
+            fs::write(folder.join(WEIGHTS), bytes).unwrap();
+        });
+    }
     let change = |change: fn(&mut HashMap<String, Tensor>)| {
         move |folder: &Path| {
             let mut all = tensors(folder);

@@ -85,7 +85,7 @@ async fn a_batch_of_voices_says_what_each_says_alone() {
         write_model(folder.path(), &wide_config(), 1);
         let source = ModelSource::Folder(folder.path().to_owned());
         let config =
-            EngineConfig { weights: format, ..EngineConfig::new(source, DeviceChoice::Cpu) };
+            EngineConfig { weights: Some(format), ..EngineConfig::new(source, DeviceChoice::Cpu) };
         let engine = Engine::start(config).unwrap();
         engine.adapter_store().insert("joint", tiny_adapter(&wide_config(), 1));
         let voices = [

@@ -1,8 +1,7 @@
-//! What the question numbers of the World Values Survey, wave 7, mean; and names of cultures.
+//! What the question numbers of the World Values Survey, wave 7, mean; and the order of cultures.
 //!
 //! Facts about the questionnaire, not copies of it (its codebook; method, "Known faults").
 
-use domain::culture::{Culture, CultureCode};
 use domain::question::{Scale, Topic};
 
 /// Number and suffix of an identifier such as `Q12` or `Q234A`.
@@ -69,33 +68,9 @@ pub const PAPER_CULTURES: [&str; 18] = [
     "NGA", "ETH", "ZWE", "AUS", "NZL",
 ];
 
-const NAMES: [(&str, &str, &str); 19] = [
-    ("USA", "United States", "American"),
-    ("CAN", "Canada", "Canadian"),
-    ("BOL", "Bolivia", "Bolivian"),
-    ("BRA", "Brazil", "Brazilian"),
-    ("GBR", "Great Britain", "British"),
-    ("NLD", "Netherlands", "Dutch"),
-    ("DEU", "Germany", "German"),
-    ("UKR", "Ukraine", "Ukrainian"),
-    ("CHN", "China", "Chinese"),
-    ("RUS", "Russia", "Russian"),
-    ("IND", "India", "Indian"),
-    ("THA", "Thailand", "Thai"),
-    ("KEN", "Kenya", "Kenyan"),
-    ("NGA", "Nigeria", "Nigerian"),
-    ("ETH", "Ethiopia", "Ethiopian"),
-    ("ZWE", "Zimbabwe", "Zimbabwean"),
-    ("AUS", "Australia", "Australian"),
-    ("NZL", "New Zealand", "New Zealand"),
-    ("MEX", "Mexico", "Mexican"),
-];
-
-/// The culture with this code and its place in display order, if the release knows it.
-pub fn culture(code: CultureCode) -> Option<(usize, Culture)> {
-    let place = NAMES.iter().position(|(known, ..)| *known == code.as_str())?;
-    let (_, name, demonym) = NAMES[place];
-    Some((place, Culture { code, name: name.to_owned(), demonym: demonym.to_owned() }))
+/// Place of a culture in display order: the paper's first, then all others.
+pub fn place(code: &str) -> usize {
+    PAPER_CULTURES.iter().position(|known| *known == code).unwrap_or(PAPER_CULTURES.len())
 }
 
 #[cfg(test)]
@@ -130,9 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn every_culture_of_the_paper_has_a_name() {
-        for code in PAPER_CULTURES {
-            assert!(culture(code.parse().unwrap()).is_some(), "{code}");
-        }
+    fn the_papers_cultures_come_first() {
+        assert_eq!((place("USA"), place("NZL"), place("MEX")), (0, 17, 18));
     }
 }

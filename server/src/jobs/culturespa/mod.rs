@@ -2,16 +2,19 @@
 //!
 //! - [`layout`]: what the survey's numbers mean (topics, options from 0, unordered options);
 //! - [`survey`]: questions and people's answers, as a survey of the store;
+//! - [`generated`]: the questions that the paper's model wrote, through our filter;
 //! - [`results`]: recorded model answers, scored by the paper's rule.
 //!
 //! **Invariant:** nothing of that data is part of Polylogue; everything is read and checked here.
 
+pub mod generated;
 pub mod layout;
 pub mod results;
 pub mod survey;
 
-pub use results::{ScoreRow, score_results};
-pub use survey::{SURVEY_ID, read_survey};
+pub use generated::{GeneratedFiles, read_generated};
+pub use results::{ScoreRow, has_results, result_folder, score_results};
+pub use survey::{SURVEY_ID, fill, is_layout, read_survey};
 
 use std::path::Path;
 

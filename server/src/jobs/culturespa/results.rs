@@ -13,7 +13,7 @@ use domain::survey::Survey;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{JobError, LAYOUT_HINT, bad, broken, read, survey::read_survey};
+use super::{JobError, LAYOUT_HINT, bad, broken, layout, read, survey::read_survey};
 
 /// One result file's score against one culture's people.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -47,9 +47,9 @@ struct RawAnswer {
 /// [`JobError::BadFile`] naming the file and the broken rule.
 pub fn score_results(dir: &Path) -> Result<Vec<ScoreRow>, JobError> {
     let survey = read_survey(dir)?;
-    let files = result_files(&dir.join("result"))?;
+    let files = result_files(&result_folder(dir))?;
     let mut rows = Vec::new();
-    for (file, culture) in files {
+    for ResultFile { path: file, culture, .. } in files {
         let answers = read_answers(&file, &survey)?;
         match culture {
             Some(code) if survey.culture(code).is_none() => {
@@ -69,13 +69,44 @@ pub fn score_results(dir: &Path) -> Result<Vec<ScoreRow>, JobError> {
     Ok(rows)
 }
 
-type Answers = BTreeMap<QuestionId, Option<u32>>;
+/// The option number per question; `None` where the answer holds none.
+pub type Answers = BTreeMap<QuestionId, Option<u32>>;
 
-fn read_answers(file: &Path, survey: &Survey) -> Result<Answers, JobError> {
+/// A file of recorded answers, by what its name says.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ResultFile {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// The culture that was named; `None` for the unaware voice.
+    pub culture: Option<CultureCode>,
+    /// Which of several repetitions: `0`.
+    pub repetition: String,
+}
+
+/// The release's `result` folder, or the folder itself where an upload brought files alone.
+pub fn result_folder(dir: &Path) -> PathBuf {
+    let inside = dir.join("result");
+    if inside.is_dir() { inside } else { dir.to_owned() }
+}
+
+/// Whether there are recorded answers under `dir`.
+pub fn has_results(dir: &Path) -> bool {
+    dir.is_dir() && result_files(&result_folder(dir)).is_ok()
+}
+
+/// Reads one file's answers to questions of `survey`.
+///
+/// # Errors
+/// [`JobError::BadFile`] for an unknown question or one that is answered twice.
+pub fn read_answers(file: &Path, survey: &Survey) -> Result<Answers, JobError> {
     let raw: Vec<RawAnswer> = read(file)?;
     let mut answers = Answers::new();
     for RawAnswer { id, answer } in raw {
         let id = QuestionId(id);
+        // Answers to questions that nobody evaluates may stand beside the others.
+        if layout::number(id.as_str()).is_some_and(|number| !layout::is_evaluated(number)) {
+            continue;
+        }
         if survey.question(&id).is_none() {
             let rule = format!("`{id}` must be a question of wvs_questions.json");
             return Err(broken(file, rule));
@@ -119,8 +150,11 @@ fn score(
     }
 }
 
-/// Every `wvs_result_culture_*.json` below `folder`, with the culture its name holds.
-fn result_files(folder: &Path) -> Result<Vec<(PathBuf, Option<CultureCode>)>, JobError> {
+/// Every `wvs_result_culture_*.json` below `folder`, by path.
+///
+/// # Errors
+/// [`JobError::BadFile`] where there is none, or a name that can't be understood.
+pub fn result_files(folder: &Path) -> Result<Vec<ResultFile>, JobError> {
     let mut files = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -130,8 +164,8 @@ fn result_files(folder: &Path) -> Result<Vec<(PathBuf, Option<CultureCode>)>, Jo
             let path = entry.path();
             if path.is_dir() {
                 folders.push(path);
-            } else if let Some(culture) = culture_of(&path)? {
-                files.push((path, culture));
+            } else {
+                files.extend(result_file(path)?);
             }
         }
     }
@@ -143,22 +177,28 @@ fn result_files(folder: &Path) -> Result<Vec<(PathBuf, Option<CultureCode>)>, Jo
     Ok(files)
 }
 
-/// `None`: another file. `Some(None)`: an unaware one.
-fn culture_of(path: &Path) -> Result<Option<Option<CultureCode>>, JobError> {
+/// `None` for another file.
+fn result_file(path: PathBuf) -> Result<Option<ResultFile>, JobError> {
     let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
     let is_json = path.extension().is_some_and(|extension| extension == "json");
     let Some(rest) = name.strip_prefix("wvs_result_culture_").filter(|_| is_json) else {
         return Ok(None);
     };
-    match rest.split('_').collect::<Vec<_>>()[..] {
-        ["unaware", ..] => Ok(Some(None)),
-        ["aware", code, ..] => {
-            let rule = || format!("`{code}` in its name must be a culture code such as `THA`");
-            code.parse().map(|code| Some(Some(code))).map_err(|_| broken(path, rule()))
+    let parts: Vec<&str> = rest.split('_').collect();
+    let (culture, rest) = match parts.as_slice() {
+        ["unaware", rest @ ..] => (None, rest),
+        ["aware", code, rest @ ..] => {
+            let rule = format!("`{code}` in its name must be a culture code such as `THA`");
+            (Some(code.parse().map_err(|_| broken(&path, rule))?), rest)
         }
-        _ => Err(broken(path, "its name must go on with `unaware` or `aware_` and a culture code")),
-    }
+        _ => {
+            let rule = "its name must go on with `unaware` or `aware_` and a culture code";
+            return Err(broken(&path, rule));
+        }
+    };
+    let repetition = if rest.is_empty() { "0".to_owned() } else { rest.join("-") };
+    Ok(Some(ResultFile { culture, repetition, path }))
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::jobs) mod tests;

@@ -1,174 +1,188 @@
-//! Questions and people's answers of the release, checked, as a survey of the store.
+//! Questions and people's answers of the release, row by row, as a survey of the store.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use domain::culture::CultureCode;
 use domain::question::{Question, QuestionId};
-use domain::survey::{Distribution, Provenance, Reference, Survey};
-use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use domain::survey::{Provenance, Survey};
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
 
-use super::{JobError, broken, layout, read};
+use super::{CONTENT_HINT, JobError, LAYOUT_HINT, broken, layout};
+use crate::jobs::import::draft::{Draft, Place};
+use crate::jobs::import::lines::{Document, Members, members, shares, value};
 
 /// Identifier of the imported survey.
 pub const SURVEY_ID: &str = "culturespa";
 
+const QUESTIONS: &str = "wvs_questions.json";
+const PEOPLE: &str = "proportions_group_by_country.json";
+const SIMILARITY: &str = "country_similarity.json";
+const NEIGHBOURS: &str = "self_alignment_examples.json";
+
 #[derive(Deserialize)]
-struct RawQuestion {
+pub(super) struct RawQuestion {
     #[serde(rename = "Q_id")]
     id: String,
-    question: String,
-    option_lst: Vec<String>,
+    pub(super) question: String,
+    option_lst: Value,
 }
 
-/// Shares by option number, in the order of the file: it decides ties (method, fault 2).
-struct Shares(Vec<(String, f64)>);
+/// Whether `dir` holds the release's survey, in its `data` folder or side by side.
+pub fn is_layout(dir: &Path) -> bool {
+    data_file(dir, QUESTIONS).is_file()
+}
 
-impl<'de> Deserialize<'de> for Shares {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct InOrder;
-        impl<'de> Visitor<'de> for InOrder {
-            type Value = Shares;
+/// A file of the release's `data` folder; an upload brings its files without folders.
+pub(super) fn data_file(dir: &Path, name: &str) -> PathBuf {
+    let inside = dir.join("data").join(name);
+    let beside = dir.join(name);
+    if beside.is_file() && !inside.is_file() { beside } else { inside }
+}
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object of shares by option number")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Shares, A::Error> {
-                let mut shares = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    shares.push(entry);
-                }
-                Ok(Shares(shares))
-            }
+/// Reads and checks the release's survey under `dir`; every row must keep the rules.
+///
+/// # Errors
+/// [`JobError::BadFile`] naming the file, the line and the broken rule.
+pub fn read_survey(dir: &Path) -> Result<Survey, JobError> {
+    let mut draft = Draft::new(dir);
+    fill(dir, &mut draft)?;
+    let (survey, rejections) = draft.finish()?;
+    match rejections.listed.first() {
+        Some(row) => {
+            let rule = format!("line {}: {}", row.line, row.reason);
+            Err(broken(&data_file(dir, &row.file), rule))
         }
-        deserializer.deserialize_map(InOrder)
+        None => Ok(survey),
     }
 }
 
-/// Reads and checks the release's survey under `dir`.
+/// Fills `draft` from the release under `dir`. Questions that nobody evaluates are left out.
 ///
 /// # Errors
-/// [`JobError::BadFile`] naming the file, the key and the broken rule.
-pub fn read_survey(dir: &Path) -> Result<Survey, JobError> {
-    let questions = read_questions(&dir.join("data/wvs_questions.json"))?;
-    let path = dir.join("data/proportions_group_by_country.json");
-    let reference = read_reference(&path, &questions)?;
-    let mut cultures: Vec<_> = reference
-        .keys()
-        .map(|code| {
-            layout::culture(*code).ok_or_else(|| {
-                let known = layout::PAPER_CULTURES.join(", ");
-                broken(&path, format!("key `{code}` must be one of {known} or MEX"))
-            })
-        })
-        .collect::<Result<_, _>>()?;
-    cultures.sort_by_key(|(place, _)| *place);
-    Ok(Survey {
-        id: SURVEY_ID.to_owned(),
-        title: "World Values Survey 7 (CultureSPA release)".to_owned(),
-        provenance: Provenance::Respondents(
-            "World Values Survey wave 7, as released with CultureSPA (arXiv 2410.12971)".to_owned(),
-        ),
-        cultures: cultures.into_iter().map(|(_, culture)| culture).collect(),
-        topics: layout::topics(),
-        questions,
-        reference,
-    })
+/// [`JobError::BadFile`] where a file can't be read or isn't JSON.
+pub fn fill(dir: &Path, draft: &mut Draft) -> Result<(), JobError> {
+    SURVEY_ID.clone_into(&mut draft.id);
+    draft.title = "World Values Survey 7 (CultureSPA release)".to_owned();
+    draft.provenance = Provenance::Respondents(
+        "World Values Survey wave 7, as released with CultureSPA (arXiv 2410.12971)".to_owned(),
+    );
+    layout::topics().into_iter().for_each(|topic| draft.topic(topic));
+    questions(&data_file(dir, QUESTIONS), draft)?;
+    people(&data_file(dir, PEOPLE), draft)?;
+    // Both tables are computed where the copy lacks them.
+    let (similarity, neighbours) = (data_file(dir, SIMILARITY), data_file(dir, NEIGHBOURS));
+    if similarity.is_file() {
+        fill_similarity(&similarity, draft)?;
+    }
+    if neighbours.is_file() {
+        fill_neighbours(&neighbours, draft)?;
+    }
+    Ok(())
 }
 
-fn read_questions(path: &Path) -> Result<Vec<Question>, JobError> {
-    let raw: Vec<RawQuestion> = read(path)?;
-    let mut seen = BTreeSet::new();
-    let mut questions = Vec::new();
-    for RawQuestion { id, question, option_lst } in raw {
-        let Some(number) = layout::number(&id) else {
-            return Err(broken(path, format!("`Q_id` must be `Q` and a number, not `{id}`")));
-        };
-        if !seen.insert(id.clone()) {
-            return Err(broken(
-                path,
-                format!("`Q_id` must be unique, but `{id}` stands there twice"),
-            ));
+fn questions(path: &Path, draft: &mut Draft) -> Result<(), JobError> {
+    let document = Document::read(path, LAYOUT_HINT)?;
+    for part in document.parse::<Vec<&RawValue>>(path, CONTENT_HINT)? {
+        let place = document.place(part);
+        if let Err(reason) = question(part, &place, draft) {
+            draft.reject(&place, reason);
         }
-        let Some(topic) = layout::topic(number).filter(|_| layout::is_evaluated(number)) else {
-            continue;
-        };
-        if question.trim().is_empty() || option_lst.len() < 2 {
-            let rule =
-                format!("`{id}` must have a text and at least 2 options, not {}", option_lst.len());
-            return Err(broken(path, rule));
-        }
-        questions.push(Question {
+    }
+    Ok(())
+}
+
+fn question(part: &RawValue, place: &Place, draft: &mut Draft) -> Result<(), String> {
+    let RawQuestion { id, question, option_lst } = value(part)?;
+    let number = layout::number(&id)
+        .ok_or_else(|| format!("`Q_id` must be `Q` and a number, not `{id}`"))?;
+    let Some(topic) = layout::topic(number).filter(|_| layout::is_evaluated(number)) else {
+        return Ok(());
+    };
+    let options = option_lst.as_array().into_iter().flatten();
+    let options: Option<Vec<String>> = options.map(|o| o.as_str().map(str::to_owned)).collect();
+    let options = options
+        .filter(|_| option_lst.is_array())
+        .ok_or_else(|| format!("`option_lst` of `{id}` must be a list of texts"))?;
+    draft.question(
+        place,
+        Question {
             id: QuestionId(id),
             topic: topic.into(),
             text: question.trim().to_owned(),
-            options: option_lst,
+            options,
             first_number: layout::first_number(number),
             scale: layout::scale(number),
+            dont_know: vec![],
             held_out: false,
-        });
-    }
-    if questions.is_empty() {
-        return Err(broken(path, "must hold at least one evaluated question (Q1 to Q259)"));
-    }
-    Ok(questions)
+        },
+    );
+    Ok(())
 }
 
-fn read_reference(path: &Path, questions: &[Question]) -> Result<Reference, JobError> {
-    let raw: BTreeMap<String, BTreeMap<String, Shares>> = read(path)?;
-    let known: BTreeMap<&str, &Question> = questions.iter().map(|q| (q.id.as_str(), q)).collect();
-    let mut reference = Reference::new();
-    for (code, answers) in raw {
-        let code: CultureCode = code.parse().map_err(|_| {
-            broken(path, format!("key `{code}` must be three capital letters such as `THA`"))
-        })?;
-        let people = reference.entry(code).or_default();
-        for (id, shares) in answers {
-            let Some(question) = known.get(id.as_str()) else {
-                if layout::number(&id).is_some_and(|number| !layout::is_evaluated(number)) {
-                    continue;
+fn people(path: &Path, draft: &mut Draft) -> Result<(), JobError> {
+    let document = Document::read(path, LAYOUT_HINT)?;
+    let Members(mut cultures) = document.parse(path, CONTENT_HINT)?;
+    // The paper's cultures first, in its order; the sort is stable.
+    cultures.sort_by_key(|(code, _)| layout::place(code));
+    for (code, part) in cultures {
+        match members(part) {
+            Err(fault) => draft.reject(&document.place(part), format!("`{code}` {fault}")),
+            Ok(Members(answers)) => {
+                for (id, part) in answers {
+                    if layout::number(&id).is_some_and(|number| !layout::is_evaluated(number)) {
+                        continue;
+                    }
+                    let place = document.place(part);
+                    match shares(part) {
+                        Ok(shares) => draft.people(&place, &code, QuestionId(id), shares),
+                        Err(fault) => draft.reject(&place, format!("`{code}/{id}`: {fault}")),
+                    }
                 }
-                let rule = format!("key `{code}/{id}` must be a question of wvs_questions.json");
-                return Err(broken(path, rule));
-            };
-            if let Some(answers) = distribution(question, &shares)
-                .map_err(|rule| broken(path, format!("key `{code}/{id}{rule}")))?
-            {
-                people.insert(question.id.clone(), answers);
             }
         }
     }
-    Ok(reference)
+    Ok(())
 }
 
-/// `None` where the culture wasn't asked. An error goes on from the key: "/7` must be ...".
-fn distribution(question: &Question, raw: &Shares) -> Result<Option<Distribution>, String> {
-    let mut shares = vec![0.0; question.options.len()];
-    let (first, last) = (question.number_of(0), question.number_of(shares.len() - 1));
-    let mut mode = None;
-    for (option, share) in &raw.0 {
-        let number: Option<u32> = option.parse().ok();
-        let Some((number, index)) = number.and_then(|n| Some((n, question.index_of(n)?))) else {
-            return Err(format!("/{option}` must be an option from {first} to {last}"));
-        };
-        if !(0.0..=1.0).contains(share) {
-            return Err(format!("/{option}` must be a share from 0 to 1, not {share}"));
-        }
-        shares[index] = *share;
-        // The file's order resolves ties: a later, equal share doesn't displace an earlier one.
-        if mode.is_none_or(|(_, top)| *share > top) {
-            mode = Some((number, *share));
+fn fill_similarity(path: &Path, draft: &mut Draft) -> Result<(), JobError> {
+    let document = Document::read(path, LAYOUT_HINT)?;
+    let Members(rows) = document.parse(path, CONTENT_HINT)?;
+    for (code, part) in rows {
+        let place = document.place(part);
+        match culture_code(&code).and_then(|code| Ok((code, similarities(part)?))) {
+            Ok((code, to)) => draft.similarity(&place, code, to),
+            Err(fault) => draft.reject(&place, fault),
         }
     }
-    let sum: f64 = shares.iter().sum();
-    match mode {
-        None => Ok(None),
-        Some(_) if sum <= 0.0 || sum > 1.0 + 1e-6 => {
-            Err(format!("` must have shares that sum to more than 0 and at most 1, not {sum}"))
+    Ok(())
+}
+
+fn culture_code(text: &str) -> Result<CultureCode, String> {
+    text.parse().map_err(|_| format!("`{text}` must be a culture code"))
+}
+
+/// A row of the table, an object of numbers by culture.
+fn similarities(part: &RawValue) -> Result<Vec<(CultureCode, f64)>, String> {
+    let Members(cells) = members(part)?;
+    let cell = |(code, part): (String, &RawValue)| Ok((culture_code(&code)?, value::<f64>(part)?));
+    cells.into_iter().map(cell).collect()
+}
+
+fn fill_neighbours(path: &Path, draft: &mut Draft) -> Result<(), JobError> {
+    let document = Document::read(path, LAYOUT_HINT)?;
+    let Members(rows) = document.parse(path, CONTENT_HINT)?;
+    let is_asked = |id: &str| layout::number(id).is_none_or(layout::is_evaluated);
+    for (id, part) in rows.into_iter().filter(|(id, _)| is_asked(id)) {
+        let place = document.place(part);
+        match value::<Vec<QuestionId>>(part) {
+            Ok(mut nearest) => {
+                nearest.retain(|id| is_asked(id.as_str()));
+                draft.neighbours(&place, QuestionId(id), nearest);
+            }
+            Err(fault) => draft.reject(&place, format!("`{id}`: {fault}")),
         }
-        Some((mode, _)) => Ok(Some(Distribution { shares, mode })),
     }
+    Ok(())
 }

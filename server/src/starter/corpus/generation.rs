@@ -3,7 +3,8 @@
 //!
 //! The prompt and the JSON live in [`domain::generation`]; the questions in [`World`].
 
-use domain::generation::{GeneratedQuestion, generation_prompt, normalised};
+use domain::filter::normalised;
+use domain::generation::{GeneratedQuestion, generation_prompt};
 use domain::prompt::{Message, Role, unaware_persona};
 use domain::random::SplitMix64;
 
@@ -53,7 +54,8 @@ fn seeds(topic: usize, world: &World) -> Vec<GeneratedQuestion> {
 mod tests {
     use std::collections::BTreeSet;
 
-    use domain::generation::{Filter, parse};
+    use domain::filter::{DropReason, Filter, FilterRules};
+    use domain::generation::parse;
 
     use super::*;
     use crate::starter::corpus::tests::{check_nothing_held_out, drawn};
@@ -65,7 +67,7 @@ mod tests {
 
     #[test]
     fn replies_are_new_questions_that_the_filter_keeps_or_knows() {
-        let mut filter = Filter::new(&[]);
+        let mut filter = Filter::new(world().survey(), FilterRules::PAPER);
         for document in documents(1, 2000) {
             let [.., prompt, reply] = document.messages.as_slice() else { panic!("too short") };
             let reply = parse(&reply.content).unwrap();
@@ -77,7 +79,7 @@ mod tests {
             let distinct: BTreeSet<_> = examples.iter().map(|e| &e.question).collect();
             assert_eq!(distinct.len(), EXAMPLES);
             // Duplicates among documents are expected; numbers alone are not.
-            assert_ne!(filter.admit(&reply), Err(domain::generation::DropReason::NumbersOnly));
+            assert_ne!(filter.admit(&reply), Err(DropReason::NumbersOnly));
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use domain::generation::normalised;
+use domain::filter::normalised;
 use domain::prompt::Role;
 use domain::random::SplitMix64;
 

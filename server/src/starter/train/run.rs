@@ -237,7 +237,7 @@ impl Run {
     }
 
     fn learner(&self) -> Learner<'_> {
-        Learner { decoder: &self.decoder, adapters: &[] }
+        Learner { decoder: &self.decoder, adapters: &[], checkpointing: false }
     }
 }
 

@@ -152,6 +152,7 @@ impl Grammar {
             options: self.labels(form, layout)?,
             first_number,
             scale: Scale::Ordered,
+            dont_know: vec![],
             held_out: false,
         };
         let pull = concept.pull(form.sign);
@@ -176,6 +177,7 @@ impl Grammar {
             options: words.iter().map(|word| capitalised(word)).collect(),
             first_number: 1,
             scale: Scale::Nominal,
+            dont_know: vec![],
             held_out: false,
         };
         let options = concepts.iter().map(|concept| concept.pull(1.0)).collect();

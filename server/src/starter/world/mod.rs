@@ -164,15 +164,20 @@ fn survey_of(indices: &Indices, grammar: &Grammar, questions: &Questions) -> Sur
         });
         reference.insert(culture.code, answers.collect::<BTreeMap<_, _>>());
     }
-    Survey {
+    let mut survey = Survey {
         id: "starter".to_owned(),
         title: "Starter survey (simulated people)".to_owned(),
+        language: "eng".to_owned(),
         provenance: Provenance::Simulated(SOURCE.to_owned()),
         cultures: indices.cultures.clone(),
         topics: grammar.survey_topics(),
         questions: questions.survey.iter().map(|asked| asked.question.clone()).collect(),
         reference,
-    }
+        similarity: BTreeMap::new(),
+        neighbours: BTreeMap::new(),
+    };
+    survey.complete_relations();
+    survey
 }
 
 #[cfg(test)]

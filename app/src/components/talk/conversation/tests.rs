@@ -5,10 +5,12 @@ use std::sync::Mutex;
 use domain::method::MethodRequest;
 
 use super::*;
+use crate::api::import::ImportReport;
 use crate::api::{
     AdapterInfo, ChatEvent, Finish, MethodRunInfo, ReplyInfo, SurveyRunInfo, SurveyRunRequest,
 };
 use crate::backend::{Answer, Events, SharedLive, Steering};
+use crate::browser::Files;
 use crate::components::talk::choice::tests::world;
 use crate::components::talk::record::describe;
 
@@ -23,6 +25,9 @@ impl Live for Played {
         let events = (self.0)(&request);
         self.1.lock().unwrap().push(request);
         Box::pin(async move { Ok(Box::pin(futures::stream::iter(events?)) as Events<ChatEvent>) })
+    }
+    fn import_survey(&self, _: Files, _: bool) -> Answer<ImportReport> {
+        unreachable!()
     }
     fn start_survey_run(&self, _: SurveyRunRequest) -> Answer<SurveyRunInfo> {
         unreachable!()

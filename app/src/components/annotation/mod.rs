@@ -1,0 +1,38 @@
+//! The parts of the annotation pages.
+//!
+//! - [`membership`], [`outbox`], [`keys`]: what this browser keeps between visits;
+//! - [`desk`]: a project at work; [`live`]: how it and the server keep in step;
+//! - [`summary`]: agreement and progress as rows; [`markdown`]: guidelines as views;
+//! - the rest is seen: [`Judge`], [`Items`], [`AgreementView`], [`People`] are what a project shows,
+//!   [`NewProjectForm`] and [`ProjectList`] what leads to one.
+
+pub mod desk;
+pub mod keys;
+pub mod live;
+pub mod markdown;
+pub mod membership;
+pub mod outbox;
+pub mod summary;
+
+mod agreement;
+mod comments;
+mod culture_choice;
+mod exports;
+mod invites;
+mod item;
+mod items;
+mod judge;
+mod key_help;
+mod new_project;
+mod people;
+mod presence;
+mod project_list;
+
+pub use agreement::AgreementView;
+pub use culture_choice::CultureChoice;
+pub use items::Items;
+pub use judge::Judge;
+pub use new_project::NewProjectForm;
+pub use people::People;
+pub use presence::Presence;
+pub use project_list::ProjectList;

@@ -1,0 +1,38 @@
+//! The projects that open in this browser.
+
+use leptos::prelude::*;
+
+use super::membership::Membership;
+use crate::link;
+
+/// A link per project.
+#[component]
+pub fn ProjectList() -> impl IntoView {
+    // Known in the browser only: the server renders an empty list.
+    let all = RwSignal::new(Vec::new());
+    Effect::new(move |_| all.set(Membership::all()));
+    let entry = |membership: Membership| {
+        let address = format!("/annotate/{}", link::escape(&membership.key.project));
+        view! {
+            <li data-testid="project" data-project=membership.key.project>
+                <a href=address>{membership.title}</a>
+                <span class="meta">{membership.role.to_string()}</span>
+            </li>
+        }
+    };
+    view! {
+        <section class="runs" aria-labelledby="projects">
+            <h2 id="projects">"Your projects"</h2>
+            {move || match all.with(Vec::is_empty) {
+                true => view! {
+                    <p class="meta">"None in this browser yet. Make one, or open the link by which you
+                        were invited."</p>
+                }.into_any(),
+                false => view! {
+                    <ul data-testid="projects">{all.get().into_iter().map(entry).collect_view()}</ul>
+                }.into_any(),
+            }}
+        </section>
+    }
+    .into_any()
+}

@@ -1,0 +1,118 @@
+//! Leases: an item is given to a member for a while, so that overlap is exact while people work at
+//! the same time, and nobody waits for somebody who left.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::item::ItemId;
+use super::member::MemberId;
+
+/// How long an item is kept for somebody, in milliseconds: longer than a thought and a dead spot of
+/// the network, shorter than a lunch. It is renewed while they are connected.
+pub const LEASE_MILLISECONDS: i64 = 10 * 60 * 1000;
+
+/// An item that is kept for a member.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// The item.
+    pub item: ItemId,
+    /// For whom.
+    pub member: MemberId,
+    /// Until when: milliseconds since 1970 (UTC), by the server's clock.
+    pub until: i64,
+}
+
+impl Lease {
+    /// One that begins `now`.
+    pub fn new(item: &ItemId, member: &MemberId, now: i64) -> Self {
+        Self { item: item.clone(), member: member.clone(), until: now + LEASE_MILLISECONDS }
+    }
+}
+
+/// The leases of a project.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Leases {
+    by_item: BTreeMap<ItemId, BTreeMap<MemberId, i64>>,
+}
+
+impl Leases {
+    /// These leases.
+    pub fn of(leases: impl IntoIterator<Item = Lease>) -> Self {
+        let mut all = Self::default();
+        leases.into_iter().for_each(|lease| all.put(lease));
+        all
+    }
+
+    /// Adds a lease; of two for the same item and member the longer counts.
+    pub fn put(&mut self, Lease { item, member, until }: Lease) {
+        let place = self.by_item.entry(item).or_default().entry(member).or_insert(until);
+        *place = (*place).max(until);
+    }
+
+    /// Keeps `item` for `member` from `now` on; a lease that is there already is renewed.
+    pub fn take(&mut self, item: &ItemId, member: &MemberId, now: i64) -> Lease {
+        let lease = Lease::new(item, member, now);
+        self.put(lease.clone());
+        lease
+    }
+
+    /// Ends the lease of `item` for `member`.
+    pub fn release(&mut self, item: &ItemId, member: &MemberId) {
+        if let Some(members) = self.by_item.get_mut(item) {
+            members.remove(member);
+            if members.is_empty() {
+                self.by_item.remove(item);
+            }
+        }
+    }
+
+    /// Ends all leases of `member`.
+    pub fn release_all(&mut self, member: &MemberId) {
+        self.by_item.retain(|_, members| {
+            members.remove(member);
+            !members.is_empty()
+        });
+    }
+
+    /// Whether `member` has `item` at `now`.
+    pub fn holds(&self, item: &ItemId, member: &MemberId, now: i64) -> bool {
+        self.until(item, member).is_some_and(|until| until > now)
+    }
+
+    /// Whether `member` has or once had `item`.
+    pub fn held(&self, item: &ItemId, member: &MemberId) -> bool {
+        self.until(item, member).is_some()
+    }
+
+    fn until(&self, item: &ItemId, member: &MemberId) -> Option<i64> {
+        self.by_item.get(item)?.get(member).copied()
+    }
+
+    /// The members other than `member` who have `item` at `now`.
+    pub fn others<'a>(
+        &'a self,
+        item: &ItemId,
+        member: &'a MemberId,
+        now: i64,
+    ) -> impl Iterator<Item = &'a MemberId> {
+        let of_item = self.by_item.get(item).into_iter().flatten();
+        of_item.filter(move |(who, until)| *who != member && **until > now).map(|(who, _)| who)
+    }
+
+    /// Whether somebody has `item` at `now`.
+    pub fn anybody(&self, item: &ItemId, now: i64) -> bool {
+        self.by_item.get(item).is_some_and(|members| members.values().any(|until| *until > now))
+    }
+
+    /// The items that `member` has at `now` and whose lease is half over, or more: renewing them only
+    /// then saves writing the same again and again.
+    pub fn half_over(&self, member: &MemberId, now: i64) -> Vec<ItemId> {
+        let half = now + LEASE_MILLISECONDS / 2;
+        let wanes = |(item, members): (&ItemId, &BTreeMap<MemberId, i64>)| {
+            let until = *members.get(member)?;
+            (until > now && until <= half).then(|| item.clone())
+        };
+        self.by_item.iter().filter_map(wanes).collect()
+    }
+}

@@ -1,0 +1,213 @@
+//! Where a project stands: a fold of its events.
+//!
+//! **Rules**, which make the order and the number of arrivals irrelevant:
+//! - events are a set, keyed by their submission; of two different events under one submission (which
+//!   the server never stores) the one with content is kept, then the lesser;
+//! - an author's word on an item is, of their own acts of judging that no other of their acts on the
+//!   item replaces, the one with the greatest time, then the greatest submission; so nobody's word
+//!   replaces another's;
+//! - an item's decision is found alike among all acts of adjudication, whoever made them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::event::{Act, Event, HiddenKind, Judgement, SkipReason, SubmissionId};
+use super::item::ItemId;
+use super::member::MemberId;
+
+/// A project's events by item.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct State {
+    records: BTreeMap<ItemId, Record>,
+    left: BTreeSet<MemberId>,
+}
+
+/// The events of one item.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Record {
+    events: BTreeMap<SubmissionId, Event>,
+}
+
+/// What one member says of an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Word<'a> {
+    /// A judgement.
+    Judged(&'a Judgement),
+    /// A judgement that isn't shown yet.
+    Hidden,
+    /// No judgement, for a reason.
+    Skipped(SkipReason),
+}
+
+impl State {
+    /// The state after `events`.
+    pub fn of<'a>(events: impl IntoIterator<Item = &'a Event>) -> Self {
+        let mut state = Self::default();
+        for event in events {
+            state.apply(event);
+        }
+        state
+    }
+
+    /// Adds an event. Returns whether it changed anything.
+    pub fn apply(&mut self, event: &Event) -> bool {
+        match &event.item {
+            None if event.act == Act::Left => self.left.insert(event.author.clone()),
+            None => false,
+            Some(item) => match self.records.get_mut(item) {
+                Some(record) => record.apply(event),
+                None => self.records.entry(item.clone()).or_default().apply(event),
+            },
+        }
+    }
+
+    /// Takes back an event that the server never stored.
+    pub fn retract(&mut self, item: &ItemId, submission: &SubmissionId) {
+        if let Some(record) = self.records.get_mut(item) {
+            record.events.remove(submission);
+        }
+    }
+
+    /// The record of `item`; `None` where nothing has happened to it.
+    pub fn record(&self, item: &ItemId) -> Option<&Record> {
+        self.records.get(item)
+    }
+
+    /// All items to which something has happened.
+    pub fn records(&self) -> impl Iterator<Item = (&ItemId, &Record)> {
+        self.records.iter()
+    }
+
+    /// Whether `member` has left for good.
+    pub fn has_left(&self, member: &MemberId) -> bool {
+        self.left.contains(member)
+    }
+
+    /// How many members have judged `item`.
+    pub fn judged_by(&self, item: &ItemId) -> usize {
+        self.record(item).map_or(0, Record::judged_by)
+    }
+}
+
+impl Record {
+    fn apply(&mut self, event: &Event) -> bool {
+        let rank = |event: &Event| matches!(event.act, Act::Hidden { .. });
+        match self.events.get_mut(&event.submission) {
+            None => {
+                self.events.insert(event.submission.clone(), event.clone());
+                true
+            }
+            Some(known) if (rank(event), event) < (rank(known), known) => {
+                *known = event.clone();
+                true
+            }
+            Some(_) => false,
+        }
+    }
+
+    /// All events, by submission.
+    pub fn events(&self) -> impl Iterator<Item = &Event> {
+        self.events.values()
+    }
+
+    /// Whether this act has arrived.
+    pub fn holds(&self, submission: &SubmissionId) -> bool {
+        self.events.contains_key(submission)
+    }
+
+    /// The word of every member who has one, with its event.
+    pub fn words(&self) -> BTreeMap<&MemberId, (&Event, Word<'_>)> {
+        let newest = self.newest().into_iter();
+        newest.filter_map(|(author, event)| Some((author, (event, word_of(event)?)))).collect()
+    }
+
+    /// The act by which a member last judged, skipped or took back: what their next one replaces.
+    pub fn last_act(&self, member: &MemberId) -> Option<&Event> {
+        self.newest().remove(member)
+    }
+
+    /// Every member's standing act of judging.
+    fn newest(&self) -> BTreeMap<&MemberId, &Event> {
+        let mut newest: BTreeMap<&MemberId, &Event> = BTreeMap::new();
+        for event in self.standing(Act::is_judging, |old, new| old.author == new.author) {
+            let place = newest.entry(&event.author).or_insert(event);
+            if later(place) < later(event) {
+                *place = event;
+            }
+        }
+        newest
+    }
+
+    /// The word of one member, with its event.
+    pub fn word(&self, member: &MemberId) -> Option<(&Event, Word<'_>)> {
+        self.words().remove(member)
+    }
+
+    /// The judgements that can be seen, by member.
+    pub fn judgements(&self) -> BTreeMap<&MemberId, &Judgement> {
+        let seen = self.words().into_iter().filter_map(|(member, (_, word))| match word {
+            Word::Judged(judgement) => Some((member, judgement)),
+            _ => None,
+        });
+        seen.collect()
+    }
+
+    /// How many members have judged, seen or not.
+    pub fn judged_by(&self) -> usize {
+        let judged = |(_, word): &&(&Event, Word)| !matches!(word, Word::Skipped(_));
+        self.words().values().filter(judged).count()
+    }
+
+    /// The decision that stands, with its event.
+    pub fn adjudication(&self) -> Option<(&Event, &Judgement)> {
+        let newest = self.standing(Act::is_adjudicating, |_, _| true).max_by_key(|e| later(e))?;
+        match &newest.act {
+            Act::Adjudicated(judgement) => Some((newest, judgement)),
+            _ => None,
+        }
+    }
+
+    /// The comments, oldest first.
+    pub fn comments(&self) -> Vec<&Event> {
+        let comment = |event: &&Event| {
+            let hidden = Act::Hidden { kind: HiddenKind::Commented };
+            matches!(event.act, Act::Commented { .. }) || event.act == hidden
+        };
+        let mut comments: Vec<&Event> = self.events.values().filter(comment).collect();
+        comments.sort_by_key(|event| later(event));
+        comments
+    }
+
+    /// The acts of a kind that no other act of that kind replaces, where `may_replace(old, new)`.
+    fn standing(
+        &self,
+        kind: impl Fn(&Act) -> bool,
+        may_replace: impl Fn(&Event, &Event) -> bool,
+    ) -> impl Iterator<Item = &Event> {
+        let replaced: BTreeSet<&SubmissionId> = self
+            .events
+            .values()
+            .filter(|new| kind(&new.act))
+            .filter_map(|new| {
+                let old = self.events.get(new.replaces.as_ref()?)?;
+                let replaces = kind(&old.act) && may_replace(old, new) && old != new;
+                replaces.then_some(&old.submission)
+            })
+            .collect();
+        let stands = move |event: &&Event| !replaced.contains(&event.submission);
+        self.events.values().filter(move |event| kind(&event.act)).filter(stands)
+    }
+}
+
+/// What decides between two acts that don't know of each other.
+fn later(event: &Event) -> (i64, &SubmissionId) {
+    (event.at, &event.submission)
+}
+
+fn word_of(event: &Event) -> Option<Word<'_>> {
+    match &event.act {
+        Act::Judged(judgement) => Some(Word::Judged(judgement)),
+        Act::Hidden { .. } => Some(Word::Hidden),
+        Act::Skipped { reason } => Some(Word::Skipped(*reason)),
+        _ => None,
+    }
+}

@@ -1,0 +1,212 @@
+//! Which pairs a run learns from: the instances, or a control of the same size; all or a part of
+//! them; only what people have accepted (method, step 4; paper, section 5: data quality and quantity).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::culture::CultureCode;
+use crate::instance::{AnswerPair, Instance};
+use crate::question::QuestionId;
+use crate::random::SplitMix64;
+
+/// What kind of pairs is learnt.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// The collected instances.
+    #[default]
+    Inconsistent,
+    /// As many pairs of every culture, drawn from all readable ones: a control.
+    Random,
+    /// As many pairs of every culture, drawn from those that aren't instances: a control. Where a
+    /// culture has fewer, all of them.
+    Consistent,
+}
+
+impl Source {
+    /// All sources.
+    pub const ALL: [Self; 3] = [Self::Inconsistent, Self::Random, Self::Consistent];
+
+    /// Name in files and commands.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Inconsistent => "inconsistent",
+            Self::Random => "random",
+            Self::Consistent => "consistent",
+        }
+    }
+}
+
+impl std::fmt::Display for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl std::str::FromStr for Source {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|source| source.as_str() == text).ok_or_else(|| {
+            let known = Self::ALL.map(Self::as_str).join("`, `");
+            format!("`{text}` is not a source of training pairs\nUse one of `{known}`.")
+        })
+    }
+}
+
+/// Which pairs are learnt.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Selection {
+    /// What kind.
+    pub source: Source,
+    /// Which share of every culture's pairs, above 0 and at most 1. A smaller share of the same seed
+    /// is a part of a larger one.
+    pub share: f64,
+    /// Seed of what is drawn.
+    pub seed: u64,
+}
+
+impl Default for Selection {
+    fn default() -> Self {
+        Self { source: Source::default(), share: 1.0, seed: 7 }
+    }
+}
+
+/// Chooses from `pairs`, of which `instances` were collected. Where `accepted` is given, only what is
+/// in it counts as an instance. The result is in the order of the pairs.
+pub fn select(
+    pairs: &[AnswerPair],
+    instances: &[Instance],
+    selection: Selection,
+    accepted: Option<&BTreeSet<(QuestionId, CultureCode)>>,
+) -> Vec<Instance> {
+    let collected: BTreeSet<(&QuestionId, CultureCode)> =
+        instances.iter().map(|instance| (&instance.question, instance.culture)).collect();
+    let passes = |instance: &Instance| {
+        accepted.is_none_or(|set| set.contains(&(instance.question.clone(), instance.culture)))
+    };
+    let mut candidates: BTreeMap<CultureCode, Vec<(usize, Instance)>> = BTreeMap::new();
+    let mut sizes: BTreeMap<CultureCode, usize> = BTreeMap::new();
+    for (place, pair) in pairs.iter().enumerate() {
+        let Some((unaware, aware)) = pair.unaware.zip(pair.aware) else { continue };
+        let culture = pair.culture;
+        let instance = Instance { question: pair.question.clone(), culture, unaware, aware };
+        let is_collected = collected.contains(&(&pair.question, culture));
+        let is_instance = is_collected && passes(&instance);
+        *sizes.entry(culture).or_default() += usize::from(is_instance);
+        let wanted = match selection.source {
+            Source::Inconsistent => is_instance,
+            Source::Random => true,
+            Source::Consistent => !is_collected,
+        };
+        if wanted {
+            candidates.entry(culture).or_default().push((place, instance));
+        }
+    }
+    let mut chosen = Vec::new();
+    for (culture, mut candidates) in candidates {
+        // A culture's draw doesn't depend on which other cultures there are.
+        SplitMix64::new(selection.seed ^ fnv(culture.as_str())).shuffle(&mut candidates);
+        let size = sizes.get(&culture).copied().unwrap_or(0);
+        let size = (selection.share.clamp(0.0, 1.0) * size as f64).ceil() as usize;
+        candidates.truncate(size);
+        chosen.extend(candidates);
+    }
+    chosen.sort_by_key(|(place, _)| *place);
+    chosen.into_iter().map(|(_, instance)| instance).collect()
+}
+
+/// FNV-1a, 64 bits: a number for a name.
+fn fnv(name: &str) -> u64 {
+    let step = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    name.bytes().fold(0xcbf2_9ce4_8422_2325, step)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::instance::{CollectionRule, collect};
+    use proptest::prelude::*;
+
+    fn pairs() -> Vec<AnswerPair> {
+        let cultures: [CultureCode; 2] = ["THA".parse().unwrap(), "USA".parse().unwrap()];
+        (0..100u32)
+            .map(|number| AnswerPair {
+                question: QuestionId(format!("Q{}", number / 2)),
+                topic: "t".into(),
+                culture: cultures[number as usize % 2],
+                unaware: Some(1),
+                // Thailand differs in three of five questions, the USA in one of ten.
+                aware: Some(match number % 2 {
+                    0 if number / 2 % 5 < 3 => 2,
+                    1 if number / 2 % 10 == 0 => 2,
+                    _ => 1,
+                }),
+                shift: None,
+            })
+            .collect()
+    }
+
+    fn chosen(selection: Selection) -> Vec<Instance> {
+        let pairs = pairs();
+        let instances = collect(&pairs, CollectionRule::Different, None).instances;
+        select(&pairs, &instances, selection, None)
+    }
+
+    fn sizes(instances: &[Instance]) -> [usize; 2] {
+        ["THA", "USA"].map(|code| instances.iter().filter(|i| i.culture.as_str() == code).count())
+    }
+
+    #[test]
+    fn controls_have_the_same_size_per_culture() {
+        let of = |source| chosen(Selection { source, ..Selection::default() });
+        let instances = of(Source::Inconsistent);
+        assert_eq!(sizes(&instances), [30, 5]);
+        assert!(instances.iter().all(|instance| instance.unaware != instance.aware));
+        let random = of(Source::Random);
+        assert_eq!(sizes(&random), [30, 5]);
+        assert!(random.iter().any(|instance| instance.unaware == instance.aware));
+        // Thailand has only twenty consistent pairs.
+        let consistent = of(Source::Consistent);
+        assert_eq!(sizes(&consistent), [20, 5]);
+        assert!(consistent.iter().all(|instance| instance.unaware == instance.aware));
+    }
+
+    #[test]
+    fn only_what_people_accepted_is_learnt() {
+        let pairs = pairs();
+        let instances = collect(&pairs, CollectionRule::Different, None).instances;
+        let accepted: BTreeSet<_> =
+            instances.iter().step_by(3).map(|i| (i.question.clone(), i.culture)).collect();
+        let of = |source| {
+            select(
+                &pairs,
+                &instances,
+                Selection { source, ..Selection::default() },
+                Some(&accepted),
+            )
+        };
+        let kept: BTreeSet<_> =
+            of(Source::Inconsistent).into_iter().map(|i| (i.question, i.culture)).collect();
+        assert_eq!(kept, accepted);
+        assert_eq!(of(Source::Random).len(), accepted.len());
+        // What people refused isn't consistent for that.
+        assert!(of(Source::Consistent).iter().all(|instance| instance.unaware == instance.aware));
+    }
+
+    proptest! {
+        #[test]
+        fn a_smaller_share_is_a_part_of_a_larger_one(small in 0.01f64..1.0, large in 0.01f64..1.0, seed: u64) {
+            let (small, large) = if small < large { (small, large) } else { (large, small) };
+            for source in Source::ALL {
+                let of = |share| chosen(Selection { source, share, seed });
+                let (part, whole) = (of(small), of(large));
+                prop_assert!(part.iter().all(|instance| whole.contains(instance)));
+                prop_assert!(!part.is_empty());
+                prop_assert!(of(1.0).windows(2).all(|two| two[0] != two[1]));
+            }
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! The rooms in which people judge instances together.
+//!
+//! A project that somebody works in is in memory as a room: its items, its members, the fold of its
+//! events, its leases, and who is here. Whoever acts waits for the room, is checked against what is
+//! true there, and is told of success once the event is in the store; so a judgement that was
+//! acknowledged survives the end of the process at any moment.
+//! - [`rooms`]: projects, invites, and which rooms are open;
+//! - [`room`]: one project: items to judge, submissions, presence;
+//! - [`view`]: what a member gets to see of a room;
+//! - [`import`]: items from runs and files; [`export`]: judgements as files;
+//! - [`token`]: what proves who somebody is; [`error`]: what is refused.
+//!
+//! **Invariant:** the rules are in [`domain::annotation`]; no SQL, no HTTP.
+
+pub mod error;
+pub mod token;
+
+pub mod room;
+pub mod rooms;
+pub mod view;
+
+pub mod export;
+pub mod import;
+
+pub use error::RoomError;
+pub use room::{Notice, Room};
+pub use rooms::Rooms;
+pub use token::Token;
+
+/// Now, in milliseconds since 1970 (UTC).
+fn now() -> i64 {
+    (time::OffsetDateTime::now_utc().unix_timestamp_nanos() / 1_000_000) as i64
+}

@@ -1,0 +1,83 @@
+//! What a member gets to see of a room.
+
+use std::collections::BTreeSet;
+
+use app::api::annotation::{Numbered, Project};
+use domain::annotation::visibility::{self, sees_others};
+use domain::annotation::{Item, ItemId, ItemInfo, Member, Record};
+
+use super::{Room, RoomError};
+
+impl Room {
+    /// The project as `member` gets it.
+    pub fn project(&self, member: &Member) -> Project {
+        let hide = |info: &ItemInfo| match member.role.adjudicates() {
+            true => info.clone(),
+            false => ItemInfo { gold: None, ..info.clone() },
+        };
+        Project {
+            id: self.id.clone(),
+            settings: self.settings.clone(),
+            items: self.infos.iter().map(hide).collect(),
+            members: self.members(),
+            me: member.id.clone(),
+            created: self.created.clone(),
+        }
+    }
+
+    /// Everybody who takes or took part.
+    pub fn members(&self) -> Vec<Member> {
+        self.members.clone()
+    }
+
+    /// An item, with the people's shares for those who have judged it or decide about it.
+    ///
+    /// # Errors
+    /// [`RoomError::UnknownItem`].
+    pub fn item(&self, member: &Member, item: &ItemId) -> Result<Item, RoomError> {
+        let place = self.places.get(item);
+        let found = place.and_then(|place| self.items.get(*place));
+        let found = found.ok_or_else(|| RoomError::UnknownItem(item.clone()))?;
+        let judged = self.state.record(item).is_some_and(|r| r.word(&member.id).is_some());
+        Ok(found.clone().shown(judged || member.role.adjudicates()))
+    }
+
+    /// The number of the newest event.
+    pub fn sequence(&self) -> u64 {
+        self.events.last().map_or(0, |numbered| numbered.sequence)
+    }
+
+    /// The events after `since` as `member` sees them. Earlier events of an item that something has
+    /// happened to since are sent again where they may be seen now: the client may have got them
+    /// without their content.
+    pub fn events_since(&self, member: &Member, since: u64) -> Vec<Numbered> {
+        let start = self.events.partition_point(|numbered| numbered.sequence <= since);
+        let new = &self.events[start..];
+        let mut sequences: BTreeSet<u64> = new.iter().map(|numbered| numbered.sequence).collect();
+        if self.settings.blind && !member.role.adjudicates() && start > 0 {
+            let touched: BTreeSet<&ItemId> =
+                new.iter().filter_map(|numbered| numbered.event.item.as_ref()).collect();
+            for item in touched.into_iter().filter(|item| self.sees(member, item)) {
+                let events = self.state.record(item).into_iter().flat_map(Record::events);
+                sequences.extend(events.filter_map(|event| self.sequences.get(&event.submission)));
+            }
+        }
+        let numbered = |sequence: &u64| {
+            let place = self.events.binary_search_by_key(sequence, |known| known.sequence).ok()?;
+            self.events.get(place)
+        };
+        sequences.iter().filter_map(numbered).map(|known| self.shown(member, known)).collect()
+    }
+
+    fn sees(&self, member: &Member, item: &ItemId) -> bool {
+        let info = self.places.get(item).and_then(|place| self.infos.get(*place));
+        info.is_some_and(|info| sees_others(&self.settings, &self.state, info, member))
+    }
+
+    fn shown(&self, member: &Member, numbered: &Numbered) -> Numbered {
+        let item = numbered.event.item.as_ref();
+        let info = item.and_then(|item| self.infos.get(*self.places.get(item)?));
+        let event = visibility::shown(&self.settings, &self.state, info, member, &numbered.event);
+        Numbered { sequence: numbered.sequence, event }
+    }
+}

@@ -1,0 +1,168 @@
+//! The page with all comparisons, and one chart beside each.
+
+use std::fmt::Write;
+
+use domain::score::Interval;
+use serde::Serialize;
+
+use super::chart::{self, Bar};
+use super::section::{Claim, Entry, Section};
+
+/// All comparisons of one base run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// The base run.
+    pub run: String,
+    /// The base model's name.
+    pub model: String,
+    /// First digits of its hash.
+    pub model_hash: String,
+    /// The survey's title.
+    pub survey: String,
+    /// Whether its people are simulated.
+    pub simulated: bool,
+    /// Held-out questions.
+    pub questions: usize,
+    /// Cultures.
+    pub cultures: usize,
+    /// The base run's settings as options of the command.
+    pub options: String,
+    /// Its instances.
+    pub instances: usize,
+    /// The comparisons.
+    pub sections: Vec<Section>,
+}
+
+impl Report {
+    /// The page in Markdown; charts are named relative to `charts`.
+    pub fn markdown(&self, charts: &str) -> String {
+        let mut page = format!(
+            "# Experiments\n\n\
+             Made by `polylogue experiments {}` with {} (`{}`), {} instances, {} cultures and {} held-out \
+             questions of {}. {}Scores are alignment x 100 (the paper's), means over cultures. In \
+             brackets: 95 % paired bootstrap intervals over questions, which all cultures share. Every \
+             comparison is one run with one seed: an interval says how much the questions matter, not \
+             the seed.\n",
+            self.options,
+            self.model,
+            self.model_hash,
+            self.instances,
+            self.cultures,
+            self.questions,
+            self.survey,
+            if self.simulated { "**The people are simulated**; nobody was asked. " } else { "" },
+        );
+        for section in &self.sections {
+            page.push_str(&section_page(section, charts));
+        }
+        page
+    }
+
+    /// File name and SVG text of every chart.
+    pub fn charts(&self) -> Vec<(String, String)> {
+        let chart = |section: &Section| {
+            let bar = |entry: &Entry| Bar {
+                label: entry.label.clone(),
+                value: entry.difference,
+                interval: entry.interval,
+            };
+            let bars: Vec<Bar> = section.entries.iter().map(bar).collect();
+            (file(section), chart::draw(section.title, section.unit, &bars))
+        };
+        self.sections.iter().map(chart).collect()
+    }
+}
+
+fn file(section: &Section) -> String {
+    format!("experiment-{}.svg", section.key)
+}
+
+fn section_page(section: &Section, charts: &str) -> String {
+    let mut page = format!("\n## {}\n\n{}\n\n", section.title, section.measure);
+    let _ = writeln!(page, "![{}]({charts}/{})\n", section.title, file(section));
+    let scored = section.entries.iter().any(|entry| entry.score.is_some());
+    let _ = match scored {
+        true => writeln!(page, "| | score | {} | |\n|---|---:|---:|---|", section.unit),
+        false => writeln!(page, "| | {} | |\n|---|---:|---|", section.unit),
+    };
+    // Losses and correlations are small numbers.
+    let digits = if scored { 2 } else { 3 };
+    for Entry { label, score, difference, interval, note } in &section.entries {
+        let score = match (scored, score) {
+            (false, _) => String::new(),
+            (true, Some(score)) => format!(" {score:.2} |"),
+            (true, None) => " – |".to_owned(),
+        };
+        let difference = number(*difference, *interval, digits);
+        let _ = writeln!(page, "| {label} |{score} {difference} | {note} |");
+    }
+    if !section.claims.is_empty() {
+        page.push('\n');
+    }
+    for Claim { text, difference, interval, verdict } in &section.claims {
+        let difference = number(*difference, *interval, digits);
+        let _ = writeln!(page, "- {text} Here {difference}: {}.", verdict.as_str());
+    }
+    page
+}
+
+fn number(value: f64, interval: Option<Interval>, digits: usize) -> String {
+    match interval {
+        Some(Interval { low, high }) => {
+            format!("{value:+.digits$} [{low:+.digits$}, {high:+.digits$}]")
+        }
+        None => format!("{value:+.digits$}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiments::Verdict;
+
+    #[test]
+    fn a_page_has_every_entry_its_chart_and_what_follows() {
+        let interval = Some(Interval { low: 0.5, high: 2.0 });
+        let entry = Entry {
+            label: "joint".to_owned(),
+            score: Some(70.0),
+            difference: 1.25,
+            interval,
+            note: "9 instances".to_owned(),
+        };
+        let claim = Claim {
+            text: "It helps.".to_owned(),
+            difference: 1.25,
+            interval,
+            verdict: Verdict::Agrees,
+        };
+        let section = Section {
+            key: "strategy",
+            title: "One or many",
+            measure: "Voices.".to_owned(),
+            unit: "points",
+            entries: vec![entry],
+            claims: vec![claim],
+        };
+        let report = Report {
+            run: "r".to_owned(),
+            model: "Starter".to_owned(),
+            model_hash: "abc".to_owned(),
+            survey: "the survey".to_owned(),
+            simulated: true,
+            questions: 3,
+            cultures: 2,
+            options: "--seed 7".to_owned(),
+            instances: 9,
+            sections: vec![section],
+        };
+        let page = report.markdown("images");
+        assert!(page.contains("| joint | 70.00 | +1.25 [+0.50, +2.00] | 9 instances |"), "{page}");
+        assert!(page.contains("![One or many](images/experiment-strategy.svg)"), "{page}");
+        assert!(page.contains("It helps. Here +1.25 [+0.50, +2.00]: agrees"), "{page}");
+        assert!(page.contains("**The people are simulated**"), "{page}");
+        let charts = report.charts();
+        assert_eq!(charts[0].0, "experiment-strategy.svg");
+        assert!(charts[0].1.contains("joint"), "{}", charts[0].1);
+    }
+}

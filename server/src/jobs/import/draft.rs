@@ -1,0 +1,399 @@
+//! A survey while it is read: every format fills one, and the rules for rows are here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use app::api::import::RejectedRow;
+use domain::culture::{Culture, CultureCode};
+use domain::question::{Question, QuestionId, Topic, TopicId};
+use domain::survey::relation::KEPT_NEIGHBOURS;
+use domain::survey::{Distribution, Neighbours, Provenance, Reference, Similarity, Survey};
+
+use super::known;
+use crate::jobs::JobError;
+
+/// Rejected rows that a report lists; the others are counted.
+const LISTED: usize = 200;
+
+/// How far shares may sum above 1: published ones are rounded.
+const ROUNDING: f64 = 0.02;
+
+/// Most options of a question.
+const MOST_OPTIONS: usize = 100;
+
+/// Where a row stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The file's name.
+    pub file: String,
+    /// Its line, from 1.
+    pub line: usize,
+}
+
+/// Rows that aren't part of the survey.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rejections {
+    /// The first of them.
+    pub listed: Vec<RejectedRow>,
+    /// All of them.
+    pub total: usize,
+    /// Whether so little is left without them that there is no survey.
+    pub all: bool,
+}
+
+/// Shares by option number in the order of the file, which decides ties.
+pub type NumberedShares = Vec<(u32, f64)>;
+
+struct People {
+    place: Place,
+    culture: String,
+    question: QuestionId,
+    shares: NumberedShares,
+}
+
+/// A survey that isn't checked as a whole yet.
+pub struct Draft {
+    /// Identifier.
+    pub id: String,
+    /// Name for people.
+    pub title: String,
+    /// ISO 639-3 code.
+    pub language: String,
+    /// Where the reference comes from.
+    pub provenance: Provenance,
+    path: PathBuf,
+    cultures: Vec<Culture>,
+    topics: Vec<Topic>,
+    questions: Vec<Question>,
+    /// Line and index of every question.
+    asked: BTreeMap<QuestionId, (usize, usize)>,
+    people: Vec<People>,
+    similarity: Vec<(Place, CultureCode, Vec<(CultureCode, f64)>)>,
+    neighbours: Vec<(Place, QuestionId, Vec<QuestionId>)>,
+    rejections: Rejections,
+}
+
+impl Draft {
+    /// An empty survey, named after the file or folder it comes from.
+    pub fn new(path: &Path) -> Self {
+        let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or("survey");
+        Self {
+            id: slug(name),
+            title: name.to_owned(),
+            language: "eng".to_owned(),
+            provenance: Provenance::Respondents(format!("imported from `{name}`")),
+            path: path.to_owned(),
+            cultures: Vec::new(),
+            topics: Vec::new(),
+            questions: Vec::new(),
+            asked: BTreeMap::new(),
+            people: Vec::new(),
+            similarity: Vec::new(),
+            neighbours: Vec::new(),
+            rejections: Rejections::default(),
+        }
+    }
+
+    /// Reports a row that can't be part of the survey.
+    pub fn reject(&mut self, place: &Place, reason: impl Into<String>) {
+        self.rejections.total += 1;
+        if self.rejections.listed.len() < LISTED {
+            let Place { file, line } = place.clone();
+            self.rejections.listed.push(RejectedRow { file, line, reason: reason.into() });
+        }
+    }
+
+    /// Declares a culture, or says more of a known one.
+    pub fn culture(&mut self, place: &Place, culture: Culture) {
+        match self.cultures.iter().find(|other| other.code == culture.code) {
+            Some(other) if *other != culture => {
+                self.reject(place, format!("the culture `{}` is declared twice", culture.code));
+            }
+            Some(_) => {}
+            None if culture.name.trim().is_empty() || culture.demonym.trim().is_empty() => {
+                let rule = format!("the culture `{}` must have a name and a demonym", culture.code);
+                self.reject(place, rule);
+            }
+            None => self.cultures.push(culture),
+        }
+    }
+
+    /// Declares a topic; the same one again changes nothing.
+    pub fn topic(&mut self, topic: Topic) {
+        if !self.topics.iter().any(|other| other.id == topic.id) {
+            self.topics.push(topic);
+        }
+    }
+
+    /// The topic with this name, declared if need be.
+    pub fn topic_named(&mut self, name: &str) -> TopicId {
+        let id = TopicId(slug(name));
+        self.topic(Topic { id: id.clone(), name: name.trim().to_owned() });
+        id
+    }
+
+    /// The question of this identifier, if its row was taken.
+    pub fn question_named(&self, id: &QuestionId) -> Option<&Question> {
+        self.asked.get(id).map(|(_, index)| &self.questions[*index])
+    }
+
+    /// Adds a question. Options that speak of not knowing are flagged beside those that are already.
+    pub fn question(&mut self, place: &Place, mut question: Question) {
+        if let Err(reason) = self.check(&question) {
+            return self.reject(place, reason);
+        }
+        if !self.topics.iter().any(|topic| topic.id == question.topic) {
+            question.topic = self.topic_named(&question.topic.0.clone());
+        }
+        question.flag_dont_know();
+        self.asked.insert(question.id.clone(), (place.line, self.questions.len()));
+        self.questions.push(question);
+    }
+
+    fn check(&self, question: &Question) -> Result<(), String> {
+        let id = &question.id;
+        if id.as_str().is_empty() || id.as_str().len() > 64 {
+            return Err(format!("the question's id must have 1 to 64 characters, not `{id}`"));
+        }
+        if let Some((line, _)) = self.asked.get(id) {
+            return Err(format!("the question `{id}` stands in line {line} already"));
+        }
+        if question.text.trim().is_empty() {
+            return Err(format!("the question `{id}` has no text"));
+        }
+        if question.topic.as_str().trim().is_empty() {
+            return Err(format!("the question `{id}` has no topic"));
+        }
+        let count = question.options.len();
+        if !(2..=MOST_OPTIONS).contains(&count) {
+            return Err(format!("`{id}` must have 2 to {MOST_OPTIONS} options, not {count}"));
+        }
+        if let Some(index) = question.options.iter().position(|option| option.trim().is_empty()) {
+            return Err(format!("option {} of `{id}` is empty", index + 1));
+        }
+        let unknown = question.dont_know.iter().find(|n| question.index_of(**n).is_none());
+        match unknown {
+            Some(number) => {
+                Err(format!("`dont_know` of `{id}` names the option {number}, which isn't there"))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Adds what the people of a culture answered. Culture and question may be declared later.
+    pub fn people(
+        &mut self,
+        place: &Place,
+        culture: &str,
+        question: QuestionId,
+        shares: NumberedShares,
+    ) {
+        let (place, culture) = (place.clone(), culture.trim().to_owned());
+        self.people.push(People { place, culture, question, shares });
+    }
+
+    /// Adds a row of the table of similar cultures.
+    pub fn similarity(&mut self, place: &Place, culture: CultureCode, to: Vec<(CultureCode, f64)>) {
+        self.similarity.push((place.clone(), culture, to));
+    }
+
+    /// Adds a row of the table of neighbouring questions.
+    pub fn neighbours(&mut self, place: &Place, question: QuestionId, nearest: Vec<QuestionId>) {
+        self.neighbours.push((place.clone(), question, nearest));
+    }
+
+    /// Checks the survey as a whole. Where rejected rows leave too little, they say so.
+    ///
+    /// # Errors
+    /// [`JobError::BadFile`] for an identifier that can't be used, and for a file that holds no
+    /// question or nobody's answers though every row keeps the rules.
+    pub fn finish(mut self) -> Result<(Survey, Rejections), JobError> {
+        let reference = self.reference();
+        let (similarity, neighbours) = (self.known_similarity(), self.known_neighbours());
+        self.check_id()?;
+        if let Err(error) = self.check_whole(&reference) {
+            if self.rejections.total == 0 {
+                return Err(error);
+            }
+            self.rejections.all = true;
+        }
+        let mut survey = Survey {
+            id: self.id,
+            title: self.title,
+            language: self.language,
+            provenance: self.provenance,
+            cultures: self.cultures,
+            topics: self.topics,
+            questions: self.questions,
+            reference,
+            similarity,
+            neighbours,
+        };
+        survey.complete_relations();
+        // Topics without a question would be empty rows everywhere.
+        let used: BTreeSet<TopicId> = survey.questions.iter().map(|q| q.topic.clone()).collect();
+        survey.topics.retain(|topic| used.contains(&topic.id));
+        Ok((survey, self.rejections))
+    }
+
+    /// The rows of similar cultures that name this survey's cultures only; the others are rejected.
+    fn known_similarity(&mut self) -> Similarity {
+        let mut known = Similarity::new();
+        for (place, culture, to) in std::mem::take(&mut self.similarity) {
+            let mut named = std::iter::once(culture).chain(to.iter().map(|(code, _)| *code));
+            match named.find(|code| !self.cultures.iter().any(|culture| culture.code == *code)) {
+                Some(code) => self.reject(&place, format!("`{code}` is no culture of this survey")),
+                None => {
+                    known.insert(culture, to.into_iter().collect());
+                }
+            }
+        }
+        known
+    }
+
+    /// The rows of neighbours that name this survey's questions only; the others are rejected.
+    fn known_neighbours(&mut self) -> Neighbours {
+        let mut known = Neighbours::new();
+        for (place, question, mut nearest) in std::mem::take(&mut self.neighbours) {
+            let mut named = std::iter::once(&question).chain(&nearest);
+            match named.find(|id| !self.asked.contains_key(*id)).cloned() {
+                Some(id) => self.reject(&place, format!("there is no question `{id}`")),
+                None => {
+                    nearest.truncate(KEPT_NEIGHBOURS);
+                    known.insert(question, nearest);
+                }
+            }
+        }
+        known
+    }
+
+    fn check_id(&self) -> Result<(), JobError> {
+        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
+        let hint = "Give another one with `--id`.";
+        if self.id == "starter" {
+            return Err(self.bad("the id `starter` is the built-in survey's".to_owned(), hint));
+        }
+        if self.id.is_empty() || self.id.len() > 64 || !self.id.chars().all(fits) {
+            let rule = "the survey's id must be 1 to 64 small letters, digits, `-` and `_`";
+            return Err(self.bad(format!("{rule}, not `{}`", self.id), hint));
+        }
+        Ok(())
+    }
+
+    fn check_whole(&self, reference: &Reference) -> Result<(), JobError> {
+        if self.questions.is_empty() {
+            return Err(self.bad("holds no question".to_owned(), "Compare it with the template."));
+        }
+        if reference.values().all(BTreeMap::is_empty) {
+            let rule = "holds nobody's answers, so that no voice can be compared with people";
+            let hint = "Add the shares of at least one culture.";
+            return Err(self.bad(rule.to_owned(), hint));
+        }
+        Ok(())
+    }
+
+    fn bad(&self, rule: String, hint: &str) -> JobError {
+        JobError::BadFile { path: self.path.clone(), rule, hint: hint.to_owned() }
+    }
+
+    /// People's answers whose rows keep the rules; the others are rejected.
+    fn reference(&mut self) -> Reference {
+        let mut reference = Reference::new();
+        let questions: BTreeMap<QuestionId, Question> =
+            self.questions.iter().map(|q| (q.id.clone(), q.clone())).collect();
+        for People { place, culture, question, shares } in std::mem::take(&mut self.people) {
+            // The culture comes last: a rejected row must not declare one.
+            let asked = questions.get(&question);
+            let added = asked
+                .ok_or_else(|| format!("there is no question `{question}`"))
+                .and_then(|asked| distribution(asked, &shares))
+                .and_then(|people| Ok((self.culture_named(&culture)?, people)))
+                .and_then(|(code, people)| {
+                    let answers = reference.entry(code).or_default();
+                    if answers.contains_key(&question) {
+                        let twice = "stand there twice";
+                        return Err(format!("the answers of `{code}` to `{question}` {twice}"));
+                    }
+                    answers.extend(people.map(|people| (question.clone(), people)));
+                    Ok(())
+                });
+            if let Err(reason) = added {
+                self.reject(&place, reason);
+            }
+        }
+        reference
+    }
+
+    /// The culture of this code or country name, declared if it is a known country or a group in
+    /// one.
+    fn culture_named(&mut self, name: &str) -> Result<CultureCode, String> {
+        let code: Option<CultureCode> = name.parse().ok();
+        if let Some(code) = code.filter(|code| self.cultures.iter().any(|c| c.code == *code)) {
+            return Ok(code);
+        }
+        let known = known::culture(name).ok_or_else(|| match code {
+            Some(code) => {
+                format!("`{code}` is no known country: declare it with a name and a demonym")
+            }
+            None => format!(
+                "`{name}` must be a culture code such as `THA` or `THA-north`, or a country's name"
+            ),
+        })?;
+        let code = known.code;
+        if !self.cultures.iter().any(|culture| culture.code == code) {
+            self.cultures.push(known);
+        }
+        Ok(code)
+    }
+}
+
+/// `None` where nobody answered.
+fn distribution(
+    question: &Question,
+    given: &NumberedShares,
+) -> Result<Option<Distribution>, String> {
+    let id = &question.id;
+    let mut shares = vec![0.0; question.options.len()];
+    let mut mode: Option<(u32, f64)> = None;
+    for &(number, share) in given {
+        let index = question.index_of(number).ok_or_else(|| {
+            let (first, last) = (question.number_of(0), question.number_of(shares.len() - 1));
+            format!("`{id}` has options from {first} to {last}, not {number}")
+        })?;
+        if !(0.0..=1.0).contains(&share) {
+            return Err(format!(
+                "the share of option {number} of `{id}` must be from 0 to 1, not {share}"
+            ));
+        }
+        shares[index] = share;
+        // The file's order resolves ties: a later, equal share doesn't displace an earlier one.
+        if mode.is_none_or(|(_, top)| share > top) {
+            mode = Some((number, share));
+        }
+    }
+    let Some((mode, _)) = mode else { return Ok(None) };
+    let sum: f64 = shares.iter().sum();
+    if sum <= 0.0 || sum > 1.0 + ROUNDING {
+        return Err(format!(
+            "the shares of `{id}` must sum to more than 0 and at most 1, not {sum:.4}"
+        ));
+    }
+    if sum > 1.0 {
+        shares.iter_mut().for_each(|share| *share /= sum);
+    }
+    Ok(Some(Distribution { shares, mode }))
+}
+
+/// Small letters, digits and hyphens; at most 64.
+pub fn slug(text: &str) -> String {
+    let mut slug = String::new();
+    for c in text.chars().flat_map(char::to_lowercase) {
+        match c {
+            c if c.is_ascii_alphanumeric() || c == '_' => slug.push(c),
+            _ if !slug.is_empty() && !slug.ends_with('-') => slug.push('-'),
+            _ => {}
+        }
+    }
+    slug.truncate(64);
+    slug.trim_end_matches('-').to_owned()
+}

@@ -1,0 +1,183 @@
+//! Our template as JSON lines: one record a line, in any order.
+//!
+//! `assets/import/example.jsonl` shows every kind of record.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+
+use domain::culture::{Culture, CultureCode};
+use domain::question::{Question, QuestionId, Scale, Topic, TopicId};
+use domain::survey::Provenance;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::draft::{Draft, Place};
+use super::lines;
+use crate::jobs::JobError;
+
+/// One line.
+#[derive(Deserialize)]
+#[serde(tag = "record", rename_all = "kebab-case", deny_unknown_fields)]
+enum Record {
+    Survey {
+        id: String,
+        title: String,
+        #[serde(default)]
+        language: Option<String>,
+        #[serde(default)]
+        source: Option<String>,
+        #[serde(default)]
+        simulated: bool,
+    },
+    Culture {
+        code: CultureCode,
+        name: String,
+        demonym: String,
+    },
+    Topic {
+        id: TopicId,
+        name: String,
+    },
+    Question {
+        id: QuestionId,
+        topic: TopicId,
+        question: String,
+        options: Vec<String>,
+        #[serde(default = "one")]
+        first_number: u32,
+        #[serde(default = "ordered")]
+        scale: Scale,
+        #[serde(default)]
+        dont_know: Vec<u32>,
+        #[serde(default)]
+        held_out: bool,
+    },
+    People {
+        culture: String,
+        question: QuestionId,
+        shares: Box<RawValue>,
+    },
+    Similarity {
+        culture: CultureCode,
+        to: BTreeMap<CultureCode, f64>,
+    },
+    Neighbours {
+        question: QuestionId,
+        nearest: Vec<QuestionId>,
+    },
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn ordered() -> Scale {
+    Scale::Ordered
+}
+
+/// Reads the file line by line, so that one broken line costs only itself.
+///
+/// # Errors
+/// [`JobError::BadFile`] where the file can't be read.
+pub fn fill(path: &Path, draft: &mut Draft) -> Result<(), JobError> {
+    let unreadable = |error: std::io::Error| JobError::BadFile {
+        path: path.to_owned(),
+        rule: format!("can't be read: {error}"),
+        hint: "Save it as UTF-8 text.".to_owned(),
+    };
+    let reader = BufReader::new(File::open(path).map_err(unreadable)?);
+    let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    for (index, line) in reader.lines().enumerate() {
+        let line = line.map_err(unreadable)?;
+        if line.trim().is_empty() {
+            continue;
+        }
+        let place = Place { file: file.clone(), line: index + 1 };
+        match record(&line) {
+            Ok(record) => take(record, &place, draft),
+            Err(reason) => draft.reject(&place, reason),
+        }
+    }
+    Ok(())
+}
+
+fn record(line: &str) -> Result<Record, String> {
+    // A tag keeps raw values from being read in place; so people are read by themselves.
+    #[derive(Deserialize)]
+    struct Tag<'a> {
+        record: &'a str,
+        #[serde(borrow)]
+        options: Option<&'a RawValue>,
+    }
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct People {
+        #[serde(rename = "record")]
+        _record: String,
+        culture: String,
+        question: QuestionId,
+        shares: Box<RawValue>,
+    }
+    let told = |error: serde_json::Error| {
+        let text = error.to_string();
+        text.replace(" at line 1 column ", ", at column ")
+    };
+    let tag: Tag = serde_json::from_str(line).map_err(told)?;
+    if tag.options.is_some_and(|options| !options.get().starts_with('[')) {
+        return Err("`options` must be a list of texts".to_owned());
+    }
+    if tag.record == "people" {
+        let People { culture, question, shares, .. } = serde_json::from_str(line).map_err(told)?;
+        return Ok(Record::People { culture, question, shares });
+    }
+    serde_json::from_str(line).map_err(told)
+}
+
+fn take(record: Record, place: &Place, draft: &mut Draft) {
+    match record {
+        Record::Survey { id, title, language, source, simulated } => {
+            let source = source.unwrap_or_else(|| title.clone());
+            (draft.id, draft.title) = (id, title);
+            draft.language = language.unwrap_or_else(|| "eng".to_owned());
+            draft.provenance = match simulated {
+                true => Provenance::Simulated(source),
+                false => Provenance::Respondents(source),
+            };
+        }
+        Record::Culture { code, name, demonym } => {
+            draft.culture(place, Culture { code, name, demonym });
+        }
+        Record::Topic { id, name } => draft.topic(Topic { id, name }),
+        Record::Question {
+            id,
+            topic,
+            question,
+            options,
+            first_number,
+            scale,
+            dont_know,
+            held_out,
+        } => {
+            let text = question.trim().to_owned();
+            draft.question(
+                place,
+                Question { id, topic, text, options, first_number, scale, dont_know, held_out },
+            );
+        }
+        Record::People { culture, question, shares } => match lines::shares(&shares) {
+            Ok(shares) => draft.people(place, &culture, question, shares),
+            Err(reason) => draft.reject(place, reason),
+        },
+        Record::Similarity { culture, to } => {
+            match to.values().find(|value| !(0.0..=100.0).contains(*value)) {
+                Some(value) => {
+                    draft.reject(place, format!("a similarity must be from 0 to 100, not {value}"));
+                }
+                None => draft.similarity(place, culture, to.into_iter().collect()),
+            }
+        }
+        Record::Neighbours { question, nearest } => draft.neighbours(place, question, nearest),
+    }
+}

@@ -1,0 +1,266 @@
+//! Good files become surveys; of bad ones every row is told and nothing is stored.
+
+use std::fs;
+use std::io::Write;
+
+use domain::question::Scale;
+use domain::survey::Provenance;
+use tempfile::TempDir;
+
+use super::*;
+
+fn file(name: &str, text: &str) -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    fs::write(&path, text).unwrap();
+    (folder, path)
+}
+
+fn read_text(name: &str, text: &str) -> Result<(Survey, Rejections), JobError> {
+    let (_folder, path) = file(name, text);
+    read(&path, &ImportOptions::default())
+}
+
+async fn store() -> (TempDir, Store) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("data")).await.unwrap();
+    (folder, store)
+}
+
+#[test]
+fn both_templates_mean_the_same_survey() {
+    let (from_lines, rejected) = read_text("tea.jsonl", EXAMPLE_JSONL).unwrap();
+    assert_eq!(rejected, Rejections::default());
+    let (from_table, rejected) = read_text("tea-and-rain.csv", EXAMPLE_CSV).unwrap();
+    assert_eq!(rejected, Rejections::default());
+    assert_eq!((from_lines.id.as_str(), from_table.id.as_str()), ("tea-and-rain", "tea-and-rain"));
+    assert_eq!(from_lines.questions, from_table.questions);
+    assert_eq!(from_lines.reference, from_table.reference);
+    let question = |id: &str| from_lines.question(&id.into()).unwrap();
+    assert_eq!(question("T1").dont_know, [5]);
+    assert_eq!((question("T2").scale, question("T3").first_number), (Scale::Nominal, 0));
+    assert_eq!(from_lines.evaluated().len(), 1);
+    let group = from_lines.culture("THA-north".parse().unwrap()).unwrap();
+    assert_eq!(group.demonym, "Northern Thai");
+    let known = from_table.culture("GBR".parse().unwrap()).unwrap();
+    assert_eq!(known.demonym, "British");
+    assert!(from_lines.provenance.is_simulated());
+    assert!(matches!(from_table.provenance, Provenance::Respondents(_)));
+    // The file's own row stays, the others are computed.
+    assert_eq!(from_lines.similarity.len(), 3);
+    assert_eq!(from_lines.kin("THA".parse().unwrap()).unwrap().similar, ["Northern Thailand"]);
+    assert_eq!(from_lines.neighbours[&"T3".into()], ["T1".into(), "T2".into()]);
+}
+
+const OPINIONS: &str = r#"question,selections,options,source
+"How good is your life?","defaultdict(<class 'list'>, {'Brazil': [0.5, 0.3, 0.2], 'S. Korea': [0.1, 0.4, 0.5], 'India (Non-national sample)': [0.2, 0.2, 0.6]})","['Good', 'Bad', ""Don't know""]",GAS
+"Do you vote?","{'Brazil': [0.7, 0.3]}","['Yes', 'No']",WVS
+"#;
+
+#[test]
+fn opinions_of_many_countries_are_read_as_published() {
+    let (survey, rejected) = read_text("opinions.csv", OPINIONS).unwrap();
+    assert_eq!(rejected, Rejections::default());
+    let codes: Vec<&str> = survey.cultures.iter().map(|culture| culture.code.as_str()).collect();
+    assert_eq!(codes.len(), 3);
+    for code in ["BRA", "KOR", "IND-nonnational"] {
+        assert!(codes.contains(&code), "{codes:?}");
+    }
+    assert_eq!(survey.questions[0].options[2], "Don't know");
+    assert_eq!(survey.questions[0].dont_know, [3]);
+    assert_eq!(survey.topics.len(), 2);
+    assert_eq!(survey.people("KOR".parse().unwrap(), &"O1".into()).unwrap().mode, 3);
+}
+
+/// A question and somebody's answer, so that the survey holds something beside the bad row.
+const GOOD: &str = r#"{"record": "question", "id": "A", "topic": "t", "question": "Well?", "options": ["Yes", "No"]}
+{"record": "people", "culture": "THA", "question": "A", "shares": {"1": 0.5, "2": 0.5}}
+"#;
+
+#[test]
+fn every_rejected_line_is_told() {
+    for (line, expect) in [
+        ("{\"record\": \"question\"", "EOF while parsing"),
+        (r#"{"id": "B"}"#, "missing field `record`"),
+        (r#"{"record": "questions"}"#, "unknown variant `questions`"),
+        (
+            r#"{"record": "question", "id": "B", "topic": "t", "question": "?", "options": "Yes, No"}"#,
+            "`options` must be a list of texts",
+        ),
+        (
+            r#"{"record": "question", "id": "A", "topic": "t", "question": "?", "options": ["1", "2"]}"#,
+            "`A` stands in line 1 already",
+        ),
+        (
+            r#"{"record": "question", "id": "B", "topic": "t", "question": "?", "options": ["1"]}"#,
+            "2 to 100 options, not 1",
+        ),
+        (
+            r#"{"record": "question", "id": "B", "topic": "t", "question": "?", "options": ["1", " "]}"#,
+            "option 2 of `B` is empty",
+        ),
+        (
+            r#"{"record": "question", "id": "B", "topic": "t", "question": "?", "options": ["1", "2"], "dont_know": [3]}"#,
+            "names the option 3",
+        ),
+        (
+            r#"{"record": "question", "id": "B", "topic": "t", "question": "?", "options": ["1", "2"], "colour": 1}"#,
+            "unknown field `colour`",
+        ),
+        (
+            r#"{"record": "people", "culture": "XYZ", "question": "A", "shares": {"1": 1}}"#,
+            "`XYZ` is no known country",
+        ),
+        (
+            r#"{"record": "people", "culture": "Atlantis", "question": "A", "shares": {"1": 1}}"#,
+            "`Atlantis` must be a culture code",
+        ),
+        (
+            r#"{"record": "people", "culture": "KEN", "question": "B", "shares": {"1": 1}}"#,
+            "there is no question `B`",
+        ),
+        (
+            r#"{"record": "people", "culture": "KEN", "question": "A", "shares": {"1": 0.9, "2": 0.9}}"#,
+            "must sum to more than 0 and at most 1, not 1.8",
+        ),
+        (
+            r#"{"record": "people", "culture": "KEN", "question": "A", "shares": {"3": 1}}"#,
+            "options from 1 to 2, not 3",
+        ),
+        (
+            r#"{"record": "people", "culture": "KEN", "question": "A", "shares": {"1": -1}}"#,
+            "from 0 to 1, not -1",
+        ),
+        (
+            r#"{"record": "people", "culture": "THA", "question": "A", "shares": {"1": 1}}"#,
+            "to `A` stand there twice",
+        ),
+        (
+            r#"{"record": "culture", "code": "tha", "name": "x", "demonym": "y"}"#,
+            "`tha` is not a culture code",
+        ),
+        (
+            r#"{"record": "similarity", "culture": "THA", "to": {"KEN": 140}}"#,
+            "from 0 to 100, not 140",
+        ),
+        (
+            r#"{"record": "similarity", "culture": "THA", "to": {"KEN": 40}}"#,
+            "`KEN` is no culture of this survey",
+        ),
+        (
+            r#"{"record": "neighbours", "question": "A", "nearest": ["B"]}"#,
+            "there is no question `B`",
+        ),
+    ] {
+        let (survey, rejected) = read_text("mine.jsonl", &format!("{GOOD}\n{line}\n")).unwrap();
+        assert_eq!(rejected.total, 1, "{line}: {rejected:?}");
+        let row = &rejected.listed[0];
+        assert_eq!((row.file.as_str(), row.line), ("mine.jsonl", 4), "{line}");
+        assert!(row.reason.contains(expect), "{}", row.reason);
+        assert_eq!((survey.questions.len(), survey.cultures.len()), (1, 1), "{line}");
+    }
+}
+
+#[test]
+fn every_rejected_row_of_a_table_is_told() {
+    let table = "question_id,topic,question,options,scale,dont_know,held_out,culture,shares\n\
+                 A,t,Well?,Yes|No,,,,THA,0.5|0.5\n";
+    for (row, expect) in [
+        ("A,t,Other?,Yes|No,,,,KEN,1|0", "with another text"),
+        ("B,t,?,Yes|No,sideways,,,KEN,1|0", "not `sideways`"),
+        ("B,t,?,Yes|No,,second,,KEN,1|0", "not `second`"),
+        ("B,t,?,Yes|No,,,maybe,KEN,1|0", "not `maybe`"),
+        ("B,t,?,Yes,,,,KEN,1", "2 to 100 options, not 1"),
+        ("A,,,,,,,KEN,half|half", "`half|half` must be shares"),
+        ("A,,,,,,,KEN,0.7|0.7", "not 1.4"),
+        ("A,t,Well?", "found record with 3 fields"),
+    ] {
+        let (_, rejected) = read_text("mine.csv", &format!("{table}{row}\n")).unwrap();
+        assert_eq!(rejected.listed.len(), 1, "{row}: {rejected:?}");
+        assert_eq!(rejected.listed[0].line, 3, "{row}");
+        assert!(rejected.listed[0].reason.contains(expect), "{}", rejected.listed[0].reason);
+    }
+}
+
+#[test]
+fn files_that_hold_no_survey_are_refused() {
+    let question = GOOD.lines().next().unwrap();
+    let starter = format!("{GOOD}{}\n", r#"{"record": "survey", "id": "starter", "title": "S"}"#);
+    for (name, text, expect) in [
+        ("mine.jsonl", question, "holds nobody's answers"),
+        ("mine.jsonl", "", "holds no question"),
+        ("mine.jsonl", &starter, "`starter` is the built-in survey's"),
+        ("mine.csv", "a,b\n1,2\n", "must have the column `question_id`"),
+        ("mine.xlsx", "", "must end in `.jsonl` or `.csv`"),
+    ] {
+        let error = read_text(name, text).unwrap_err().to_string();
+        assert!(error.contains(expect) && error.contains('\n'), "{error}");
+    }
+    // Where rejected rows are the reason, they are told instead.
+    let (_, rejected) = read_text("mine.jsonl", "\u{0}").unwrap();
+    assert!(rejected.all && rejected.listed[0].line == 1);
+    assert!(read(Path::new("/nowhere/at/all.csv"), &ImportOptions::default()).is_err());
+}
+
+#[tokio::test]
+async fn one_bad_row_stops_an_import_unless_it_is_left_out() {
+    let (_data, store) = store().await;
+    let bad = r#"{"record": "people", "culture": "KEN", "question": "A", "shares": {"1": 2}}"#;
+    let (_folder, path) = file("mine.jsonl", &format!("{GOOD}{bad}\n"));
+    let import = async |skip_rejected| {
+        let options = ImportOptions { skip_rejected, ..ImportOptions::default() };
+        import(&store, path.clone(), options).await.unwrap()
+    };
+    let report = import(false).await;
+    assert_eq!((report.outcome, report.rejected_total), (ImportOutcome::Refused, 1));
+    assert!(store.surveys().await.unwrap().is_empty(), "nothing is half-imported");
+    let report = import(true).await;
+    assert_eq!((report.outcome, report.questions, report.answers), (ImportOutcome::Stored, 1, 1));
+    let once = store.survey("mine").await.unwrap();
+    assert_eq!(import(true).await.outcome, ImportOutcome::Unchanged);
+    assert_eq!(store.survey("mine").await.unwrap(), once);
+}
+
+#[tokio::test]
+async fn two_imports_at_once_leave_one_of_them_whole() {
+    let (_data, store) = store().await;
+    let other = GOOD.replace("Well?", "Truly?").replace("0.5", "0.25");
+    let ((_a, first), (_b, second)) = (file("mine.jsonl", GOOD), file("mine.jsonl", &other));
+    let import = |path: &PathBuf| import(&store, path.clone(), ImportOptions::default());
+    let (a, b) = tokio::join!(import(&first), import(&second));
+    assert_eq!(
+        (a.unwrap().outcome, b.unwrap().outcome),
+        (ImportOutcome::Stored, ImportOutcome::Stored)
+    );
+    let kept = store.survey("mine").await.unwrap();
+    let whole = |path: &Path| read(path, &ImportOptions::default()).unwrap().0;
+    assert!(kept == whole(&first) || kept == whole(&second), "{kept:?}");
+}
+
+#[test]
+fn a_fault_inside_100_megabytes_is_found_by_its_line() {
+    let (_folder, path) = file("big.jsonl", GOOD);
+    let line =
+        format!("{{\"record\": \"topic\", \"id\": \"t\", \"name\": \"{}\"}}\n", "x".repeat(1_000));
+    let mut file =
+        std::io::BufWriter::new(fs::OpenOptions::new().append(true).open(&path).unwrap());
+    for number in 0..100_000 {
+        match number {
+            60_000 => file.write_all(b"{\"record\": \"topic\", \"id\": \n").unwrap(),
+            _ => file.write_all(line.as_bytes()).unwrap(),
+        }
+    }
+    file.flush().unwrap();
+    assert!(fs::metadata(&path).unwrap().len() > 100_000_000);
+    let (survey, rejected) = read(&path, &ImportOptions::default()).unwrap();
+    assert_eq!((survey.questions.len(), rejected.total), (1, 1));
+    assert_eq!(rejected.listed[0].line, 60_003);
+}
+
+#[test]
+fn many_rejected_rows_are_counted_and_the_first_listed() {
+    let bad = "{\"record\": \"topic\"}\n".repeat(1_000);
+    let (_, rejected) = read_text("mine.jsonl", &format!("{GOOD}{bad}")).unwrap();
+    assert_eq!((rejected.total, rejected.listed.len()), (1_000, 200));
+    assert_eq!(rejected.listed[199].line, 202);
+}

@@ -1,0 +1,177 @@
+//! People judge together: items are shared out, opinions meet, somebody decides, files hold it all.
+
+use std::ops::ControlFlow;
+
+use app::api::annotation::{
+    ItemSource, Joined, NewProject, Numbered, Outcome, SourceInfo, Submission,
+};
+use domain::annotation::{
+    Act, Judgement, MemberRole, ProjectSettings, SkipReason, State, disagreements, verdict,
+};
+use serde_json::{Value, json};
+use server::jobs::testing::run_with_questions;
+
+use super::app::{TestApp, joining, judged, submission};
+
+fn settings(overlap: usize) -> ProjectSettings {
+    ProjectSettings { overlap, ..ProjectSettings::new("Thai answers") }
+}
+
+fn state(events: &[Numbered]) -> State {
+    State::of(events.iter().map(|numbered| &numbered.event))
+}
+
+#[tokio::test]
+async fn overlap_is_exact_and_a_disagreement_ends_with_a_decision() {
+    let folder = tempfile::tempdir().unwrap();
+    let app = TestApp::start(&folder).await;
+    let owner = app.project(settings(2), 3).await;
+    let ann = owner.bring("Ann", MemberRole::Annotator).await;
+    let bob = owner.bring("Bob", MemberRole::Annotator).await;
+    let cem = owner.bring("Cem", MemberRole::Annotator).await;
+    let eve = owner.bring("Eve", MemberRole::Adjudicator).await;
+    assert_eq!(ann.next(9).await.len(), 3);
+    let given = bob.next(9).await;
+    assert_eq!(given.len(), 3);
+    assert!(given.iter().all(|item| item.people.is_none()), "shares are hidden until judged");
+    assert!(cem.next(9).await.is_empty(), "two people have every item");
+    ann.judge("a0", "t0", "right").await;
+    bob.judge("b0", "t0", "wrong").await;
+    let shares: Value = ann.get("/items/t0").await.json().await.unwrap();
+    assert_eq!(shares["people"]["mode"], 2);
+    let project = eve.project().await;
+    let before = state(&eve.events(0).await);
+    assert_eq!(disagreements(&project.settings, &before, &project.items), ["t0".into()]);
+    let decision = Judgement { option: Some(3), ..Judgement::of("wrong".into()) };
+    let decided = eve.submit(submission("e0", "t0", Act::Adjudicated(decision))).await;
+    assert!(matches!(decided, Outcome::Accepted { .. }), "{decided:?}");
+    let after = state(&ann.events(0).await);
+    assert!(disagreements(&project.settings, &after, &project.items).is_empty());
+    let found = verdict(&project.settings, &after, &project.items[0]).unwrap();
+    assert_eq!((found.label.as_str(), found.option), ("wrong", Some(3)));
+}
+
+#[tokio::test]
+async fn a_word_can_be_undone_changed_and_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let app = TestApp::start(&folder).await;
+    let owner = app.project(settings(1), 2).await;
+    owner.next(2).await;
+    owner.judge("a", "t0", "right").await;
+    let undo = Submission { replaces: Some("a".into()), ..submission("b", "t0", Act::Undone) };
+    assert!(matches!(owner.submit(undo).await, Outcome::Accepted { .. }));
+    assert_eq!(owner.next(2).await.len(), 2, "what was undone is to be judged again");
+    owner.judge("c", "t0", "depends").await;
+    let change =
+        Submission { replaces: Some("c".into()), ..submission("d", "t0", judged("wrong")) };
+    assert!(matches!(owner.submit(change).await, Outcome::Accepted { .. }), "without a lease");
+    let skip = Act::Skipped { reason: SkipReason::Undecided };
+    assert!(matches!(owner.submit(submission("e", "t1", skip)).await, Outcome::Accepted { .. }));
+    assert!(owner.next(2).await.is_empty());
+    let state = state(&owner.events(0).await);
+    let record = state.record(&"t0".into()).unwrap();
+    assert_eq!(record.judgements()[&owner.joined.member].label.as_str(), "wrong");
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_is_there_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let app = TestApp::start(&folder).await;
+    let (joined, acknowledged): (Joined, Numbered) = {
+        let owner = app.project(settings(1), 2).await;
+        owner.next(2).await;
+        let acknowledged = owner.judge("a", "t0", "right").await;
+        (owner.joined, acknowledged)
+    };
+    let app = app.restart(&folder).await;
+    let owner = app.person(joined);
+    assert_eq!(owner.events(0).await, [acknowledged.clone()]);
+    // The client didn't hear the answer, and sends both again: the lease is there too.
+    assert_eq!(owner.judge("a", "t0", "right").await, acknowledged);
+    owner.judge("b", "t1", "wrong").await;
+    assert_eq!(owner.events(0).await.len(), 2);
+}
+
+#[tokio::test]
+async fn who_leaves_is_forgotten_and_their_judgements_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let app = TestApp::start(&folder).await;
+    let owner = app.project(settings(2), 2).await;
+    let ann = owner.bring("Ann Unusualname", MemberRole::Annotator).await;
+    ann.next(2).await;
+    ann.judge("a", "t0", "right").await;
+    let path = format!("/members/{}/leave", ann.joined.member);
+    assert_eq!(ann.post(&path, &json!({})).await.status(), 200);
+    assert_eq!(ann.get("").await.status(), 404, "the token is of no use any more");
+    let project = owner.project().await;
+    let gone = project.members.iter().find(|member| member.id == ann.joined.member).unwrap();
+    assert!(gone.left && gone.name.is_empty());
+    let state = state(&owner.events(0).await);
+    assert!(state.has_left(&ann.joined.member));
+    assert_eq!(state.judged_by(&"t0".into()), 1);
+    let export = owner.get("/export/jsonl").await.text().await.unwrap();
+    assert!(export.contains(ann.joined.member.as_str()) && !export.contains("Unusualname"));
+    let alone = format!("/members/{}/leave", owner.joined.member);
+    assert_eq!(owner.post(&alone, &json!({})).await.status(), 409, "the last owner stays");
+    drop((owner, ann));
+    let app = app.restart(&folder).await;
+    let kept = app.store.annotation_project(&project.id).await.unwrap().unwrap();
+    assert!(kept.members.iter().all(|stored| !stored.member.name.contains("Ann")));
+}
+
+#[tokio::test]
+async fn every_file_holds_what_was_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let app = TestApp::start(&folder).await;
+    let owner = app.project(settings(1), 2).await;
+    owner.next(2).await;
+    owner.judge("a", "t0", "right").await;
+    let text = "<script>alert(1)</script>".to_owned();
+    owner.submit(submission("b", "t0", Act::Commented { text: text.clone(), answers: None })).await;
+    let owner = &owner;
+    let file = |name: &'static str| async move {
+        owner.get(&format!("/export/{name}")).await.text().await.unwrap()
+    };
+    let lines: Vec<Value> =
+        file("jsonl").await.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 2);
+    assert_eq!(lines[0]["verdict"]["label"], "right");
+    assert_eq!(lines[0]["judgements"][0]["said"]["label"], "right");
+    assert_eq!(lines[0]["comments"][0]["said"], text);
+    let csv = file("csv").await;
+    assert_eq!(csv.lines().count(), 2, "a heading and one judgement");
+    assert!(csv.contains(",'=How good is 0?,"), "no cell is a formula: {csv}");
+    let argilla: Value = serde_json::from_str(&file("argilla").await).unwrap();
+    assert_eq!(argilla[0]["suggestions"]["label"], "right");
+    assert_eq!(argilla[0]["fields"]["aware"], "Fair");
+    let chats = file("training").await;
+    let chat: Value = serde_json::from_str(chats.trim()).unwrap();
+    assert!(chat["messages"][0]["content"].as_str().unwrap().contains("Thai"), "{chat}");
+    assert_eq!(chat["messages"][2], json!({ "role": "assistant", "content": "2" }));
+    let tasks: Value = serde_json::from_str(&file("label-studio").await).unwrap();
+    let choice = &tasks[0]["annotations"][0]["result"][0]["value"]["choices"][0];
+    assert_eq!((choice, &tasks[1]["annotations"]), (&json!("Right"), &json!([])));
+}
+
+#[tokio::test]
+async fn a_runs_instances_become_items() {
+    let folder = tempfile::tempdir().unwrap();
+    let app = TestApp::start(&folder).await;
+    let method = run_with_questions(&app.store, &app.engine, "judged", 3, 1).await;
+    method.elicit(&mut |_| ControlFlow::Continue(())).await.unwrap();
+    let collected = method.collect().await.unwrap().instances;
+    let sources: Vec<SourceInfo> =
+        app.client.get(app.address("/sources")).send().await.unwrap().json().await.unwrap();
+    assert!(!collected.is_empty(), "the tiny model answers alike as everybody");
+    assert_eq!((sources[0].run.as_str(), sources[0].instances), ("judged", collected.len()));
+    let source = ItemSource::Run { run: "judged".to_owned(), cultures: vec![] };
+    let new = NewProject { settings: settings(1), source, owner: joining("Olu") };
+    let joined = app.client.post(app.address("/projects")).json(&new).send().await.unwrap();
+    let owner = app.person(joined.json().await.unwrap());
+    assert_eq!(owner.project().await.items.len(), collected.len());
+    for item in owner.next(20).await {
+        assert_eq!(item.culture.as_str(), "THA", "the owner knows Thailand");
+        assert_eq!(item.aware_probabilities.len(), item.question.options.len());
+        assert_ne!(item.unaware, item.aware);
+    }
+}

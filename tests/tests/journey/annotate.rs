@@ -1,0 +1,250 @@
+//! People judge instances together: in three windows, by keys alone, on a phone, and without a network.
+
+use std::fs;
+
+use fantoccini::key::Key;
+use serde_json::json;
+use tempfile::TempDir;
+use tests::{Page, all, journey, journey_of};
+
+/// A file of `count` items about Thailand.
+fn file(folder: &TempDir, count: usize) -> String {
+    let lines = (0..count).map(|number| {
+        json!({
+            "id": format!("t{number}"),
+            "culture": "THA",
+            "topic": "food",
+            "question": format!("How often should a family eat dish {number} together?"),
+            "options": ["Never", "Sometimes", "Every day"],
+            "unaware": 1,
+            "aware": 3,
+            "aware_probabilities": [0.1, 0.3, 0.6],
+            "people": { "shares": [0.05, 0.35, 0.6], "mode": 3 },
+        })
+        .to_string()
+    });
+    let path = folder.path().join("items.jsonl");
+    fs::write(&path, lines.collect::<Vec<_>>().join("\n")).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+/// Makes a project of `items` items, each judged by `overlap` people; the page shows its people.
+async fn make_project(page: &Page, items: usize, overlap: usize) {
+    let folder = tempfile::tempdir().unwrap();
+    page.open("/annotate").await;
+    page.fill("project-title", "Meals").await;
+    page.fill("project-guidelines", "Think of **people you know**.").await;
+    page.fill("source-file", &file(&folder, items)).await;
+    let read = format!("{}[0].innerText.includes('{items} lines')", all("file-read"));
+    page.until("the file is read", &read).await;
+    page.eval(&format!("{}[0].value = ''", all("overlap"))).await;
+    page.fill("overlap", &overlap.to_string()).await;
+    page.fill("owner-name", "Olu").await;
+    page.click("make-project").await;
+    page.until_there("member").await;
+    in_step(page).await;
+}
+
+async fn in_step(page: &Page) {
+    let state = format!("{}.some(e => e.dataset.state === 'in-step')", all("connection"));
+    page.until("everything is saved", &state).await;
+}
+
+/// Makes an invite and returns the path of its link.
+async fn invite(page: &Page) -> String {
+    page.click("tab[data-view=people]").await;
+    page.click("invite").await;
+    page.until_there("invite-link").await;
+    page.string(&format!("new URL({}[0].value).pathname", all("invite-link"))).await
+}
+
+async fn join(page: &Page, invite: &str, name: &str) {
+    page.open(invite).await;
+    page.fill("join-name", name).await;
+    page.click("know-culture[value=THA]").await;
+    page.click("join-send").await;
+    in_step(page).await;
+}
+
+/// Judges the item that must be the current one, and waits for the next.
+async fn judge(page: &Page, item: &str, label: &str) {
+    at(page, item).await;
+    page.click(&format!("label[data-label={label}]")).await;
+    let gone = format!("!{}.some(e => e.dataset.item === '{item}')", all("item"));
+    page.until("the next item is there", &gone).await;
+}
+
+async fn at(page: &Page, item: &str) {
+    let there = format!("{}.some(e => e.dataset.item === '{item}')", all("item"));
+    page.until(&format!("the item {item} is there"), &there).await;
+}
+
+/// The value of percent agreement on the page.
+fn percent() -> String {
+    let row = all("coefficient[data-coefficient=percent]");
+    format!("({row}[0]?.querySelector('td').innerText ?? '')")
+}
+
+#[tokio::test]
+async fn three_people_judge_disagree_and_see_the_decision() {
+    journey_of("annotate-together", 3, |pages| async move {
+        let [olu, ann, bob] = [0, 1, 2].map(|person| pages[person].clone());
+        make_project(&olu, 2, 3).await;
+        let link = invite(&olu).await;
+        join(&ann, &link, "Ann").await;
+        join(&bob, &link, "Bob").await;
+        for page in [&olu, &ann, &bob] {
+            let three = format!("{}.length === 3", all("present-member"));
+            page.until("all three are here", &three).await;
+        }
+        olu.click("tab[data-view=judge]").await;
+        for (page, label) in [(&olu, "right"), (&ann, "right"), (&bob, "wrong")] {
+            judge(page, "t0", label).await;
+        }
+        for page in [&olu, &ann, &bob] {
+            page.click("tab[data-view=agreement]").await;
+            page.until("one item of three opinions", &format!("{} === '0.33'", percent())).await;
+        }
+        olu.click("tab[data-view=judge]").await;
+        ann.click("tab[data-view=judge]").await;
+        bob.click("tab[data-view=judge]").await;
+        judge(&olu, "t1", "right").await;
+        judge(&ann, "t1", "right").await;
+        ann.click("tab[data-view=agreement]").await;
+        olu.click("tab[data-view=agreement]").await;
+        judge(&bob, "t1", "right").await;
+        bob.click("tab[data-view=agreement]").await;
+        for page in [&olu, &ann, &bob] {
+            page.until("agreement changes by itself", &format!("{} === '0.67'", percent())).await;
+        }
+        ann.click("tab[data-view=items]").await;
+        decide(&olu, &ann).await;
+        export_holds_it_all(&olu).await;
+    })
+    .await;
+}
+
+/// The owner discusses and decides the disagreement; a comment and the decision show at the others'.
+async fn decide(owner: &Page, other: &Page) {
+    owner.click("tab[data-view=items]").await;
+    for page in [owner, other] {
+        page.click("disagreement[data-item=t0] [href]").await;
+        page.until("three opinions", &format!("{}.length === 3", all("opinion"))).await;
+    }
+    other.fill("comment-text", "<b>Some</b> families do.").await;
+    other.click("comment-send").await;
+    owner.until_there("comment").await;
+    assert!(owner.text("comment").await.contains("<b>Some</b>"), "a comment is plain text");
+    owner.click("decide[data-label=depends]").await;
+    let decided = format!("{}[0].innerText.includes('Depends')", all("verdict"));
+    for page in [owner, other] {
+        page.until("the decision shows", &decided).await;
+        let none = format!("{}.length === 0", all("disagreement"));
+        page.until("the queue is empty", &none).await;
+    }
+}
+
+async fn export_holds_it_all(owner: &Page) {
+    owner.click("tab[data-view=people]").await;
+    owner
+        .eval(
+            "(() => { const make = URL.createObjectURL; URL.createObjectURL = blob => {
+               blob.text().then(text => { window.exported = text; }); return make(blob); }; })()",
+        )
+        .await;
+    owner.click("export[data-format=jsonl]").await;
+    owner.until("the file is made", "window.exported !== undefined").await;
+    let found = owner
+        .eval(
+            "window.exported.trim().split('\\n').map(JSON.parse)
+               .map(i => [i.id, i.judgements.length, i.verdict.label, i.comments.length])",
+        )
+        .await;
+    assert_eq!(found, json!([["t0", 3, "depends", 1], ["t1", 3, "right", 0]]));
+}
+
+#[tokio::test]
+async fn keys_alone_judge_skip_and_take_back() {
+    journey("annotate-keys", |page| async move {
+        make_project(&page, 4, 1).await;
+        page.click("tab[data-view=judge]").await;
+        at(&page, "t0").await;
+        page.eval("document.activeElement.blur()").await;
+        page.type_text("1").await;
+        at(&page, "t1").await;
+        page.press(&[Key::Down, Key::Down]).await;
+        page.type_text("2").await;
+        at(&page, "t2").await;
+        page.type_text("u").await;
+        at(&page, "t1").await;
+        page.type_text("4").await;
+        at(&page, "t2").await;
+        page.type_text("s").await;
+        page.until_there("skip-reason").await;
+        page.type_text("c").await;
+        page.type_text("1?").await;
+        let kept = page.string(&format!("{}[0].value", all("comment-text"))).await;
+        assert_eq!(kept, "1?", "a key that belongs to a text judges nothing");
+        page.press(&[Key::Enter]).await;
+        page.until_there("comment").await;
+        page.click("skip-reason").await;
+        at(&page, "t3").await;
+        page.type_text("3").await;
+        page.until_there("nothing-to-judge").await;
+        in_step(&page).await;
+        page.click("tab[data-view=people]").await;
+        let row = page.text("member").await;
+        let numbers: Vec<&str> = row.split_whitespace().collect();
+        assert!(numbers.windows(2).any(|pair| pair == ["3", "1"]), "3 judged, 1 skipped: {row}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_phone_shows_all_of_it() {
+    journey("annotate-narrow", |page| async move {
+        page.look_through(360, 740, false).await;
+        make_project(&page, 3, 1).await;
+        assert_eq!(page.overflowing().await, Vec::<String>::new(), "people");
+        page.click("tab[data-view=judge]").await;
+        at(&page, "t0").await;
+        assert_eq!(page.overflowing().await, Vec::<String>::new(), "judge");
+        judge(&page, "t0", "stereotype").await;
+        page.click("last-judged").await;
+        page.until_there("opinion").await;
+        assert_eq!(page.overflowing().await, Vec::<String>::new(), "one item");
+        page.click("tab[data-view=agreement]").await;
+        page.until_there("no-agreement").await;
+        assert_eq!(page.overflowing().await, Vec::<String>::new(), "agreement");
+        page.open("/annotate").await;
+        page.until_there("project").await;
+        assert_eq!(page.overflowing().await, Vec::<String>::new(), "projects");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_judged_without_a_network_is_handed_in_later() {
+    journey("annotate-offline", |page| async move {
+        make_project(&page, 4, 1).await;
+        page.click("tab[data-view=judge]").await;
+        at(&page, "t0").await;
+        page.cut_off(true).await;
+        for (item, label) in [("t0", "right"), ("t1", "wrong"), ("t2", "depends")] {
+            judge(&page, item, label).await;
+        }
+        let kept = "Object.keys(localStorage).filter(k => k.includes('.outbox.')).length";
+        assert_eq!(page.eval(kept).await, 3, "the browser keeps what it can't hand in");
+        page.cut_off(false).await;
+        in_step(&page).await;
+        page.until("nothing is left", &format!("{kept} === 0")).await;
+        page.reload().await;
+        at(&page, "t3").await;
+        let counted = format!("{}[0].dataset.judgements === '3'", all("progress"));
+        page.until("the server has all three", &counted).await;
+        // What the browser says of a network that was taken away is as it should be.
+        let said = page.console().await;
+        assert!(said.iter().all(|line| line.contains("ERR_INTERNET_DISCONNECTED")), "{said:?}");
+    })
+    .await;
+}
