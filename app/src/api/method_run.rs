@@ -202,6 +202,8 @@ pub struct AnswerSample {
     pub options: Vec<String>,
     /// Share of people per option.
     pub people: Option<Vec<f64>>,
+    /// Whether these people were not asked.
+    pub simulated: bool,
     /// Probability per option of the base model under the culture's persona.
     pub before: Vec<f64>,
     /// The same with the adapter after [`Self::step`] updates.

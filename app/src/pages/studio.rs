@@ -3,7 +3,8 @@
 //!
 //! Hooks for tests (`data-testid`): `new-run`, in it `preset` (by `value`), `summary`, `start`,
 //! `change-settings`, in it `name`, `survey`, `per-topic`, `learning-rate`, `epochs`, `accumulation`,
-//! `seed`, `culture` and `adapter` (by `value`), and `command`; `runs`, in it `run` (with `data-run`);
+//! `seed`, `culture` and `adapter` (by `value`), `style`, `rule`, `source`, `samples`, `share`, `general`,
+//! and `command`; `runs`, in it `run` (with `data-run`);
 //! `shown-run` (with `data-state`: loading, running, paused, done, cancelled, failed), in it `pause`,
 //! `resume`, `cancel`, five times `step` (with `data-step` and `data-state`: waiting, running, stopped,
 //! done), in it `step-line`; `generate-counts`, `kept-samples`, `dropped-samples`; `collect-counts`,

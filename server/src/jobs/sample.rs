@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use domain::culture::CultureCode;
-use domain::method::AdapterTarget;
+use domain::method::{AdapterTarget, far_apart};
 use domain::question::Question;
-use domain::survey::Survey;
+use domain::survey::{Distribution, Survey};
 use domain::voice::Voice;
 use serde::{Deserialize, Serialize};
 
@@ -52,18 +52,31 @@ pub(super) async fn by_adapter<T: serde::de::DeserializeOwned>(
     Ok(found)
 }
 
-/// The question that shows what an adapter learns: the first held-out one that the people of its
-/// culture were asked. A joint adapter answers it as the last of the run's cultures.
+/// The question that shows what an adapter learns: the held-out one on which the people of its
+/// culture differ most from those of the run's other cultures. A joint adapter answers as a culture
+/// that is far from what models say by default.
 pub(super) fn sample_question<'a>(
     survey: &'a Survey,
     cultures: &[CultureCode],
     target: AdapterTarget,
 ) -> Option<(CultureCode, &'a Question)> {
-    let culture = target.culture().or(cultures.last().copied())?;
-    let asked = |question: &&Question| survey.people(culture, &question.id).is_some();
-    let evaluated = survey.evaluated();
-    let question = evaluated.iter().copied().find(asked).or(evaluated.first().copied())?;
-    Some((culture, question))
+    let culture = target.culture().or(far_apart(cultures).last().copied())?;
+    let distance = |question: &Question| {
+        let Some(people) = survey.people(culture, &question.id) else { return -1.0 };
+        let all = cultures.iter().filter_map(|code| survey.people(*code, &question.id));
+        let all: Vec<&Distribution> = all.collect();
+        let mean = |option: usize| {
+            all.iter().filter_map(|people| people.shares.get(option)).sum::<f64>()
+                / all.len().max(1) as f64
+        };
+        let shares = people.shares.iter().enumerate();
+        shares.map(|(option, share)| (share - mean(option)).abs()).sum::<f64>()
+    };
+    let farther = |best: &'a Question, other: &'a Question| {
+        // Of equals the first, so that the choice depends on the survey alone.
+        if distance(other) > distance(best) { other } else { best }
+    };
+    Some((culture, survey.evaluated().into_iter().reduce(farther)?))
 }
 
 impl Method {
@@ -136,5 +149,27 @@ impl Method {
             keys.into_iter().zip(answers).map(|(key, result)| Unit { key, result }).collect();
         self.store.record_units(&self.run, SAMPLE, &units).await?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sample_question;
+    use crate::jobs::testing::survey;
+
+    #[test]
+    fn the_question_is_one_that_sets_the_culture_apart() {
+        let mut survey = survey();
+        let (usa, thai) = (survey.cultures[0].code, survey.cultures[1].code);
+        let odd = survey.evaluated()[2].id.clone();
+        let people = survey.reference.get_mut(&thai).unwrap().get_mut(&odd).unwrap();
+        people.shares.fill(0.0);
+        people.shares[0] = 1.0;
+        for target in ["joint", "THA"] {
+            let found = sample_question(&survey, &[usa, thai], target.parse().unwrap());
+            let (culture, question) = found.unwrap();
+            assert_eq!((culture, &question.id), (thai, &odd), "{target}");
+        }
+        assert!(sample_question(&survey, &[], "joint".parse().unwrap()).is_none());
     }
 }

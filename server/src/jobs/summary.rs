@@ -203,6 +203,7 @@ fn answer_sample(
         question: question.text.clone(),
         options: question.options.clone(),
         people: survey.people(culture, &question.id).map(|people| people.shares.clone()),
+        simulated: survey.provenance.is_simulated(),
         before: before.clone(),
         now: now.clone(),
         step: *step,

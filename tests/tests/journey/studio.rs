@@ -85,6 +85,9 @@ async fn everything_is_shown(page: &Page) {
     assert_eq!(page.texts("evaluation-table :is(tr)").await, table, "a reload shows the same");
     assert_eq!(page.text("generate-counts").await, shown);
     page.until_there("sample option").await;
+    page.look_through(360, 740, false).await;
+    assert_eq!(page.overflowing().await, Vec::<String>::new(), "it fits a phone");
+    page.look_through(1280, 900, false).await;
     let manifest = manifest(page).await;
     assert_eq!(manifest["run"], "short");
     assert_eq!(manifest["settings"]["per_topic"], 2);

@@ -40,19 +40,18 @@ fn body(summary: CollectSummary) -> impl IntoView {
     let title = "How often naming the culture changes the answer";
     view! {
         <dl class="counts" data-testid="collect-counts">{counts.collect_view()}</dl>
-        <details class="note" data-testid="instance-samples">
-            <summary>"Read some instances"</summary>
-            <ul class="samples">{summary.samples.into_iter().map(sample).collect_view()}</ul>
-        </details>
-        <details class="note wide" open=true>
-            <summary>"By culture and topic"</summary>
+        <div class="map-and-samples">
             <Figure id="inconsistency" title simulated=false table=Signal::stored(table)
                 description="Instances per readable pair, × 100; the darker, the more often the two \
                     answers differ. Arrow keys move.">
                 <HeatMap label=title columns=Signal::stored(columns) rows=Signal::stored(rows)
                     on_pick=|_| {}/>
             </Figure>
-        </details>
+            <section aria-labelledby="instances" data-testid="instance-samples">
+                <h3 id="instances">"Some instances"</h3>
+                <ul class="samples">{summary.samples.into_iter().map(sample).collect_view()}</ul>
+            </section>
+        </div>
     }
 }
 

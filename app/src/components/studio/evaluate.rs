@@ -26,7 +26,7 @@ fn body(summary: EvaluateSummary) -> impl IntoView {
          knowledge of people reaches.",
         summary.questions
     );
-    let rows = means(&summary.mean);
+    let rows = means(&summary);
     let (simulated, table) = (summary.simulated, table(&summary));
     view! {
         <ul class="gains" data-testid="gains">{gains(&summary.mean)}</ul>
@@ -61,12 +61,20 @@ fn gains(mean: &EvaluateRow) -> impl IntoView + use<> {
     parts.into_iter().filter_map(one).collect_view()
 }
 
-fn means(mean: &EvaluateRow) -> Vec<IntervalRow> {
+/// The mean of the specific voices, if all cultures have one: of a few cultures it would stand beside
+/// means of others.
+fn specific_mean(summary: &EvaluateSummary) -> Option<f64> {
+    let all = summary.rows.iter().all(|row| row.specific.is_some());
+    summary.mean.specific.filter(|_| all)
+}
+
+fn means(summary: &EvaluateSummary) -> Vec<IntervalRow> {
+    let mean = &summary.mean;
     let values = [
         ("unaware", mean.unaware),
         ("aware", mean.aware),
         ("joint", mean.joint),
-        ("specific", mean.specific),
+        ("specific", specific_mean(summary)),
         ("random option", mean.random),
         ("middle option", mean.middle),
         ("like the USA", mean.like_usa),
@@ -130,9 +138,10 @@ fn table(summary: &EvaluateSummary) -> NumberTable {
         "middle",
         "like USA",
     ];
+    let mean = EvaluateRow { specific: specific_mean(summary), ..summary.mean.clone() };
     NumberTable {
         columns: columns.map(str::to_owned).to_vec(),
-        rows: summary.rows.iter().chain([&summary.mean]).map(cells).collect(),
+        rows: summary.rows.iter().chain([&mean]).map(cells).collect(),
     }
 }
 
@@ -163,16 +172,20 @@ mod tests {
     #[test]
     fn a_row_has_a_cell_per_column() {
         let row = EvaluateRow { unaware: Some(66.66), ..EvaluateRow::default() };
-        let summary = EvaluateSummary {
+        let mut summary = EvaluateSummary {
             metric: domain::score::Metric::Alignment,
             questions: 1,
             simulated: true,
             rows: vec![row.clone()],
-            mean: row,
+            mean: EvaluateRow { specific: Some(50.0), ..row },
         };
-        let table = table(&summary);
-        assert!(table.rows.iter().all(|row| row.len() == table.columns.len()));
-        assert_eq!(table.rows[0][..3], ["mean", "66.7", "–"]);
-        assert_eq!(means(&summary.mean).len(), 1);
+        let found = table(&summary);
+        assert!(found.rows.iter().all(|row| row.len() == found.columns.len()));
+        assert_eq!(found.rows[0][..5], ["mean", "66.7", "–", "–", "–"]);
+        assert_eq!(means(&summary).len(), 1);
+        assert_eq!(found.rows[1][4], "–", "one culture has no specific voice");
+        summary.rows[0].specific = Some(50.0);
+        assert_eq!(table(&summary).rows[1][4], "50.0");
+        assert_eq!(means(&summary).len(), 2);
     }
 }

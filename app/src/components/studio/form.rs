@@ -68,10 +68,14 @@ impl Form {
         };
         let rate = request.learning_rate.unwrap_or_default();
         let adapters = adapters_in_words(request.adapters.as_deref().unwrap_or_default());
+        let seed = request.seed.unwrap_or_default();
+        let variant = match is_variant(request) {
+            true => "; a variant of the method",
+            false => "",
+        };
         format!(
-            "{questions} per topic, {cultures}, {adapters}; learning rate {rate:e}, {passes}, \
-             seed {}",
-            request.seed.unwrap_or_default()
+            "{questions} per topic, {cultures}, {adapters}; learning rate {rate}, {passes}, \
+             seed {seed}{variant}"
         )
     }
 
@@ -81,6 +85,12 @@ impl Form {
         let space = if changed.is_empty() { "" } else { " " };
         format!("polylogue run --preset {}{space}{changed}", self.preset)
     }
+}
+
+/// Whether anything is chosen that presets leave as the method has it.
+fn is_variant(request: &MethodRequest) -> bool {
+    let named = request.style.is_some() || request.rule.is_some() || request.source.is_some();
+    named || request.samples.is_some() || request.share.is_some() || request.general.is_some()
 }
 
 fn beginning(world: &World, preset: Preset) -> MethodRequest {
@@ -135,6 +145,9 @@ mod tests {
         form.toggle_adapter(AdapterTarget::Specific(code("USA")));
         assert!(form.has_adapter(AdapterTarget::Specific(code("USA"))));
         assert!(!form.has_adapter(AdapterTarget::Joint));
+        assert!(!form.summary().contains("variant"));
+        form.request.share = Some(0.5);
+        assert!(form.summary().ends_with("a variant of the method"), "{}", form.summary());
         form.take(&world, Preset::Paper);
         assert_eq!(form.command(&world), "polylogue run --preset paper --run mine");
     }

@@ -24,13 +24,26 @@ pub fn ShownRun(
 ) -> impl IntoView {
     let info = followed.info;
     let state = Memo::new(move |_| info.with(|info| info.as_ref().map(|info| info.state)));
+    let current = Memo::new(move |_| {
+        let at_work = |info: &MethodRunInfo| {
+            let step = info.current().filter(|_| info.state == JobState::Running)?;
+            Some(step.step)
+        };
+        info.with(|info| info.as_ref().and_then(at_work))
+    });
     let name = move || info.with(|info| info.as_ref().map(|info| info.id.clone()));
     view! {
         <section class="method-run" aria-labelledby="shown-run" data-testid="shown-run"
             data-state=move || state_name(state.get())>
             <header class="run-head">
                 <h2 id="shown-run">{name}</h2>
-                <p class="state" role="status">{move || info.with(|i| i.as_ref().map(sentence))}</p>
+                <p class="state" role="status">
+                    {move || info.with(|i| i.as_ref().map(sentence))}
+                    // The page is long: a way to where something happens.
+                    {move || current.get().map(|step| view! {
+                        " "<a href=format!("#step-{step}")>{step.as_str()}</a>
+                    })}
+                </p>
                 <Controls followed state/>
             </header>
             {move || followed.error.get().map(|error| view! { <ErrorNote error/> })}
@@ -129,13 +142,12 @@ fn command(info: &MethodRunInfo) -> String {
 }
 
 /// The run's state in a sentence.
-fn sentence(info: &MethodRunInfo) -> String {
-    match (info.state, info.current()) {
-        (JobState::Running, Some(step)) => format!("Running: {}", step.step),
-        (JobState::Running, None) => "Running".to_owned(),
-        (JobState::Paused, _) => "Paused. Everything so far is kept.".to_owned(),
-        (JobState::Done, _) => "Done".to_owned(),
-        (JobState::Cancelled, _) => "Cancelled. What was done is kept.".to_owned(),
-        (JobState::Failed, _) => "Stopped by an error. What was done is kept.".to_owned(),
+fn sentence(info: &MethodRunInfo) -> &'static str {
+    match info.state {
+        JobState::Running => "Running",
+        JobState::Paused => "Paused. Everything so far is kept.",
+        JobState::Done => "Done",
+        JobState::Cancelled => "Cancelled. What was done is kept.",
+        JobState::Failed => "Stopped by an error. What was done is kept.",
     }
 }

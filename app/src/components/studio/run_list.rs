@@ -3,7 +3,6 @@
 use leptos::prelude::*;
 
 use super::form::adapters_in_words;
-use crate::api::method_run::StepState;
 use crate::api::{ApiError, JobState, MethodRunInfo};
 use crate::components::ErrorNote;
 use crate::components::words::{minutes, state_name};
@@ -60,11 +59,11 @@ fn entry(run: MethodRunInfo, shown: Memo<Option<String>>) -> impl IntoView {
     }
 }
 
-/// `running: tune`, `done`.
+/// `paused at tune`, `done`. One at work moves on while the list stands.
 fn where_it_stands(run: &MethodRunInfo) -> String {
     let state = state_name(Some(run.state));
-    let current = run.steps.iter().find(|step| step.state != StepState::Done);
-    match current.filter(|_| run.state != JobState::Done) {
+    let stopped = !matches!(run.state, JobState::Running | JobState::Done);
+    match run.current().filter(|_| stopped) {
         Some(step) => format!("{state} at {}", step.step),
         None => state.to_owned(),
     }

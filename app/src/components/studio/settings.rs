@@ -20,6 +20,81 @@ struct Number {
     read: fn(&mut MethodRequest, &str),
 }
 
+/// A setting that is chosen from a few; the first is the default.
+struct Choice {
+    testid: &'static str,
+    label: &'static str,
+    explanation: &'static str,
+    options: &'static [(&'static str, &'static str)],
+    show: fn(&MethodRequest) -> String,
+    read: fn(&mut MethodRequest, &str),
+}
+
+const CHOICES: [Choice; 3] = [
+    Choice {
+        testid: "style",
+        label: "Prompt style",
+        explanation: "how the aware side is told of its culture",
+        options: &[
+            ("aware", "P1: named"),
+            ("cross-culture", "P2: among its likes"),
+            ("self-alignment", "P3: people’s answers"),
+            ("aware-self-alignment", "P1 + P3"),
+            ("cross-culture-self-alignment", "P2 + P3"),
+        ],
+        show: |request| shown(&request.style),
+        read: |request, text| request.style = read(text),
+    },
+    Choice {
+        testid: "rule",
+        label: "Kept pairs",
+        explanation: "whose two answers count as different",
+        options: &[("different", "another option"), ("shift", "beyond the noise")],
+        show: |request| shown(&request.rule),
+        read: |request, text| request.rule = read(text),
+    },
+    Choice {
+        testid: "source",
+        label: "Learnt pairs",
+        explanation: "others are there to compare with",
+        options: &[
+            ("inconsistent", "the instances"),
+            ("random", "as many of all pairs"),
+            ("consistent", "as many of the others"),
+        ],
+        show: |request| shown(&request.source),
+        read: |request, text| request.source = read(text),
+    },
+];
+
+/// Numbers of the paper's variants; without one there is no variant.
+const VARIANTS: [Number; 3] = [
+    Number {
+        testid: "samples",
+        label: "Replies per question",
+        explanation: "empty: probabilities are read",
+        step: "1",
+        show: |request| shown(&request.samples),
+        read: |request, text| request.samples = read(text),
+    },
+    Number {
+        testid: "share",
+        label: "Share that is learnt",
+        explanation: "empty: all of them",
+        step: "any",
+        show: |request| shown(&request.share),
+        read: |request, text| request.share = read(text),
+    },
+    Number {
+        testid: "general",
+        label: "General conversations",
+        explanation: "per instance; empty: none",
+        step: "any",
+        show: |request| shown(&request.general),
+        read: |request, text| request.general = read(text),
+    },
+];
+
 const NUMBERS: [Number; 5] = [
     Number {
         testid: "per-topic",
@@ -89,6 +164,13 @@ pub fn Settings(
             </div>
             <Cultures form world/>
             <Adapters form world/>
+            <fieldset>
+                <legend>"Variants that the paper compares"</legend>
+                <div class="fields">
+                    {CHOICES.map(|choice| view! { <ChoiceField choice form/> }).collect_view()}
+                    {VARIANTS.map(|number| view! { <NumberField number form/> }).collect_view()}
+                </div>
+            </fieldset>
         </div>
     }
     .into_any()
@@ -142,6 +224,32 @@ fn NumberField(number: Number, form: RwSignal<Form>) -> impl IntoView {
                     let text = event_target_value(&event);
                     form.update(|form| read(&mut form.request, &text));
                 }/>
+            <span>{explanation}</span>
+        </label>
+    }
+}
+
+#[component]
+fn ChoiceField(choice: Choice, form: RwSignal<Form>) -> impl IntoView {
+    let Choice { testid, label, explanation, options, show, read } = choice;
+    let usual = options.first().map(|(value, _)| *value).unwrap_or_default();
+    let value = move || {
+        let own = form.with(|form| show(&form.request));
+        if own.is_empty() { usual.to_owned() } else { own }
+    };
+    let chosen = move |event| {
+        let text = event_target_value(&event);
+        form.update(|form| read(&mut form.request, if text == usual { "" } else { &text }));
+    };
+    let option = |(value, name): &(&'static str, &'static str)| {
+        view! { <option value=*value>{*name}</option> }
+    };
+    view! {
+        <label class="field">
+            {label}
+            <select data-testid=testid prop:value=value on:change=chosen>
+                {options.iter().map(option).collect_view()}
+            </select>
             <span>{explanation}</span>
         </label>
     }

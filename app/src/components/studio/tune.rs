@@ -193,6 +193,7 @@ fn Sample(shown: Memo<Option<AdapterSummary>>) -> impl IntoView {
         shown.with(|adapter| adapter.as_ref().and_then(|adapter| adapter.sample.clone()))
     });
     let some = Memo::new(move |_| sample.with(Option::is_some));
+    let simulated = move || sample.with_untracked(|s| s.as_ref().is_some_and(|s| s.simulated));
     let options = Memo::new(move |_| {
         sample.with(|sample| sample.as_ref().map(|s| s.options.clone()).unwrap_or_default())
     });
@@ -218,7 +219,7 @@ fn Sample(shown: Memo<Option<AdapterSummary>>) -> impl IntoView {
         <Show when=move || some.get() fallback=|| view! {
             <p class="meta">"A sample answer comes with the first checkpoint."</p>
         }>
-            <Figure id="sample" title=Signal::derive(title) simulated=false table
+            <Figure id="sample" title=Signal::derive(title) simulated=simulated() table
                 description=Signal::derive(description)>
                 <Bars options series/>
             </Figure>
