@@ -37,6 +37,9 @@ pub struct Rejections {
     pub all: bool,
 }
 
+/// How alike a culture is to others, 0 to 100.
+pub type Similarities = Vec<(CultureCode, f64)>;
+
 struct People {
     place: Place,
     culture: String,
@@ -61,7 +64,7 @@ pub struct Draft {
     /// Line and index of every question.
     asked: BTreeMap<QuestionId, (usize, usize)>,
     people: Vec<People>,
-    similarity: Vec<(Place, CultureCode, Vec<(CultureCode, f64)>)>,
+    similarity: Vec<(Place, CultureCode, Similarities)>,
     neighbours: Vec<(Place, QuestionId, Vec<QuestionId>)>,
     rejections: Rejections,
 }
@@ -165,7 +168,7 @@ impl Draft {
     }
 
     /// Adds a row of the table of similar cultures.
-    pub fn similarity(&mut self, place: &Place, culture: CultureCode, to: Vec<(CultureCode, f64)>) {
+    pub fn similarity(&mut self, place: &Place, culture: CultureCode, to: Similarities) {
         self.similarity.push((place.clone(), culture, to));
     }
 
