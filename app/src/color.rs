@@ -17,7 +17,12 @@ pub const TONES: u32 = 3;
 /// Hue in degrees and tone (0 is lightest) of a culture.
 pub fn hue_and_tone(culture: CultureCode) -> (u32, u32) {
     let place = KNOWN.iter().position(|code| *code == culture.as_str()).map_or_else(
-        || culture.as_str().bytes().fold(0, |sum, byte| sum * 31 + u32::from(byte)),
+        || {
+            culture
+                .as_str()
+                .bytes()
+                .fold(0, |sum: u32, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte)))
+        },
         |place| place as u32,
     );
     // The golden angle spreads any number of hues.
@@ -51,8 +56,10 @@ mod tests {
 
     #[test]
     fn unknown_cultures_have_one_too() {
-        let (hue, tone) = hue_and_tone("ZZZ".parse().unwrap());
-        assert!(hue < 360 && tone < TONES);
+        for code in ["ZZZ", "THA-north", "USA-zzzzzzzzzzzz"] {
+            let (hue, tone) = hue_and_tone(code.parse().unwrap());
+            assert!(hue < 360 && tone < TONES, "{code}");
+        }
         assert!(style(None).contains("--chroma:.01"));
     }
 }

@@ -105,7 +105,7 @@ fn similarity_to(culture: CultureCode, reference: &Reference) -> BTreeMap<Cultur
             })
             .collect();
         let mean = distances.iter().sum::<f64>() / distances.len() as f64;
-        (*other != culture && !distances.is_empty()).then(|| (*other, 100.0 * (1.0 - mean)))
+        (*other != culture && !distances.is_empty()).then_some((*other, 100.0 * (1.0 - mean)))
     };
     reference.iter().filter_map(compared).collect()
 }

@@ -12,7 +12,7 @@ use domain::survey::Survey;
 use domain::voice::Voice;
 
 use super::culturespa::results::{Answers, ResultFile, read_answers, result_files};
-use super::import::draft::slug;
+use super::import::rules::slug;
 use super::survey_run::{self, ANSWERS, Settings};
 use super::{JobError, culturespa};
 use crate::store::{NewRun, RunKind, Store, Unit};

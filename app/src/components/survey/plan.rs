@@ -53,6 +53,11 @@ impl Kind {
         }
     }
 
+    /// Whether people's answers are part of its prompts.
+    pub fn uses_reference(&self) -> bool {
+        matches!(self, Self::Styled(style) if style.uses_reference())
+    }
+
     /// What a person reads beside the box that chooses it.
     pub fn explanation(&self) -> String {
         match self {

@@ -43,7 +43,9 @@ fn Means(view: View, entries: Memo<Vec<Entry>>, baselines: Memo<Baselines>) -> i
     let rows = Memo::new(move |_| {
         let kinds =
             entries.with(|entries| scores::means(entries)).into_iter().map(|(kind, mean, n)| {
-                plain_row(kind.to_string(), mean, format!("{:.1} · {n} cultures", mean * 100.0))
+                let shown = if kind.uses_reference() { " · shown people’s answers" } else { "" };
+                let text = format!("{:.1} · {n} cultures{shown}", mean * 100.0);
+                plain_row(kind.to_string(), mean, text)
             });
         let base = baselines.with(scores::baseline_means).into_iter().map(|(baseline, mean)| {
             plain_row(baseline.title(), mean, format!("{:.1} · baseline", mean * 100.0))

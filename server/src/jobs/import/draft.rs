@@ -1,4 +1,5 @@
-//! A survey while it is read: every format fills one, and the rules for rows are here.
+//! A survey while it is read: every format fills one. What a row must keep by itself is in
+//! [`super::rules`]; what rows must keep together is here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -7,19 +8,14 @@ use app::api::import::RejectedRow;
 use domain::culture::{Culture, CultureCode};
 use domain::question::{Question, QuestionId, Topic, TopicId};
 use domain::survey::relation::KEPT_NEIGHBOURS;
-use domain::survey::{Distribution, Neighbours, Provenance, Reference, Similarity, Survey};
+use domain::survey::{Neighbours, Provenance, Reference, Similarity, Survey};
 
 use super::known;
+use super::rules::{self, NumberedShares, slug};
 use crate::jobs::JobError;
 
 /// Rejected rows that a report lists; the others are counted.
 const LISTED: usize = 200;
-
-/// How far shares may sum above 1: published ones are rounded.
-const ROUNDING: f64 = 0.02;
-
-/// Most options of a question.
-const MOST_OPTIONS: usize = 100;
 
 /// Where a row stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,8 +37,8 @@ pub struct Rejections {
     pub all: bool,
 }
 
-/// Shares by option number in the order of the file, which decides ties.
-pub type NumberedShares = Vec<(u32, f64)>;
+/// How alike a culture is to others, 0 to 100.
+pub type Similarities = Vec<(CultureCode, f64)>;
 
 struct People {
     place: Place,
@@ -68,7 +64,7 @@ pub struct Draft {
     /// Line and index of every question.
     asked: BTreeMap<QuestionId, (usize, usize)>,
     people: Vec<People>,
-    similarity: Vec<(Place, CultureCode, Vec<(CultureCode, f64)>)>,
+    similarity: Vec<(Place, CultureCode, Similarities)>,
     neighbours: Vec<(Place, QuestionId, Vec<QuestionId>)>,
     rejections: Rejections,
 }
@@ -151,32 +147,11 @@ impl Draft {
     }
 
     fn check(&self, question: &Question) -> Result<(), String> {
-        let id = &question.id;
-        if id.as_str().is_empty() || id.as_str().len() > 64 {
-            return Err(format!("the question's id must have 1 to 64 characters, not `{id}`"));
-        }
-        if let Some((line, _)) = self.asked.get(id) {
-            return Err(format!("the question `{id}` stands in line {line} already"));
-        }
-        if question.text.trim().is_empty() {
-            return Err(format!("the question `{id}` has no text"));
-        }
-        if question.topic.as_str().trim().is_empty() {
-            return Err(format!("the question `{id}` has no topic"));
-        }
-        let count = question.options.len();
-        if !(2..=MOST_OPTIONS).contains(&count) {
-            return Err(format!("`{id}` must have 2 to {MOST_OPTIONS} options, not {count}"));
-        }
-        if let Some(index) = question.options.iter().position(|option| option.trim().is_empty()) {
-            return Err(format!("option {} of `{id}` is empty", index + 1));
-        }
-        let unknown = question.dont_know.iter().find(|n| question.index_of(**n).is_none());
-        match unknown {
-            Some(number) => {
-                Err(format!("`dont_know` of `{id}` names the option {number}, which isn't there"))
+        match self.asked.get(&question.id) {
+            Some((line, _)) => {
+                Err(format!("the question `{}` stands in line {line} already", question.id))
             }
-            None => Ok(()),
+            None => rules::check_question(question),
         }
     }
 
@@ -193,7 +168,7 @@ impl Draft {
     }
 
     /// Adds a row of the table of similar cultures.
-    pub fn similarity(&mut self, place: &Place, culture: CultureCode, to: Vec<(CultureCode, f64)>) {
+    pub fn similarity(&mut self, place: &Place, culture: CultureCode, to: Similarities) {
         self.similarity.push((place.clone(), culture, to));
     }
 
@@ -306,7 +281,7 @@ impl Draft {
             let asked = questions.get(&question);
             let added = asked
                 .ok_or_else(|| format!("there is no question `{question}`"))
-                .and_then(|asked| distribution(asked, &shares))
+                .and_then(|asked| rules::distribution(asked, &shares))
                 .and_then(|people| Ok((self.culture_named(&culture)?, people)))
                 .and_then(|(code, people)| {
                     let answers = reference.entry(code).or_default();
@@ -345,55 +320,4 @@ impl Draft {
         }
         Ok(code)
     }
-}
-
-/// `None` where nobody answered.
-fn distribution(
-    question: &Question,
-    given: &NumberedShares,
-) -> Result<Option<Distribution>, String> {
-    let id = &question.id;
-    let mut shares = vec![0.0; question.options.len()];
-    let mut mode: Option<(u32, f64)> = None;
-    for &(number, share) in given {
-        let index = question.index_of(number).ok_or_else(|| {
-            let (first, last) = (question.number_of(0), question.number_of(shares.len() - 1));
-            format!("`{id}` has options from {first} to {last}, not {number}")
-        })?;
-        if !(0.0..=1.0).contains(&share) {
-            return Err(format!(
-                "the share of option {number} of `{id}` must be from 0 to 1, not {share}"
-            ));
-        }
-        shares[index] = share;
-        // The file's order resolves ties: a later, equal share doesn't displace an earlier one.
-        if mode.is_none_or(|(_, top)| share > top) {
-            mode = Some((number, share));
-        }
-    }
-    let Some((mode, _)) = mode else { return Ok(None) };
-    let sum: f64 = shares.iter().sum();
-    if sum <= 0.0 || sum > 1.0 + ROUNDING {
-        return Err(format!(
-            "the shares of `{id}` must sum to more than 0 and at most 1, not {sum:.4}"
-        ));
-    }
-    if sum > 1.0 {
-        shares.iter_mut().for_each(|share| *share /= sum);
-    }
-    Ok(Some(Distribution { shares, mode }))
-}
-
-/// Small letters, digits and hyphens; at most 64.
-pub fn slug(text: &str) -> String {
-    let mut slug = String::new();
-    for c in text.chars().flat_map(char::to_lowercase) {
-        match c {
-            c if c.is_ascii_alphanumeric() || c == '_' => slug.push(c),
-            _ if !slug.is_empty() && !slug.ends_with('-') => slug.push('-'),
-            _ => {}
-        }
-    }
-    slug.truncate(64);
-    slug.trim_end_matches('-').to_owned()
 }

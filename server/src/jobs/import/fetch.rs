@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::draft::slug;
+use super::rules::slug;
 use crate::jobs::JobError;
 
 /// Largest file that is imported, in bytes.

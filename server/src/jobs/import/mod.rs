@@ -1,6 +1,6 @@
 //! Surveys from files: read, checked row by row, and stored whole or not at all.
 //!
-//! - [`draft`]: what all formats fill, and the rules that every row must keep;
+//! - [`draft`]: what all formats fill; [`rules`]: what every row must keep;
 //! - [`lines`]: JSON with the line of every part; [`known`]: countries by code and name;
 //! - [`records`] and [`table`]: our own template as JSONL and as CSV;
 //! - [`opinions`]: CSV as GlobalOpinionQA has it; [`super::culturespa`]: the paper's release;
@@ -14,6 +14,7 @@ pub mod known;
 pub mod lines;
 pub mod opinions;
 pub mod records;
+pub mod rules;
 pub mod table;
 
 use std::fmt;
