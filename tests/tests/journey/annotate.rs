@@ -40,6 +40,7 @@ async fn make_project(page: &Page, items: usize, overlap: usize) {
     page.eval(&format!("{}[0].value = ''", all("overlap"))).await;
     page.fill("overlap", &overlap.to_string()).await;
     page.fill("owner-name", "Olu").await;
+    page.click("know-culture[value=THA]").await;
     page.click("make-project").await;
     page.until_there("member").await;
     in_step(page).await;

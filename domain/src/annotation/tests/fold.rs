@@ -164,11 +164,9 @@ proptest! {
         unique.dedup_by(|a, b| a.submission == b.submission);
         let alone: Vec<&Event> = unique.iter().filter(|e| e.author.as_str() == "ann").collect();
         let (all, alone) = (State::of(&unique), State::of(alone));
+        let ann = MemberId::from("ann");
         for item in ["i", "j"].map(ItemId::from) {
-            let word = |state: &State| {
-                let word = state.record(&item)?.word(&"ann".into()).map(|(event, _)| event.clone());
-                word
-            };
+            let word = |state: &State| Some(state.record(&item)?.word(&ann)?.0.clone());
             prop_assert_eq!(word(&all), word(&alone));
         }
     }
