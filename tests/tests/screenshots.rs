@@ -65,6 +65,43 @@ async fn pictures_of_the_studio() {
     .await;
 }
 
+#[tokio::test]
+#[ignore = "takes pictures; `cargo xtask screenshots` runs it"]
+async fn pictures_of_annotation() {
+    journey("screenshots-annotation", |page| async move {
+        page.look_through(WIDE.0, WIDE.1, false).await;
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("items.jsonl");
+        write(&path, ITEMS.as_bytes());
+        page.open("/annotate").await;
+        pictures(&page, "annotate-new").await;
+        page.look_through(WIDE.0, WIDE.1, false).await;
+        page.fill("project-title", "Family and work").await;
+        page.fill("project-guidelines", "Think of **people you know**, not of yourself.").await;
+        page.fill("source-file", path.to_str().expect("a path")).await;
+        let read = format!("{}[0].innerText.includes('2 lines')", all("file-read"));
+        page.until("the file is read", &read).await;
+        page.fill("owner-name", "Olu").await;
+        page.click("know-culture[value=NGA]").await;
+        page.click("make-project").await;
+        page.until_there("member").await;
+        page.click("invite").await;
+        page.until_there("invite-link").await;
+        pictures(&page, "annotate-people").await;
+        page.look_through(WIDE.0, WIDE.1, false).await;
+        page.click("tab[data-view=judge]").await;
+        page.until_there("item").await;
+        page.click("show-keys").await;
+        pictures(&page, "annotate").await;
+        page.look_through(WIDE.0, WIDE.1, false).await;
+        page.click("label[data-label=right]").await;
+        page.click("last-judged").await;
+        page.until_there("opinion").await;
+        pictures(&page, "annotate-item").await;
+    })
+    .await;
+}
+
 async fn until_done(page: &Page, step: &str) {
     let done = all(&format!("step[data-step={step}][data-state=done]"));
     page.until(&format!("`{step}` is done"), &format!("{done}.length > 0")).await;
@@ -80,6 +117,19 @@ async fn looks(page: &Page, name: &str) {
     }
     page.look_through(WIDE.0, WIDE.1, false).await;
 }
+
+/// Two made-up instances.
+const ITEMS: &str = concat!(
+    r#"{"id":"NGA-17","culture":"NGA","topic":"family","question":"When parents grow old, who should "#,
+    r#"decide where they live?","options":["The parents alone","Parents and children together","#,
+    r#""The eldest child","The whole family"],"unaware":1,"aware":4,"unaware_probabilities":"#,
+    r#"[0.52,0.31,0.05,0.12],"aware_probabilities":[0.08,0.27,0.14,0.51],"people":{"shares":"#,
+    r#"[0.1,0.3,0.15,0.45],"mode":4}}"#,
+    "\n",
+    r#"{"id":"THA-4","culture":"THA","topic":"work","question":"How important is it to agree with a "#,
+    r#"superior in public?","options":["Not at all","Somewhat","Very"],"unaware":1,"aware":3}"#,
+    "\n",
+);
 
 /// The wide light picture goes to the documents, dark and narrow ones to the results.
 async fn pictures(page: &Page, name: &str) {

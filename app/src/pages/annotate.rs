@@ -8,7 +8,7 @@
 //! `present-member`, `progress` (with `data-complete`, `data-judgements`); `item` (with `data-item`), in
 //! it `item-question`, `item-option`; `label` (with `data-label`), `skip`, `skip-reason`, `undo`,
 //! `last-judged`, `show-keys`, `keys`, `key`, `nothing-to-judge`, `guidelines`; `comment`,
-//! `comment-text`, `comment-send`; `queue-size`, `disagreement` (with `data-item`), `one-item`,
+//! `answer`, `comment-text`, `comment-send`; `queue-size`, `disagreement` (with `data-item`), `one-item`,
 //! `opinion`, `verdict`, `decide` (with `data-label`), `reopen`; `agreement-size`, `coefficient` (with
 //! `data-coefficient`), `agreement-part`, `pair`; `member`, `leave`, `invite-role`, `invite`,
 //! `invite-link`, `invite-entry`, `revoke`, `export` (with `data-format`); `error` (with `data-code`).

@@ -82,6 +82,12 @@ impl Tallies {
         self.of_item.iter().flat_map(|&pattern| &self.patterns[pattern]).sum::<u32>() as usize
     }
 
+    /// How often a category was chosen.
+    pub fn times(&self, category: usize) -> usize {
+        let counts = self.of_item.iter().filter_map(|&item| self.patterns[item].get(category));
+        counts.sum::<u32>() as usize
+    }
+
     /// The different counts that occur.
     pub(super) fn patterns(&self) -> &[Vec<u32>] {
         &self.patterns
@@ -110,6 +116,7 @@ mod tests {
         assert_eq!(tallies.patterns(), [vec![1, 1, 0], vec![0, 0, 1]]);
         assert_eq!(tallies.weights(), [2, 2]);
         assert_eq!((tallies.items(), tallies.shared_items(), tallies.ratings()), (4, 2, 6));
+        assert_eq!([0, 1, 2, 3].map(|category| tallies.times(category)), [2, 2, 2, 0]);
     }
 
     #[test]

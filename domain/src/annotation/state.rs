@@ -168,13 +168,40 @@ impl Record {
 
     /// The comments, oldest first.
     pub fn comments(&self) -> Vec<&Event> {
-        let comment = |event: &&Event| {
-            let hidden = Act::Hidden { kind: HiddenKind::Commented };
-            matches!(event.act, Act::Commented { .. }) || event.act == hidden
-        };
-        let mut comments: Vec<&Event> = self.events.values().filter(comment).collect();
+        let mut comments: Vec<&Event> =
+            self.events.values().filter(|event| is_comment(event)).collect();
         comments.sort_by_key(|event| later(event));
         comments
+    }
+
+    /// The comments as threads: each that answers none, oldest first, followed by everything that
+    /// answers it, directly or not. The flag says which are answers.
+    pub fn threads(&self) -> Vec<(&Event, bool)> {
+        let comments = self.comments();
+        let mut threads = Vec::with_capacity(comments.len());
+        for root in comments.iter().filter(|comment| self.root(comment) == comment.submission) {
+            threads.push((*root, false));
+            let answers = comments.iter().filter(|comment| {
+                comment.submission != root.submission && self.root(comment) == root.submission
+            });
+            threads.extend(answers.map(|answer| (*answer, true)));
+        }
+        threads
+    }
+
+    /// The comment with which the thread of `comment` begins. One that answers what isn't here, or
+    /// itself in the end, begins a thread of its own.
+    fn root(&self, comment: &Event) -> SubmissionId {
+        let (mut current, mut steps) = (comment, 0);
+        loop {
+            let Act::Commented { answers: Some(answered), .. } = &current.act else { break };
+            match self.events.get(answered).filter(|before| is_comment(before)) {
+                None => break,
+                Some(before) if steps < self.events.len() => (current, steps) = (before, steps + 1),
+                Some(_) => return comment.submission.clone(),
+            }
+        }
+        current.submission.clone()
     }
 
     /// The acts of a kind that no other act of that kind replaces, where `may_replace(old, new)`.
@@ -201,6 +228,11 @@ impl Record {
 /// What decides between two acts that don't know of each other.
 fn later(event: &Event) -> (i64, &SubmissionId) {
     (event.at, &event.submission)
+}
+
+fn is_comment(event: &Event) -> bool {
+    let hidden = Act::Hidden { kind: HiddenKind::Commented };
+    matches!(event.act, Act::Commented { .. }) || event.act == hidden
 }
 
 fn word_of(event: &Event) -> Option<Word<'_>> {

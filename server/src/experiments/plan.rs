@@ -223,9 +223,8 @@ impl<'a> Bench<'a> {
         let all =
             Entry::closer("all instances", METRIC, &self.joint, &self.aware, note(self.instances));
         let (mut entries, mut claims) = (vec![all], Vec::new());
-        for arm in
-            arms.iter().filter(|arm| arm.same_answers || self.can_ask(PromptStyle::CrossCulture))
-        {
+        let cross_culture = self.can_ask(PromptStyle::CrossCulture);
+        for arm in arms.iter().filter(|arm| arm.same_answers || cross_culture) {
             told(arm.title);
             let method = arm.run(self.base, watcher).await?;
             let answers = method.evaluated_answers(VoiceKind::Joint).await?;

@@ -123,7 +123,8 @@ async fn the_same_submission_is_one_event_and_nobody_elses() {
     let app = TestApp::start(&folder).await;
     let owner = app.project(ProjectSettings::new("t"), 1).await;
     let ann = owner.bring("Ann", MemberRole::Annotator).await;
-    (ann.next(1).await, owner.next(1).await);
+    ann.next(1).await;
+    owner.next(1).await;
     let first = ann.judge("same", "t0", "right").await;
     let many = (0..8).map(|_| ann.judge("same", "t0", "right"));
     assert!(futures::future::join_all(many).await.iter().all(|again| *again == first));

@@ -85,7 +85,7 @@ async fn what_was_acknowledged_is_there_after_a_restart() {
     };
     let app = app.restart(&folder).await;
     let owner = app.person(joined);
-    assert_eq!(owner.events(0).await, [acknowledged.clone()]);
+    assert_eq!(owner.events(0).await, std::slice::from_ref(&acknowledged));
     // The client didn't hear the answer, and sends both again: the lease is there too.
     assert_eq!(owner.judge("a", "t0", "right").await, acknowledged);
     owner.judge("b", "t1", "wrong").await;

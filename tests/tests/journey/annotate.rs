@@ -40,6 +40,7 @@ async fn make_project(page: &Page, items: usize, overlap: usize) {
     page.eval(&format!("{}[0].value = ''", all("overlap"))).await;
     page.fill("overlap", &overlap.to_string()).await;
     page.fill("owner-name", "Olu").await;
+    page.click("know-culture[value=THA]").await;
     page.click("make-project").await;
     page.until_there("member").await;
     in_step(page).await;
@@ -135,6 +136,10 @@ async fn decide(owner: &Page, other: &Page) {
     other.click("comment-send").await;
     owner.until_there("comment").await;
     assert!(owner.text("comment").await.contains("<b>Some</b>"), "a comment is plain text");
+    owner.click("answer").await;
+    owner.type_text("Most don’t.").await;
+    owner.press(&[Key::Enter]).await;
+    other.until_there("comment[class~=answer]").await;
     owner.click("decide[data-label=depends]").await;
     let decided = format!("{}[0].innerText.includes('Depends')", all("verdict"));
     for page in [owner, other] {
@@ -160,7 +165,7 @@ async fn export_holds_it_all(owner: &Page) {
                .map(i => [i.id, i.judgements.length, i.verdict.label, i.comments.length])",
         )
         .await;
-    assert_eq!(found, json!([["t0", 3, "depends", 1], ["t1", 3, "right", 0]]));
+    assert_eq!(found, json!([["t0", 3, "depends", 2], ["t1", 3, "right", 0]]));
 }
 
 #[tokio::test]

@@ -19,28 +19,40 @@ pub fn Comments(
     let comments = Memo::new(move |_| {
         desk.state.with(|state| {
             let record = state.record(&of);
-            let comments = record.map(|record| record.comments()).unwrap_or_default();
-            comments.into_iter().cloned().collect::<Vec<Event>>()
+            let threads = record.map(|record| record.threads()).unwrap_or_default();
+            threads.into_iter().map(|(event, answer)| (event.clone(), answer)).collect::<Vec<_>>()
         })
     });
     let item = StoredValue::new(item);
     let draft = RwSignal::new(String::new());
+    let answered = RwSignal::new(None::<Event>);
     let say = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
         let text = draft.get_untracked().trim().to_owned();
         if !text.is_empty() {
-            desk.act(&item.get_value(), Act::Commented { text, answers: None });
+            let answers = answered.get_untracked().map(|event| event.submission);
+            desk.act(&item.get_value(), Act::Commented { text, answers });
             draft.set(String::new());
+            answered.set(None);
         }
     };
     let may_speak = move || desk.member().is_some_and(|member| member.role.judges());
     view! {
         <section class="comments" aria-label="Comments">
             <ul>
-                <For each=move || comments.get() key=|event| (event.submission.clone(), event.at) let:event>
-                    <li data-testid="comment">{one(desk, &event)}</li>
+                <For each=move || comments.get() key=|(event, _)| (event.submission.clone(), event.at)
+                    let((event, answer))>
+                    <li data-testid="comment" class:answer=answer>{one(desk, event, answered)}</li>
                 </For>
             </ul>
+            {move || answered.get().map(|event| view! {
+                <p class="meta">
+                    {format!("You answer {}. ", desk.name_of(&event.author))}
+                    <button type="button" class="quiet" on:click=move |_| answered.set(None)>
+                        "Not any more"
+                    </button>
+                </p>
+            })}
             <Show when=may_speak>
                 <form on:submit=say class="comment-form">
                     <label class="visually-hidden" for="comment">"Comment on this item"</label>
@@ -56,7 +68,7 @@ pub fn Comments(
     .into_any()
 }
 
-fn one(desk: Desk, event: &Event) -> impl IntoView + use<> {
+fn one(desk: Desk, event: Event, answered: RwSignal<Option<Event>>) -> impl IntoView + use<> {
     let author = event.author.clone();
     let text = match &event.act {
         Act::Commented { text, .. } => text.clone(),
@@ -64,10 +76,15 @@ fn one(desk: Desk, event: &Event) -> impl IntoView + use<> {
     };
     // Ours has no time of the server's yet.
     let waits = event.at == i64::MAX;
-    let ago = ago(browser::wall_clock() - event.at);
+    let ago = ago(browser::wall_clock().saturating_sub(event.at));
+    let answer = move |_| {
+        answered.set(Some(event.clone()));
+        browser::focus("comment");
+    };
     view! {
         <span class="who">{move || desk.name_of(&author)}</span>
         <span class="meta">{if waits { "to be sent".to_owned() } else { ago }}</span>
+        <button type="button" class="quiet" data-testid="answer" on:click=answer>"Answer"</button>
         <p>{text}</p>
     }
 }

@@ -119,7 +119,7 @@ fn entry(invite: Invite, revoke: impl Fn(String) + 'static) -> impl IntoView {
         (true, _) => "revoked".to_owned(),
         (false, ..0) => "expired".to_owned(),
         (false, ..48) => format!("open for {hours} h"),
-        (false, _) => format!("open for {} days", hours / 24),
+        (false, _) => format!("open for {} days", (hours + 12) / 24),
     };
     let open = !invite.revoked && hours >= 0;
     let id = invite.id;

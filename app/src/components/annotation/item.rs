@@ -45,11 +45,10 @@ pub fn Options(
     /// Number of the chosen option.
     chosen: RwSignal<Option<u32>>,
 ) -> impl IntoView {
-    let legend = format!("What would most people of {} answer? (if you know)", item.culture);
     let rows = (0..item.question.options.len()).map(|index| option(&item, index, chosen));
     view! {
         <fieldset class="item-options">
-            <legend class="meta">{legend}</legend>
+            <legend class="meta">"If you know: what would most people there answer?"</legend>
             {rows.collect_view()}
         </fieldset>
     }

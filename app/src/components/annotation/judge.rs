@@ -154,7 +154,8 @@ fn Labels(judging: Judging) -> impl IntoView {
         }
     };
     view! {
-        <div class="label-bar" role="group" aria-label="Judge: the aware answer is">
+        <p class="asked-of" id="asked-of">"Is the framed answer right for this culture?"</p>
+        <div class="label-bar" role="group" aria-labelledby="asked-of">
             {labels.into_iter().enumerate().map(button).collect_view()}
             <button type="button" class="label-button quiet-label" data-testid="skip"
                 aria-expanded=move || judging.skipping.get().to_string()

@@ -35,7 +35,7 @@ struct Draft {
 }
 
 impl Draft {
-    fn new(known: &[Culture]) -> Self {
+    fn new() -> Self {
         Self {
             title: RwSignal::default(),
             guidelines: RwSignal::default(),
@@ -49,7 +49,7 @@ impl Draft {
             run: RwSignal::default(),
             file: RwSignal::default(),
             name: RwSignal::default(),
-            cultures: RwSignal::new(known.iter().map(|culture| culture.code).collect()),
+            cultures: RwSignal::default(),
         }
     }
 
@@ -115,7 +115,7 @@ pub fn NewProjectForm(
     #[prop(into)]
     on_made: Callback<String>,
 ) -> impl IntoView {
-    let draft = Draft::new(&known);
+    let draft = Draft::new();
     let annotation = StoredValue::new(use_annotation());
     let (refusal, busy) = (RwSignal::new(None::<ApiError>), RwSignal::new(false));
     let make = move |event: leptos::ev::SubmitEvent| {
@@ -150,7 +150,7 @@ pub fn NewProjectForm(
                 <input type="text" required maxlength=LONGEST_NAME.to_string() data-testid="owner-name"
                     on:input=move |event| draft.name.set(event_target_value(&event))/>
             </label>
-            <CultureChoice codes known chosen=draft.cultures legend="Cultures you can judge yourself"/>
+            <CultureChoice codes known chosen=draft.cultures legend="Cultures you know and judge yourself, if any"/>
             {move || refusal.get().map(|error| view! { <ErrorNote error/> })}
             <p class="start">
                 <button type="submit" class="primary" data-testid="make-project" disabled=move || busy.get()>
@@ -203,21 +203,22 @@ fn Source(draft: Draft) -> impl IntoView {
     view! {
         <fieldset class="stack">
             <legend>"What is judged"</legend>
-            <label class="field">
-                "The instances of a run"
-                <select data-testid="source-run" disabled=move || sources.with(Vec::is_empty)
-                    on:change=move |event| draft.run.set(event_target_value(&event))>
-                    {move || sources.get().into_iter().map(|source| {
-                        let label = format!("{} ({} instances)", source.run, source.instances);
-                        view! { <option value=source.run>{label}</option> }
-                    }).collect_view()}
-                </select>
-            </label>
-            <Show when=move || sources.with(Vec::is_empty)>
-                <p class="meta">"No run has collected instances yet: a file will do."</p>
+            <Show when=move || !sources.with(Vec::is_empty) fallback=|| view! {
+                <p class="meta">"No run of the method has collected instances yet: a file will do."</p>
+            }>
+                <label class="field">
+                    "The instances of a run, or a file below"
+                    <select data-testid="source-run"
+                        on:change=move |event| draft.run.set(event_target_value(&event))>
+                        {move || sources.get().into_iter().map(|source| {
+                            let label = format!("{} ({} instances)", source.run, source.instances);
+                            view! { <option value=source.run>{label}</option> }
+                        }).collect_view()}
+                    </select>
+                </label>
             </Show>
             <label class="field">
-                "Or a file: JSON lines or CSV with culture, question, options, unaware, aware"
+                "A file: JSON lines or CSV with culture, question, options, unaware, aware"
                 <input type="file" accept=".jsonl,.ndjson,.json,.csv" data-testid="source-file" on:change=choose/>
             </label>
             <p class="meta" role="status" data-testid="file-read">

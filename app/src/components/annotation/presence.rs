@@ -73,11 +73,15 @@ fn CultureProgress(desk: Desk) -> impl IntoView {
                 <CultureTag culture/>
                 <progress max=items.to_string() value=complete.to_string()
                     aria-label=format!("{culture}: complete items")></progress>
-                <span class="meta">{format!("{complete} of {items} complete, {judgements} judgements")}</span>
+                <span class="meta">{format!("{complete} of {items} complete, {}", counted(judgements))}</span>
             </li>
         }
     };
     view! { <ul class="culture-progress">{move || all.get().into_iter().map(row).collect_view()}</ul> }
+}
+
+fn counted(judgements: usize) -> String {
+    if judgements == 1 { "1 judgement".to_owned() } else { format!("{judgements} judgements") }
 }
 
 #[component]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::agreement::{Agreement, Coefficient, PairAgreement, Tallies, agreement};
 use domain::annotation::visibility::is_complete;
-use domain::annotation::{ItemInfo, MemberId, ProjectSettings, State, ratings};
+use domain::annotation::{ItemInfo, Label, MemberId, ProjectSettings, State, ratings};
 use domain::culture::CultureCode;
 
 /// What rows of parts show: one coefficient that corrects for chance two ways each, and none.
@@ -17,7 +17,7 @@ const OF_PARTS: [Coefficient; 3] =
 pub struct Summary {
     /// Over all items.
     pub all: Agreement,
-    /// Each label against the rest, by its name.
+    /// Each label that was used against the rest, by its name.
     pub labels: Vec<(String, Agreement)>,
     /// Each culture.
     pub cultures: Vec<(String, Agreement)>,
@@ -30,8 +30,9 @@ pub struct Summary {
 /// Agreement over everything that can be seen.
 pub fn summary(settings: &ProjectSettings, state: &State, items: &[ItemInfo]) -> Summary {
     let all = ratings::tallies(settings, state, items, |_| true);
-    let labels = settings.labels.iter().enumerate();
-    let of_label = |(place, label): (usize, &domain::annotation::Label)| {
+    let used = |place: usize| all.times(place) > 0;
+    let labels = settings.labels.iter().enumerate().filter(|(place, _)| used(*place));
+    let of_label = |(place, label): (usize, &Label)| {
         (label.name.clone(), agreement(&all.one_against_rest(place), &OF_PARTS))
     };
     let cultures: BTreeSet<CultureCode> = items.iter().map(|item| item.culture).collect();
@@ -137,7 +138,7 @@ mod tests {
         let found = summary(&settings, &state, &items);
         assert_eq!(found.all.items, 2);
         assert_eq!(found.cultures.len(), 1);
-        assert_eq!((found.cultures[0].0.as_str(), found.labels.len()), ("THA", 5));
+        assert_eq!((found.cultures[0].0.as_str(), found.labels.len()), ("THA", 1), "one is used");
         assert_eq!((found.pairs.len(), found.pairs[0].2.percent), (1, Some(1.0)));
         let progress = progress(&settings, &state, &items);
         let thai = progress[&"THA".parse().unwrap()];

@@ -79,6 +79,37 @@ fn a_hidden_act_counts_and_gives_way_to_the_real_one() {
 }
 
 #[test]
+fn answers_follow_what_they_answer() {
+    let comment = |id: &str, at, answers: Option<&str>| {
+        let answers = answers.map(SubmissionId::from);
+        event(id, "ann", at, "i", Act::Commented { text: id.to_owned(), answers })
+    };
+    let events = [
+        comment("late", 9, None),
+        comment("first", 1, None),
+        comment("answer", 2, Some("first")),
+        comment("deeper", 3, Some("answer")),
+        comment("lost", 4, Some("nothing")),
+        comment("after-lost", 6, Some("lost")),
+        comment("itself", 5, Some("itself")),
+    ];
+    let state = State::of(&events);
+    let threads = state.record(&"i".into()).unwrap().threads();
+    let found: Vec<(&str, bool)> =
+        threads.iter().map(|(event, answer)| (event.submission.as_str(), *answer)).collect();
+    let expected = [
+        ("first", false),
+        ("answer", true),
+        ("deeper", true),
+        ("lost", false),
+        ("after-lost", true),
+        ("itself", false),
+        ("late", false),
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
 fn decisions_replace_each_other_and_can_be_taken_back() {
     let decided = |id, author, at, label: &str| {
         event(id, author, at, "i", Act::Adjudicated(Judgement::of(label.into())))
@@ -100,7 +131,10 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         4 => prop::sample::select(vec!["right", "wrong", "depends"]).prop_map(judged),
         1 => Just(Act::Undone),
         1 => Just(Act::Skipped { reason: SkipReason::Undecided }),
-        1 => Just(Act::Commented { text: "Hm".to_owned(), answers: None }),
+        1 => prop::option::of(prop::sample::select(vec!["s0", "s1", "s2"])).prop_map(|answered| {
+            let answers = answered.map(SubmissionId::from);
+            Act::Commented { text: "Hm".to_owned(), answers }
+        }),
         1 => Just(Act::Adjudicated(Judgement::of("wrong".into()))),
         1 => Just(Act::Reopened),
         1 => Just(Act::Hidden { kind: event::HiddenKind::Judged }),
@@ -124,7 +158,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
 /// Everything that pages and exports read of a state.
 fn seen(state: &State) -> Vec<String> {
     let of_item = |(item, record): (&ItemId, &Record)| {
-        format!("{item} {:?} {:?} {:?}", record.words(), record.adjudication(), record.comments())
+        format!("{item} {:?} {:?} {:?}", record.words(), record.adjudication(), record.threads())
     };
     state.records().map(of_item).collect()
 }
@@ -140,6 +174,9 @@ proptest! {
         random.shuffle(&mut arrivals);
         let (once, again) = (State::of(&events), State::of(&arrivals));
         prop_assert_eq!(seen(&once), seen(&again));
+        for (_, record) in once.records() {
+            prop_assert_eq!(record.threads().len(), record.comments().len(), "none is left out");
+        }
         prop_assert_eq!(once, again);
     }
 
@@ -164,11 +201,9 @@ proptest! {
         unique.dedup_by(|a, b| a.submission == b.submission);
         let alone: Vec<&Event> = unique.iter().filter(|e| e.author.as_str() == "ann").collect();
         let (all, alone) = (State::of(&unique), State::of(alone));
+        let ann = MemberId::from("ann");
         for item in ["i", "j"].map(ItemId::from) {
-            let word = |state: &State| {
-                let word = state.record(&item)?.word(&"ann".into()).map(|(event, _)| event.clone());
-                word
-            };
+            let word = |state: &State| Some(state.record(&item)?.word(&ann)?.0.clone());
             prop_assert_eq!(word(&all), word(&alone));
         }
     }
