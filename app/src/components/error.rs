@@ -25,7 +25,7 @@ pub fn ErrorNote(
 }
 
 /// Shows what stands in backticks as code.
-fn marked(text: &str) -> Vec<AnyView> {
+pub fn marked(text: &str) -> Vec<AnyView> {
     text.split('`')
         .enumerate()
         .map(|(place, part)| {

@@ -16,6 +16,6 @@ mod error;
 mod icon;
 mod voice_tag;
 
-pub use error::ErrorNote;
+pub use error::{ErrorNote, marked};
 pub use icon::{Glyph, Icon};
 pub use voice_tag::VoiceTag;

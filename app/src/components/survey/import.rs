@@ -7,7 +7,7 @@ use crate::api::ApiError;
 use crate::api::import::{ImportOutcome, ImportReport};
 use crate::backend::use_live;
 use crate::browser;
-use crate::components::ErrorNote;
+use crate::components::{ErrorNote, marked};
 use crate::link;
 
 /// The file input; its files are taken from the document when the form is sent.
@@ -119,7 +119,7 @@ fn Report(report: ImportReport) -> impl IntoView {
             <tr data-testid="rejected-row">
                 <td>{row.file}</td>
                 <td>{row.line}</td>
-                <td class="reason">{row.reason}</td>
+                <td class="reason">{marked(&row.reason)}</td>
             </tr>
         }
     });
