@@ -14,6 +14,9 @@ use crate::components::following::{PAUSE, follow, pause};
 /// Shortest time between two looks at what there is to show: tuning makes many updates a second.
 const BREATH: Duration = Duration::from_millis(400);
 
+/// Time between two looks at a run that stands still.
+const STILL: Duration = Duration::from_secs(5);
+
 /// What is known of the run that the page shows; a handle that can be copied.
 #[derive(Clone, Copy, Default)]
 pub struct Followed {
@@ -58,7 +61,7 @@ impl Followed {
         live: Arc<dyn Live>,
     ) -> Result<(), ApiError> {
         let mut seen = self.look(&id, &backend).await?;
-        while self.is_running() {
+        while !self.is_done() {
             // A stream may break while the run goes on: the run itself says when it has ended.
             if let Ok(mut events) = live.method_run_events(id.clone()).await {
                 while let Some(Ok(info)) = events.next().await {
@@ -78,6 +81,11 @@ impl Followed {
                 pause(PAUSE).await;
             }
             seen = self.look(&id, &backend).await?;
+            // It stands still; somebody else may let it go on.
+            while self.may_go_on() {
+                pause(STILL).await;
+                seen = self.look(&id, &backend).await?;
+            }
         }
         Ok(())
     }
@@ -91,10 +99,19 @@ impl Followed {
         Ok(revision)
     }
 
+    fn state(self) -> Option<JobState> {
+        self.info.with_untracked(|info| info.as_ref().map(|info| info.state))
+    }
+
     fn is_running(self) -> bool {
-        let running = |info: &Option<MethodRunInfo>| {
-            info.as_ref().is_some_and(|info| info.state == JobState::Running)
-        };
-        self.info.with_untracked(running)
+        self.state() == Some(JobState::Running)
+    }
+
+    fn is_done(self) -> bool {
+        self.state() == Some(JobState::Done)
+    }
+
+    fn may_go_on(self) -> bool {
+        !self.is_running() && !self.is_done()
     }
 }

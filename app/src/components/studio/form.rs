@@ -69,7 +69,7 @@ impl Form {
         let rate = request.learning_rate.unwrap_or_default();
         let adapters = adapters_in_words(request.adapters.as_deref().unwrap_or_default());
         let seed = request.seed.unwrap_or_default();
-        let variant = match is_variant(request) {
+        let variant = match self.is_variant() {
             true => "; a variant of the method",
             false => "",
         };
@@ -79,18 +79,20 @@ impl Form {
         )
     }
 
+    /// Whether something is chosen that the paper only compares with.
+    fn is_variant(&self) -> bool {
+        let MethodRequest { style, rule, source, samples, share, general, .. } =
+            self.request.beyond(&self.preset.request(&[]));
+        let chosen = style.is_some() || rule.is_some() || source.is_some() || samples.is_some();
+        chosen || share.is_some() || general.is_some()
+    }
+
     /// The command that does the same.
     pub fn command(&self, world: &World) -> String {
         let changed = self.request.beyond(&beginning(world, self.preset)).options();
         let space = if changed.is_empty() { "" } else { " " };
         format!("polylogue run --preset {}{space}{changed}", self.preset)
     }
-}
-
-/// Whether anything is chosen that presets leave as the method has it.
-fn is_variant(request: &MethodRequest) -> bool {
-    let named = request.style.is_some() || request.rule.is_some() || request.source.is_some();
-    named || request.samples.is_some() || request.share.is_some() || request.general.is_some()
 }
 
 fn beginning(world: &World, preset: Preset) -> MethodRequest {

@@ -1,9 +1,10 @@
 //! Parts of the Studio page: the form that starts a run, earlier runs, and a run with its five steps.
 //!
-//! - [`form`]: what is chosen for a new run, as plain data; [`start`], [`settings`]: its form;
+//! - [`form`], [`fields`]: what is chosen for a new run, as plain data; [`start`], [`settings`]: its form;
 //! - [`run_list`]: earlier runs; [`follow`]: how the shown run arrives; [`run`]: its head;
 //! - [`card`]: the frame of a step; [`generate`], [`collect`], [`tune`], [`evaluate`]: what they show.
 
+mod fields;
 pub mod form;
 mod settings;
 pub mod start;
