@@ -74,8 +74,7 @@ async fn pictures_of_annotation() {
         let path = folder.path().join("items.jsonl");
         write(&path, ITEMS.as_bytes());
         page.open("/annotate").await;
-        pictures(&page, "annotate-new").await;
-        page.look_through(WIDE.0, WIDE.1, false).await;
+        looks(&page, "annotate-new").await;
         page.fill("project-title", "Family and work").await;
         page.fill("project-guidelines", "Think of **people you know**, not of yourself.").await;
         page.fill("source-file", path.to_str().expect("a path")).await;
@@ -87,8 +86,7 @@ async fn pictures_of_annotation() {
         page.until_there("member").await;
         page.click("invite").await;
         page.until_there("invite-link").await;
-        pictures(&page, "annotate-people").await;
-        page.look_through(WIDE.0, WIDE.1, false).await;
+        looks(&page, "annotate-people").await;
         page.click("tab[data-view=judge]").await;
         page.until_there("item").await;
         page.click("show-keys").await;
@@ -97,7 +95,7 @@ async fn pictures_of_annotation() {
         page.click("label[data-label=right]").await;
         page.click("last-judged").await;
         page.until_there("opinion").await;
-        pictures(&page, "annotate-item").await;
+        looks(&page, "annotate-item").await;
     })
     .await;
 }
