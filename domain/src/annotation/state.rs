@@ -193,8 +193,7 @@ impl Record {
     /// itself in the end, begins a thread of its own.
     fn root(&self, comment: &Event) -> SubmissionId {
         let (mut current, mut steps) = (comment, 0);
-        loop {
-            let Act::Commented { answers: Some(answered), .. } = &current.act else { break };
+        while let Act::Commented { answers: Some(answered), .. } = &current.act {
             match self.events.get(answered).filter(|before| is_comment(before)) {
                 None => break,
                 Some(before) if steps < self.events.len() => (current, steps) = (before, steps + 1),
