@@ -60,6 +60,8 @@ async fn a_run_is_watched_paused_cancelled_and_ends() {
         page.until("a reload shows the same", &run_is("cancelled")).await;
         assert_eq!(page.data("runs run", "run").await, ["short"]);
         page.click("resume").await;
+        // A reload would take back a click that hasn't reached the server yet.
+        page.until("it goes on", &format!("{} || {}", run_is("running"), run_is("done"))).await;
 
         page.until("the instances are collected", &step_is("collect", "done")).await;
         page.reload().await;
