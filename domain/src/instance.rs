@@ -7,9 +7,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::answer::most_probable;
 use crate::culture::CultureCode;
-use crate::question::{Question, QuestionId, TopicId};
+use crate::question::{QuestionId, TopicId};
 use crate::score::distance::jensen_shannon;
 
 /// Share of the unaware voice's own shifts that the noise floor lies above.
@@ -83,26 +82,6 @@ impl Shift {
         };
         let shift = Self::new(&shares(&first, drawn), &shares(&second, others))?;
         Some(Self { noise: 1.0 - same, ..shift })
-    }
-}
-
-impl AnswerPair {
-    /// The pair of `question` for `culture`, answered with the probability of every option.
-    pub fn of_probabilities(
-        question: &Question,
-        culture: CultureCode,
-        unaware: &[f64],
-        aware: &[f64],
-    ) -> Self {
-        let number = |probabilities| most_probable(probabilities).map(|i| question.number_of(i));
-        Self {
-            question: question.id.clone(),
-            topic: question.topic.clone(),
-            culture,
-            unaware: number(unaware),
-            aware: number(aware),
-            shift: Shift::new(unaware, aware),
-        }
     }
 }
 
@@ -305,19 +284,11 @@ mod tests {
 
     #[test]
     fn shifts_count_above_the_floor_only() {
-        let question = Question {
-            id: "Q1".into(),
-            topic: "a".into(),
-            text: String::new(),
-            options: vec![String::new(); 2],
-            first_number: 1,
-            scale: crate::question::Scale::Ordered,
-            held_out: false,
-            dont_know: Vec::new(),
+        // The first option comes out on top where it has at least a half.
+        let of = |aware: [f64; 2]| AnswerPair {
+            shift: Shift::new(&[0.9, 0.1], &aware),
+            ..pair("KEN", "a", Some(1), Some(if aware[0] >= 0.5 { 1 } else { 2 }))
         };
-        let culture = "KEN".parse().unwrap();
-        let of =
-            |aware: [f64; 2]| AnswerPair::of_probabilities(&question, culture, &[0.9, 0.1], &aware);
         let pairs = [of([0.9, 0.1]), of([0.6, 0.4]), of([0.1, 0.9])];
         let distances: Vec<f64> = pairs.iter().map(|pair| pair.shift.unwrap().distance).collect();
         assert!(distances[0] < 1e-6 && distances[1] < distances[2], "{distances:?}");

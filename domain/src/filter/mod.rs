@@ -180,7 +180,7 @@ impl Filter {
             return Err(DropReason::NearDuplicate);
         }
         let (question, rewrite) = self.formed(question)?;
-        self.check_options(&question.options)?;
+        self.rules.check_options(&question.options)?;
         if let Some(expected) = self.language.filter(|_| self.rules.other_language)
             && expected.is_not_of(&question)
         {
@@ -232,20 +232,6 @@ impl Filter {
             Options::Mixed if self.rules.mixed_labels => Err(DropReason::MixedLabels),
             _ => Ok((question.clone(), None)),
         }
-    }
-
-    fn check_options(&self, options: &[String]) -> Result<(), DropReason> {
-        let distinct: BTreeSet<&str> = options.iter().map(|option| option.trim()).collect();
-        if self.rules.repeated_options && distinct.len() < options.len() {
-            return Err(DropReason::RepeatedOption);
-        }
-        if self.rules.fewest_options.is_some_and(|fewest| options.len() < fewest) {
-            return Err(DropReason::TooFewOptions);
-        }
-        if self.rules.most_options.is_some_and(|most| options.len() > most) {
-            return Err(DropReason::TooManyOptions);
-        }
-        Ok(())
     }
 }
 

@@ -1,9 +1,12 @@
 //! Which rules a filter applies. Every rule can be switched on its own; two sets have names.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+use super::DropReason;
 
 /// The rules, in the order in which they are applied.
 ///
@@ -62,6 +65,24 @@ impl FilterRules {
     };
 
     const SETS: [(&str, Self); 2] = [("careful", Self::CAREFUL), ("paper", Self::PAPER)];
+
+    /// Whether a list of options keeps the rules about its length and about repetition.
+    ///
+    /// # Errors
+    /// The first rule that it breaks.
+    pub fn check_options(&self, options: &[String]) -> Result<(), DropReason> {
+        let distinct: BTreeSet<&str> = options.iter().map(|option| option.trim()).collect();
+        if self.repeated_options && distinct.len() < options.len() {
+            return Err(DropReason::RepeatedOption);
+        }
+        if self.fewest_options.is_some_and(|fewest| options.len() < fewest) {
+            return Err(DropReason::TooFewOptions);
+        }
+        if self.most_options.is_some_and(|most| options.len() > most) {
+            return Err(DropReason::TooManyOptions);
+        }
+        Ok(())
+    }
 
     /// Every rule by name, with its value as text.
     pub fn values(&self) -> [(&'static str, String); 10] {

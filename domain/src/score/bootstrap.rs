@@ -21,6 +21,12 @@ pub struct Interval {
 }
 
 impl Interval {
+    /// The interval of the same statistic times `factor`.
+    pub fn times(self, factor: f64) -> Self {
+        let (a, b) = (self.low * factor, self.high * factor);
+        Self { low: a.min(b), high: a.max(b) }
+    }
+
     /// Whether zero lies outside.
     pub fn excludes_zero(&self) -> bool {
         self.low > 0.0 || self.high < 0.0

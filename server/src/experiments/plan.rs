@@ -429,9 +429,7 @@ impl<'a> Bench<'a> {
         let claims = entries.first().map(|entry| Claim {
             text: "Tuning doesn't cost general ability.".to_owned(),
             difference: -entry.difference,
-            interval: entry
-                .interval
-                .map(|i| domain::score::Interval { low: -i.high, high: -i.low }),
+            interval: entry.interval.map(|interval| interval.times(-1.0)),
             verdict: kept(entry),
         });
         Ok(Section {

@@ -131,8 +131,7 @@ pub fn difference(
     };
     let gains: Vec<f64> = pairs.iter().filter_map(gain).collect();
     let mean = 100.0 * gains.iter().sum::<f64>() / gains.len().max(1) as f64;
-    let scaled = |i: Interval| Interval { low: 100.0 * i.low, high: 100.0 * i.high };
-    (mean, mean_paired_interval(metric, &pairs).map(scaled))
+    (mean, mean_paired_interval(metric, &pairs).map(|interval| interval.times(100.0)))
 }
 
 #[cfg(test)]

@@ -336,17 +336,16 @@ fn score(metric: Metric, parts: &Option<Parts>) -> Option<f64> {
     Some(100.0 * metric.score(parts.as_ref()?.values())?)
 }
 
-fn scaled(interval: Interval) -> Interval {
-    Interval { low: 100.0 * interval.low, high: 100.0 * interval.high }
-}
-
 /// Both voices answered the same questions; were one missing, the pairing would leave it out.
 fn gain(metric: Metric, first: &Option<Parts>, second: &Option<Parts>) -> Option<Gain> {
     let (first, second) = (first.as_ref()?, second.as_ref()?);
     let (first, second): (Vec<Part>, Vec<Part>) =
         first.iter().filter_map(|(id, part)| Some((*part, *second.get(id)?))).unzip();
     let gain = 100.0 * (metric.score(&first)? - metric.score(&second)?);
-    Some(Gain { gain, interval: paired_interval(metric, &first, &second).map(scaled) })
+    Some(Gain {
+        gain,
+        interval: paired_interval(metric, &first, &second).map(|interval| interval.times(100.0)),
+    })
 }
 
 fn mean(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
@@ -360,7 +359,10 @@ fn mean_row(metric: Metric, voices: &[(CultureCode, VoiceParts)], rows: &[Row]) 
                 pair: fn(&VoiceParts) -> Option<(&Parts, &Parts)>| {
         let gain = mean(rows.iter().map(|row| Some(value(row)?.gain)))?;
         let pairs: Vec<_> = voices.iter().filter_map(|(_, voices)| pair(voices)).collect();
-        Some(Gain { gain, interval: mean_paired_interval(metric, &pairs).map(scaled) })
+        Some(Gain {
+            gain,
+            interval: mean_paired_interval(metric, &pairs).map(|interval| interval.times(100.0)),
+        })
     };
     Row {
         culture: None,

@@ -12,6 +12,7 @@ use std::fmt;
 use app::api::{ModelInfo, Sampling};
 use domain::answer::{LARGEST_SCORED, first_integer};
 use domain::culture::Culture;
+use domain::filter::{DropReason, FilterRules};
 use domain::generation;
 use domain::prompt::{Message, Role, aware_persona, survey_prompt, unaware_persona};
 use domain::question::Question;
@@ -244,10 +245,16 @@ async fn generated(
     let sampling = sampling(options, GENERATE, GENERATE_TOKENS);
     let (mut share, mut invalid) = (Share::default(), BTreeMap::new());
     for reply in replies(engine, prompts, sampling).await? {
-        let parsed = generation::parse(&reply);
-        share.add(parsed.is_ok());
-        if let Err(error) = parsed {
-            *invalid.entry(error.code().to_owned()).or_default() += 1;
+        let fault = match generation::parse(&reply) {
+            Err(error) => Some(error.code()),
+            // What the filter would drop for its options alone is no valid question.
+            Ok(question) => {
+                FilterRules::CAREFUL.check_options(&question.options).err().map(DropReason::code)
+            }
+        };
+        share.add(fault.is_none());
+        if let Some(code) = fault {
+            *invalid.entry(code.to_owned()).or_default() += 1;
         }
     }
     Ok((share, invalid))
