@@ -30,12 +30,15 @@ pub mod annotation;
 pub mod import;
 
 use domain::answer::SurveyAnswer;
-use domain::culture::{Culture, CultureCode};
+use domain::culture::Culture;
 use domain::prompt::Message;
 use domain::survey::Provenance;
 use domain::voice::Voice;
 use serde::{Deserialize, Serialize};
 
+pub use domain::adapter::{AdapterInfo, BlendPart, LARGEST_BLEND, LARGEST_WEIGHT};
+pub use domain::model::ModelInfo;
+pub use domain::sampling::{Finish, Sampling};
 pub use method_run::{MethodRun, MethodRunInfo};
 
 pub mod method_run;
@@ -58,50 +61,6 @@ pub struct World {
     pub max_voices: usize,
     /// Largest size of one message, in bytes.
     pub max_message_bytes: usize,
-}
-
-/// The base model.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ModelInfo {
-    /// Name for people: `Polylogue Starter`, or the folder's name.
-    pub name: String,
-    /// First 12 hexadecimal digits of the SHA-256 of the weights, and the form of its matrices unless
-    /// they are dense: `0123456789ab q8_0`.
-    pub hash: String,
-    /// Number of parameters.
-    pub parameters: usize,
-    /// Longest sequence, in tokens.
-    pub context: usize,
-    /// `cpu` or `cuda:0`.
-    pub device: String,
-    /// How matrices are kept: `f32`, `bf16`, `f16`, `q8_0` or `q4k`.
-    pub weights: String,
-    /// Whether this is the built-in starter model.
-    pub starter: bool,
-}
-
-/// A LoRA adapter.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AdapterInfo {
-    /// Unique name: `joint`, `specific-THA`; one that a run has tuned has the run's name in front:
-    /// `method-3/joint`.
-    pub name: String,
-    /// First 12 hexadecimal digits of the SHA-256 of `adapter_model.safetensors`.
-    pub hash: String,
-    /// The culture it was tuned for; `None` for a joint adapter.
-    pub culture: Option<CultureCode>,
-}
-
-impl AdapterInfo {
-    /// The run that tuned it; `None` for one that came with the model.
-    pub fn run(&self) -> Option<&str> {
-        Some(self.name.split_once('/')?.0)
-    }
-
-    /// Whether it is a checkpoint of one that was still being tuned.
-    pub fn is_checkpoint(&self) -> bool {
-        self.name.contains('@')
-    }
 }
 
 /// A set of prompt templates.
@@ -157,42 +116,6 @@ pub struct ChatRow {
     pub blend: Vec<BlendPart>,
 }
 
-/// Most adapters in a blend.
-pub const LARGEST_BLEND: usize = 8;
-
-/// Largest absolute value of a weight in a blend.
-pub const LARGEST_WEIGHT: f64 = 2.0;
-
-/// One adapter of a blend.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct BlendPart {
-    /// Its name.
-    pub adapter: String,
-    /// What its change is multiplied by, from -[`LARGEST_WEIGHT`] to [`LARGEST_WEIGHT`].
-    pub weight: f64,
-}
-
-/// How tokens are drawn.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Sampling {
-    /// 0 picks the most probable token.
-    pub temperature: f64,
-    /// Nucleus: smallest set of tokens whose probability reaches this.
-    pub top_p: f64,
-    /// Every row starts its own generator from this seed.
-    pub seed: u64,
-    /// Largest number of new tokens.
-    pub max_tokens: usize,
-}
-
-impl Default for Sampling {
-    /// The paper's sampling for answers (section 3.2): temperature 0.6, top-p 0.9.
-    fn default() -> Self {
-        Self { temperature: 0.6, top_p: 0.9, seed: 7, max_tokens: 128 }
-    }
-}
-
 /// What arrives while voices speak.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
@@ -237,16 +160,6 @@ pub struct ReplyInfo {
     pub tokens_per_second: f64,
     /// Why it ended.
     pub finish: Finish,
-}
-
-/// Why a reply ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Finish {
-    /// The model ended its turn.
-    Stop,
-    /// It reached `max_tokens` or the model's context.
-    Length,
 }
 
 /// Asks a survey of some voices.

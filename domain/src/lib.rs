@@ -11,6 +11,7 @@
 //! - [`instance`]: where unaware and aware answers differ (step 3 of the method);
 //! - [`training_set`]: which of these pairs are learnt (step 4);
 //! - [`method`]: the steps of a run and its settings;
+//! - [`model`], [`adapter`], [`sampling`]: what speaks, and how its tokens are drawn;
 //! - [`voice`], [`comparison`]: who speaks in a chat, and how the replies differ;
 //! - [`score`]: how close answers are to people, with intervals and baselines;
 //! - [`annotation`]: people of the cultures judge the instances together;
@@ -29,6 +30,10 @@ pub mod instance;
 pub mod training_set;
 
 pub mod method;
+
+pub mod adapter;
+pub mod model;
+pub mod sampling;
 
 pub mod comparison;
 pub mod voice;

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::engine::{DeviceChoice, Engine, EngineConfig, EngineError, WeightFormat};
 use crate::jobs::{JobError, TemplateSets};
 use crate::store::{Store, StoreError, default_folder};
+use engine::{DeviceChoice, Engine, EngineConfig, EngineError, WeightFormat};
 
 /// Where things are kept.
 #[derive(Debug, Clone, Args)]

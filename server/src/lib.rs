@@ -1,7 +1,5 @@
-//! The Polylogue server: engine, tuning, jobs, store and HTTP.
+//! The Polylogue server: jobs, store and HTTP around the [`engine`], which is a crate of its own.
 //!
-//! - [`engine`]: one thread that owns the model and serves many voices from one batch;
-//! - [`tuning`]: training from scratch and LoRA, PEFT files;
 //! - [`jobs`]: the steps of the method as resumable work;
 //! - [`annotation`]: the rooms in which people judge instances together;
 //! - [`store`]: everything that is kept;
@@ -14,7 +12,6 @@ pub mod annotation;
 pub mod bench;
 pub mod cli;
 pub mod config;
-pub mod engine;
 pub mod experiments;
 pub mod http;
 pub mod jobs;
@@ -22,4 +19,3 @@ pub mod starter;
 pub mod state;
 pub mod store;
 pub mod telemetry;
-pub mod tuning;

@@ -9,9 +9,9 @@ use leptos::prelude::LeptosOptions;
 use tokio::sync::watch;
 
 use crate::annotation::Rooms;
-use crate::engine::Engine;
 use crate::jobs::{MethodRuns, SurveyRuns};
 use crate::store::{Store, StoreError};
+use engine::Engine;
 
 /// Cheap to clone; all clones share the same engine and store.
 #[derive(Clone)]

@@ -15,9 +15,9 @@ use domain::survey::Distribution;
 use serde::Deserialize;
 
 use super::RoomError;
-use crate::engine::Engine;
 use crate::jobs::annotation::items_of_run;
 use crate::store::Store;
+use engine::Engine;
 
 /// Longest identifier of an item, in bytes.
 const LONGEST_ID: usize = 100;

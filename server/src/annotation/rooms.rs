@@ -12,8 +12,8 @@ use tokio::sync::Mutex;
 
 use super::token::random_text;
 use super::{Room, RoomError, Token, import, now};
-use crate::engine::Engine;
 use crate::store::{Store, StoredInvite, StoredMember};
+use engine::Engine;
 
 /// All rooms; clones share them.
 #[derive(Debug, Clone)]

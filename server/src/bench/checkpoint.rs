@@ -13,11 +13,11 @@ use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 
 use super::BenchError;
 use super::workload::{VOICES, Workload};
-use crate::engine::decoder::{DecoderConfig, LoraAdapter, LoraConfig, TokenIds, init_parameters};
-use crate::engine::gguf::names::file_name;
-use crate::engine::testing::{TEMPLATE, write_tokenizer};
-use crate::engine::{ModelSource, WeightFormat};
-use crate::tuning::peft;
+use engine::decoder::{DecoderConfig, LoraAdapter, LoraConfig, TokenIds, init_parameters};
+use engine::gguf::names::file_name;
+use engine::testing::{TEMPLATE, write_tokenizer};
+use engine::tuning::peft;
+use engine::{ModelSource, WeightFormat};
 
 /// The model's config.json: Qwen2.5-0.5B's sizes (Qwen2.5 technical report, table 1, and its
 /// published configuration).
@@ -224,7 +224,7 @@ fn write_gguf(config: &DecoderConfig, weights: &Path, path: &Path) -> Result<(),
 fn adapter(
     config: &DecoderConfig,
     seed: u64,
-) -> Result<LoraAdapter, crate::engine::decoder::DecoderError> {
+) -> Result<LoraAdapter, engine::decoder::DecoderError> {
     let fresh = LoraAdapter::init(config, LoraConfig::default(), seed, &Device::Cpu)?;
     let change = |(name, tensor): (String, Tensor)| {
         let tensor = match name.ends_with("lora_B.weight") {

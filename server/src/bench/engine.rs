@@ -14,7 +14,7 @@ use super::peers::{Peer, Python};
 use super::roofline::Roofline;
 use super::watch::watch;
 use super::workload::Measure;
-use crate::engine::WeightFormat;
+use engine::WeightFormat;
 
 /// What to measure, and beside what.
 #[derive(Debug, Clone)]

@@ -17,12 +17,12 @@ use serde::Serialize;
 
 use super::BenchError;
 use super::ours::peak_megabytes;
-use crate::engine::{DeviceChoice, Engine, EngineConfig, ModelSource};
 use crate::jobs::culturespa::generated::read_generated;
 use crate::jobs::generate::Written;
 use crate::jobs::{Method, Opening, ask};
 use crate::starter::world::world;
 use crate::store::{Store, Unit};
+use engine::{DeviceChoice, Engine, EngineConfig, ModelSource};
 
 /// Questions that are asked per topic: 13 topics give as many as the paper evaluates, and one more.
 const PER_TOPIC: usize = 20;

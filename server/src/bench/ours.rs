@@ -12,15 +12,15 @@ use tokio::sync::oneshot;
 use super::BenchError;
 use super::checkpoint::Files;
 use super::workload::{Measure, VOICES, Workload};
-use crate::engine::adapter_source::AdapterSource;
-use crate::engine::adapters::{Adapters, NamedAdapter};
-use crate::engine::decoder::KvCache;
-use crate::engine::option_plan::OptionPlan;
-use crate::engine::option_scorer::{Budget, EncodedPrompt, ScoreJob, ScoreQueue};
-use crate::engine::pass::{self, Part, Want};
-use crate::engine::places::Places;
-use crate::engine::prefixes::Prefixes;
-use crate::engine::{AdapterChoice, ClientId, EngineError, LoadedModel, WeightFormat, ops};
+use engine::adapter_source::AdapterSource;
+use engine::adapters::{Adapters, NamedAdapter};
+use engine::decoder::KvCache;
+use engine::option_plan::OptionPlan;
+use engine::option_scorer::{Budget, EncodedPrompt, ScoreJob, ScoreQueue};
+use engine::pass::{self, Part, Want};
+use engine::places::Places;
+use engine::prefixes::Prefixes;
+use engine::{AdapterChoice, ClientId, EngineError, LoadedModel, WeightFormat, ops};
 
 /// Runs of a measure; their median counts.
 const RUNS: usize = 3;

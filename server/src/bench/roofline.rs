@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::BenchError;
-use crate::engine::ops::{
+use engine::ops::{
     self,
     quantised::{self, Format, QuantisedMatrix},
 };

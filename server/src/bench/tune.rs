@@ -15,12 +15,12 @@ use super::checkpoint::{self, Files};
 use super::engine::Options;
 use super::ours::peak_megabytes;
 use super::watch::watch;
-use crate::engine::decoder::LoraAdapter;
-use crate::engine::{LoadedModel, WeightFormat, ops};
-use crate::tuning::gradient::{Learner, Workers};
-use crate::tuning::optimizer::{AdamW, AdamWConfig};
-use crate::tuning::packing::{Sequence, micro_batches};
-use crate::tuning::peft;
+use engine::decoder::LoraAdapter;
+use engine::tuning::gradient::{Learner, Workers};
+use engine::tuning::optimizer::{AdamW, AdamWConfig};
+use engine::tuning::packing::{Sequence, micro_batches};
+use engine::tuning::peft;
+use engine::{LoadedModel, WeightFormat, ops};
 
 /// Settings of the optimiser: the paper's rate, and the rest as tuning has it.
 const ADAMW: AdamWConfig =

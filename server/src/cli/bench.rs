@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::bench::annotation::{AnnotationBench, Load};
 use crate::bench::{self, EngineBench, MethodBench, MethodOptions, TuneBench, engine::Options};
-use crate::engine::WeightFormat;
+use engine::WeightFormat;
 
 #[derive(Debug, Subcommand)]
 pub enum BenchCommand {

@@ -5,12 +5,12 @@ use std::error::Error;
 use tokio::net::TcpListener;
 
 use crate::config::ServeArgs;
-use crate::engine::Engine;
 use crate::http;
 use crate::jobs::{MethodRuns, SurveyRuns};
 use crate::starter::world::world;
 use crate::state::AppState;
 use crate::store::Store;
+use engine::Engine;
 
 /// Serves until an interrupt or a termination.
 pub(super) async fn run(args: ServeArgs) -> Result<(), Box<dyn Error>> {

@@ -10,13 +10,13 @@ use clap::{Args, Subcommand};
 
 use super::corpus::{CorpusArgs, MixArgs};
 use super::report::ReportArgs;
-use crate::engine::device::DeviceChoice;
 use crate::starter::corpus::{self, Mix, Part};
 use crate::starter::tokenizer;
 use crate::starter::train::{
     DecayFrom, HeldOutLoss, Report, TrainOptions, export, feed::Documents, train,
 };
-use crate::tuning::TuningError;
+use engine::device::DeviceChoice;
+use engine::tuning::TuningError;
 
 /// What to do with the starter.
 #[derive(Debug, Subcommand)]

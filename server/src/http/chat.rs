@@ -12,8 +12,8 @@ use futures::{Stream, StreamExt};
 use super::error::api_error;
 use super::extract::{Body, Client};
 use super::{HttpError, MAX_MESSAGE_BYTES, MAX_VOICES};
-use crate::engine::{AdapterChoice, EngineError, GenerateRow, RowEvent};
 use crate::state::AppState;
+use engine::{AdapterChoice, EngineError, GenerateRow, RowEvent};
 
 /// `POST /api/chat`: a client that goes away drops the stream, which frees its rows.
 pub async fn stream(

@@ -7,9 +7,9 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::annotation::RoomError;
-use crate::engine::EngineError;
 use crate::jobs::JobError;
 use crate::store::StoreError;
+use engine::EngineError;
 
 /// An answer with a 4xx or 5xx status.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 
 use super::HttpError;
-use crate::engine::ClientId;
+use engine::ClientId;
 
 /// Who sends the request, as far as taking turns goes: the address at the other end of the
 /// connection. A header that claims another one isn't believed, since anybody can send it; behind a

@@ -10,8 +10,8 @@ use domain::voice::Voice;
 
 use super::elicit::{self, Answered};
 use super::{JobError, Method, MethodRequest, Opening, collect};
-use crate::engine::Engine;
 use crate::store::{RunKind, Store, UnitKey};
+use engine::Engine;
 
 /// The runs that have collected instances, newest first.
 ///

@@ -7,7 +7,7 @@ use domain::survey::Survey;
 use domain::voice::Voice;
 
 use super::JobError;
-use crate::engine::{Engine, GenerateRow, ScorePrompt};
+use engine::{Engine, GenerateRow, ScorePrompt};
 
 /// The culture of `survey` with this code.
 ///

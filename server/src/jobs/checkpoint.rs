@@ -7,7 +7,7 @@ use app::api::AdapterInfo;
 
 use super::{JobError, Method};
 use crate::store::AdapterRow;
-use crate::tuning::{peft, snapshot};
+use engine::tuning::{peft, snapshot};
 
 impl Method {
     /// Loads the run's adapter `name` for everybody to use, and says under which name:

@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 
 use super::work::{Watcher, Work};
 use super::{JobError, Method, ask};
-use crate::engine::{GenerateRow, ScorePrompt};
 use crate::store::UnitKey;
+use engine::{GenerateRow, ScorePrompt};
 
 pub(super) const STEP: &str = "elicit";
 

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use app::api::ApiError;
 use domain::method::BadSetting;
 
-use crate::engine::{EngineError, short_id};
 use crate::store::StoreError;
-use crate::tuning::TuningError;
+use engine::tuning::TuningError;
+use engine::{EngineError, short_id};
 
 /// Why a job refused or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -102,7 +102,7 @@ impl From<BadSetting> for JobError {
 
 impl JobError {
     /// A run that was begun with another model than the loaded one, both by their
-    /// [`Engine::model_id`](crate::engine::Engine::model_id).
+    /// [`Engine::model_id`](engine::Engine::model_id).
     pub fn other_model(run: String, begun: &str, loaded: &str) -> Self {
         Self::OtherModel { run, begun: short_id(begun), loaded: short_id(loaded) }
     }

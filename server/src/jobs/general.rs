@@ -1,5 +1,5 @@
 //! Ordinary conversations: learnt beside the instances to protect general ability, and kept apart to
-//! measure it (see [`crate::tuning::ability`]).
+//! measure it (see [`engine::tuning::ability`]).
 //!
 //! They come from a file of the user's, or from the starter's own talk in its neutral voice.
 
@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::JobError;
 use crate::starter::corpus::{self, Kind, Mix, Part};
-use crate::tuning::Example;
+use engine::tuning::Example;
 
 /// Seeds of the built-in conversations; neither is one that the starter was trained with.
 const LEARNT: u64 = 0x6765_6e65;

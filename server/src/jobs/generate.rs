@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::work::{Estimate, Progress, Watcher, Work};
 use super::{JobError, Method, ask};
-use crate::engine::{AdapterChoice, Engine, GenerateRow};
 use crate::store::UnitKey;
+use engine::{AdapterChoice, Engine, GenerateRow};
 
 const STEP: &str = "generate";
 

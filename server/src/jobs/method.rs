@@ -10,8 +10,8 @@ use domain::training_set::Selection;
 use domain::voice::Voice;
 
 use super::{JobError, ask};
-use crate::engine::{ClientId, Engine};
 use crate::store::{NewRun, Run, RunKind, Store, StoreError};
+use engine::{ClientId, Engine};
 
 /// Which run a command is for when it names none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -14,8 +14,8 @@ use super::manifest::Manifest;
 use super::runner::{Handle, Live, RunInfo, Runner, StopKind, kept_error};
 use super::work::Progress;
 use super::{JobError, Method, Opening, method, summary};
-use crate::engine::Engine;
 use crate::store::{Run, RunKind, Store, StoreError};
+use engine::Engine;
 
 impl RunInfo for MethodRunInfo {
     fn state(&self) -> JobState {

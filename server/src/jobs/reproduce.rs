@@ -7,8 +7,8 @@ use domain::score::Metric;
 use super::manifest::{Comparison, Manifest};
 use super::work::Watcher;
 use super::{JobError, Method, Opening};
-use crate::engine::Engine;
 use crate::store::Store;
+use engine::Engine;
 
 /// Opens the run that repeats `run`: one of the same settings named `again`, or `RUN-again`. It is
 /// new, or goes on where it stopped.

@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use super::runner::{Handle, Live, RunInfo, Runner, StopKind, kept_error};
 use super::work::{Progress, Work};
 use super::{JobError, TemplateSets, ask};
-use crate::engine::Engine;
 use crate::store::{NewRun, Run, RunKind, Store, UnitKey};
+use engine::Engine;
 
 /// Step under which a survey run keeps its answers.
 pub(super) const ANSWERS: &str = "answers";

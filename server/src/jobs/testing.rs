@@ -1,6 +1,6 @@
 //! A small survey of our own and a tiny random model, for tests of jobs and commands.
 //!
-//! Always compiled, as [`crate::engine::testing`] is: tests of the command live in a crate of their
+//! Always compiled, as [`engine::testing`] is: tests of the command live in a crate of their
 //! own. Nothing of the product uses it.
 #![expect(clippy::expect_used, reason = "a test that can't make its own input has to stop")]
 
@@ -14,10 +14,10 @@ use domain::survey::{Distribution, Provenance, Reference, Survey};
 
 use super::generate::Written;
 use super::{Method, MethodRequest, Opening};
-use crate::engine::decoder::DecoderConfig;
-use crate::engine::testing::{tiny_config, write_model};
-use crate::engine::{DeviceChoice, Engine, EngineConfig, ModelSource};
 use crate::store::{Store, Unit};
+use engine::decoder::DecoderConfig;
+use engine::testing::{tiny_config, write_model};
+use engine::{DeviceChoice, Engine, EngineConfig, ModelSource};
 
 /// Identifier of [`survey`].
 pub const SURVEY: &str = "small";

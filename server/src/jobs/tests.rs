@@ -16,8 +16,8 @@ use tempfile::TempDir;
 use super::elicit::Answered;
 use super::testing::{SURVEY, engine, run_with_questions, survey, write_tiny_model};
 use super::*;
-use crate::engine::Engine;
 use crate::store::{RunKind, Store, StoreError, Unit};
+use engine::Engine;
 
 struct Fixture {
     _folder: TempDir,

@@ -19,10 +19,10 @@ use tokio::sync::mpsc;
 use super::general::{self, Use};
 use super::work::{Progress, Update, Watcher};
 use super::{JobError, Method, ask};
-use crate::engine::LoadedModel;
 use crate::store::{AdapterRow, StoreError, Unit};
-use crate::tuning::ability::{Ability, Guard};
-use crate::tuning::{Example, TuneConfig, TuneProgress, TuningError, peft, tune};
+use engine::LoadedModel;
+use engine::tuning::ability::{Ability, Guard};
+use engine::tuning::{Example, TuneConfig, TuneProgress, TuningError, peft, tune};
 
 const STEP: &str = "tune";
 

@@ -23,12 +23,12 @@ use self::conversations::{ABOUT_LIFE, SCRIPTS};
 use super::corpus::{self, Mix, Part, facts};
 use super::train::feed::{self, FeedOptions};
 use super::world::world;
-use crate::engine::error::EngineError;
-use crate::engine::handle::Engine;
-use crate::engine::request::{AdapterChoice, GenerateRow};
-use crate::tuning::TuningError;
-use crate::tuning::gradient::{Learner, Workers};
-use crate::tuning::packing::Packed;
+use engine::error::EngineError;
+use engine::handle::Engine;
+use engine::request::{AdapterChoice, GenerateRow};
+use engine::tuning::TuningError;
+use engine::tuning::gradient::{Learner, Workers};
+use engine::tuning::packing::Packed;
 
 /// Rows in one request to the engine.
 const ROWS: usize = 64;

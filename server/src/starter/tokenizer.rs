@@ -16,9 +16,9 @@ use tokenizers::{AddedToken, SplitDelimiterBehavior, Tokenizer};
 #[cfg(doc)]
 use crate::starter::corpus::Stress;
 use crate::starter::corpus::{Answer, Document, Kind};
-use crate::tuning::TuningError;
-use crate::tuning::atomic::write_atomic;
-use crate::tuning::packing::Sequence;
+use engine::tuning::TuningError;
+use engine::tuning::atomic::write_atomic;
+use engine::tuning::packing::Sequence;
 
 /// Special tokens in the order of their ids, from 0.
 pub const SPECIAL: [&str; 5] = ["<|pad|>", "<|system|>", "<|user|>", "<|assistant|>", "<|end|>"];
@@ -189,7 +189,7 @@ mod tests {
     use domain::prompt::Message;
 
     use super::*;
-    use crate::tuning::packing::Target;
+    use engine::tuning::packing::Target;
 
     fn trained() -> Tokenizer {
         let texts = (0..200).map(|n| format!("I think family matters most, don't you? {n}. Yes"));

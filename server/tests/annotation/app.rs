@@ -9,9 +9,9 @@ use app::api::annotation::{
     Submission,
 };
 use domain::annotation::{Act, Item, Judgement, MemberRole, ProjectSettings};
+use engine::Engine;
 use reqwest::{Client, Response, StatusCode};
 use serde_json::{Value, json};
-use server::engine::Engine;
 use server::http;
 use server::jobs::testing::{engine, survey, write_tiny_model};
 use server::jobs::{MethodRuns, SurveyRuns};

@@ -10,12 +10,12 @@ use futures::StreamExt;
 use tempfile::TempDir;
 
 use super::*;
-use crate::engine::decoder::DecoderConfig;
-use crate::engine::testing::{tiny_config, write_model};
 use crate::jobs::reproduce;
 use crate::jobs::testing::{
     SURVEY, engine, run_with_questions, survey, write_questions, write_tiny_model,
 };
+use engine::decoder::DecoderConfig;
+use engine::testing::{tiny_config, write_model};
 
 struct Fixture {
     folder: TempDir,

@@ -2,7 +2,7 @@
 //! kind refusals, all from our own sentences and grammar.
 //!
 //! Here: what a document is and in which proportion the kinds mix. The kinds themselves live in the
-//! modules below; training and tokenising live in [`crate::tuning`].
+//! modules below; training and tokenising live in [`engine::tuning`].
 
 use std::ops::Range;
 

@@ -7,10 +7,10 @@ use half::f16;
 use safetensors::tensor::{Dtype, TensorView};
 
 use super::run::RunState;
-use crate::engine::decoder::init::parameter_shapes;
-use crate::tuning::TuningError;
-use crate::tuning::atomic::write_atomic;
-use crate::tuning::checkpoint::Checkpoints;
+use engine::decoder::init::parameter_shapes;
+use engine::tuning::TuningError;
+use engine::tuning::atomic::write_atomic;
+use engine::tuning::checkpoint::Checkpoints;
 
 /// Writes the newest checkpoint of the run in `run` to `folder`, with the tokenizer's files from
 /// `tokenizer`. The same checkpoint gives the same bytes.

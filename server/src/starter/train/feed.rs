@@ -6,8 +6,8 @@ use tokenizers::Tokenizer;
 
 use crate::starter::corpus::{Document, Kind};
 use crate::starter::tokenizer::sequence;
-use crate::tuning::TuningError;
-use crate::tuning::packing::{Packed, Sequence, micro_batches};
+use engine::tuning::TuningError;
+use engine::tuning::packing::{Packed, Sequence, micro_batches};
 
 /// Endless documents.
 pub type Documents = Box<dyn Iterator<Item = Document> + Send>;

@@ -12,8 +12,8 @@ pub mod run;
 
 use std::path::PathBuf;
 
-use crate::engine::decoder::{DecoderConfig, TokenIds};
 use crate::starter::tokenizer::{END, PAD};
+use engine::decoder::{DecoderConfig, TokenIds};
 
 pub use export::export;
 pub use run::{HeldOutLoss, Report, train};

@@ -12,16 +12,16 @@ use sha2::{Digest, Sha256};
 
 use super::feed::{self, Documents, FeedOptions};
 use super::{DecayFrom, TrainOptions};
-use crate::engine::decoder::{Decoder, DecoderConfig, init_parameters};
-use crate::engine::weights::Weights;
 use crate::starter::corpus::{Kind, Part};
 use crate::starter::tokenizer;
-use crate::tuning::TuningError;
-use crate::tuning::checkpoint::Checkpoints;
-use crate::tuning::gradient::{Learner, Workers};
-use crate::tuning::optimizer::{AdamW, AdamWConfig};
-use crate::tuning::packing::Packed;
-use crate::tuning::schedule::WarmupStableDecay;
+use engine::decoder::{Decoder, DecoderConfig, init_parameters};
+use engine::tuning::TuningError;
+use engine::tuning::checkpoint::Checkpoints;
+use engine::tuning::gradient::{Learner, Workers};
+use engine::tuning::optimizer::{AdamW, AdamWConfig};
+use engine::tuning::packing::Packed;
+use engine::tuning::schedule::WarmupStableDecay;
+use engine::weights::Weights;
 
 /// Optimiser settings for training from scratch.
 const ADAMW: AdamWConfig =

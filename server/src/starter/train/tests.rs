@@ -8,10 +8,10 @@ use domain::prompt::{Message, Role};
 
 use super::feed::Documents;
 use super::*;
-use crate::engine::decoder::{LoraAdapter, LoraConfig, init::parameter_shapes};
 use crate::starter::corpus::{Document, Kind, Part};
 use crate::starter::tokenizer;
-use crate::tuning::TuningError;
+use engine::decoder::{LoraAdapter, LoraConfig, init::parameter_shapes};
+use engine::tuning::TuningError;
 
 const WORDS: [&str; 4] = ["tea", "rice", "work", "home"];
 

@@ -1,0 +1,333 @@
+//! The adapters that are known, by name, and those of them that are in memory.
+//!
+//! An adapter that isn't in memory comes back from its files when it is asked for. Every load is a
+//! generation of its own: replacing an adapter doesn't touch rows in flight, which hold the one
+//! they started with. Reading files is [`super::adapter_source`]'s work, what stays in memory is
+//! decided in [`super::residents`]; the rules of blends are in [`super::blends`].
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use domain::adapter::{AdapterInfo, BlendPart};
+use domain::culture::CultureCode;
+
+use super::adapter_source::AdapterSource;
+use super::blends;
+use super::decoder::LoraAdapter;
+use super::error::EngineError;
+use super::loading::LoadedModel;
+use super::prefixes::Prefixes;
+use super::request::AdapterChoice;
+use super::residents::{Key, Residents};
+
+/// An adapter in memory.
+#[derive(Debug)]
+pub struct NamedAdapter {
+    /// What people see of it.
+    pub info: AdapterInfo,
+    /// Its matrices.
+    pub adapter: Arc<LoraAdapter>,
+    /// Unlike that of any other adapter that this process has loaded.
+    pub generation: u64,
+    /// Bytes of its matrices.
+    pub bytes: usize,
+    retired: AtomicBool,
+}
+
+impl NamedAdapter {
+    /// An adapter with its name; `hash` is that of its weights.
+    pub fn new(name: &str, hash: &str, adapter: LoraAdapter, generation: u64) -> Self {
+        let info = AdapterInfo {
+            name: name.to_owned(),
+            hash: hash.chars().take(12).collect(),
+            culture: culture_of(name),
+        };
+        let bytes = adapter.bytes();
+        let retired = AtomicBool::new(false);
+        Self { info, adapter: Arc::new(adapter), generation, bytes, retired }
+    }
+
+    /// Whether no new row will get it.
+    pub fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Acquire)
+    }
+
+    /// Says that no new row will get it.
+    pub(super) fn retire(&self) {
+        self.retired.store(true, Ordering::Release);
+    }
+}
+
+/// Every known adapter.
+#[derive(Debug)]
+pub struct Adapters(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    known: BTreeMap<String, Known>,
+    residents: Residents,
+    generations: u64,
+}
+
+/// What is remembered of an adapter that may have left memory.
+#[derive(Debug)]
+struct Known {
+    info: AdapterInfo,
+    source: AdapterSource,
+}
+
+impl State {
+    fn next_generation(&mut self) -> u64 {
+        self.generations += 1;
+        self.generations
+    }
+}
+
+impl Adapters {
+    /// None yet; in memory at most `limit` of them with `byte_limit` bytes together, blends
+    /// included. What `prefixes` keeps of one leaves with it.
+    pub fn new(limit: usize, byte_limit: usize, prefixes: Arc<Prefixes>) -> Self {
+        let residents = Residents::new(limit, byte_limit, prefixes);
+        Self(Mutex::new(State { known: BTreeMap::new(), residents, generations: 0 }))
+    }
+
+    /// Reads an adapter and puts it under `name`, instead of one of the same name.
+    ///
+    /// # Errors
+    /// [`EngineError::Adapter`] if it can't be read, or has no room; the one it was to replace stays.
+    pub fn load(
+        &self,
+        model: &LoadedModel,
+        name: &str,
+        source: AdapterSource,
+    ) -> Result<AdapterInfo, EngineError> {
+        let (adapter, hash) = self.read(model, name, &source)?;
+        let mut state = self.lock();
+        let named = NamedAdapter::new(name, &hash, adapter, state.next_generation());
+        Ok(state.take_in(named, source)?.info.clone())
+    }
+
+    /// What a row is to be computed with; `None` is the base model.
+    ///
+    /// # Errors
+    /// [`EngineError::UnknownAdapter`]: never silently the base model. [`EngineError::Adapter`] if
+    /// one that has left memory can't come back, and [`EngineError::InvalidRequest`] for a blend
+    /// against the rules.
+    pub fn find(
+        &self,
+        model: &LoadedModel,
+        choice: &AdapterChoice,
+    ) -> Result<Option<Arc<NamedAdapter>>, EngineError> {
+        match choice {
+            AdapterChoice::Base => Ok(None),
+            AdapterChoice::Named(name) => self.named(model, name).map(Some),
+            AdapterChoice::Blend(parts) => self.blend(model, parts),
+        }
+    }
+
+    /// All that are known: joint ones first, then by name.
+    pub fn list(&self) -> Vec<AdapterInfo> {
+        let mut list: Vec<AdapterInfo> =
+            self.lock().known.values().map(|known| known.info.clone()).collect();
+        // Those that came with the model or were uploaded before those of runs.
+        list.sort_by_key(|info| (info.culture.is_some(), info.name.contains('/')));
+        list
+    }
+
+    /// Lets an adapter go that nobody is to ask for again; rows in flight finish with it.
+    pub fn forget(&self, name: &str) {
+        let mut state = self.lock();
+        state.known.remove(name);
+        state.residents.remove(&Key::Named(name.to_owned()));
+    }
+
+    fn named(&self, model: &LoadedModel, name: &str) -> Result<Arc<NamedAdapter>, EngineError> {
+        let key = Key::Named(name.to_owned());
+        let source = {
+            let mut state = self.lock();
+            if let Some(found) = state.residents.find(&key) {
+                return Ok(found);
+            }
+            let Some(known) = state.known.get(name) else {
+                let known = state.known.keys().cloned().collect();
+                return Err(EngineError::UnknownAdapter { name: name.to_owned(), known });
+            };
+            known.source.clone()
+        };
+        let (adapter, hash) = self.read(model, name, &source)?;
+        let mut state = self.lock();
+        // Another thread may have been faster, perhaps with newer files.
+        if let Some(found) = state.residents.find(&key) {
+            return Ok(found);
+        }
+        let named = NamedAdapter::new(name, &hash, adapter, state.next_generation());
+        state.take_in(named, source)
+    }
+
+    fn blend(
+        &self,
+        model: &LoadedModel,
+        parts: &[BlendPart],
+    ) -> Result<Option<Arc<NamedAdapter>>, EngineError> {
+        blends::check(parts)?;
+        let mut parts: Vec<&BlendPart> = parts.iter().collect();
+        // The same blend, however it is written.
+        parts.sort_by(|a, b| a.adapter.cmp(&b.adapter));
+        let mut found = Vec::with_capacity(parts.len());
+        for part in parts {
+            found.push((self.named(model, &part.adapter)?, part.weight));
+        }
+        found.retain(|(_, weight)| *weight != 0.0);
+        match found.as_slice() {
+            [] => return Ok(None),
+            [(only, 1.0)] => return Ok(Some(Arc::clone(only))),
+            _ => {}
+        }
+        let key = found.iter().map(|(part, weight)| (part.generation, weight.to_bits())).collect();
+        let key = Key::Blend(key);
+        let name = blends::name(&found);
+        {
+            let mut state = self.lock();
+            if let Some(blend) = state.residents.find(&key) {
+                return Ok(Some(blend));
+            }
+            state.residents.check(&name, found.iter().map(|(part, _)| part.bytes).sum())?;
+        }
+        let factors: Vec<(&LoraAdapter, f64)> =
+            found.iter().map(|(part, weight)| (part.adapter.as_ref(), *weight)).collect();
+        let blended = LoraAdapter::blend(&factors).map_err(|error| EngineError::Adapter {
+            name: name.clone(),
+            reason: format!("{error}\nBlend adapters that were made for this model."),
+        })?;
+        let mut state = self.lock();
+        let blended =
+            NamedAdapter::new(&name, &blends::hash(&found), blended, state.next_generation());
+        let blended = Arc::new(blended);
+        if found.iter().any(|(part, _)| part.is_retired()) {
+            // A part was replaced meanwhile: this row still gets it, later ones get the new one.
+            blended.retire();
+        } else {
+            state.residents.insert(key, Arc::clone(&blended))?;
+        }
+        Ok(Some(blended))
+    }
+
+    /// Reads without holding the lock, after a look at the size.
+    fn read(
+        &self,
+        model: &LoadedModel,
+        name: &str,
+        source: &AdapterSource,
+    ) -> Result<(LoraAdapter, String), EngineError> {
+        if let Some(bytes) = source.bytes() {
+            self.lock().residents.check(name, bytes)?;
+        }
+        source.read(model, name)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn take_in(
+        &mut self,
+        named: NamedAdapter,
+        source: AdapterSource,
+    ) -> Result<Arc<NamedAdapter>, EngineError> {
+        let named = Arc::new(named);
+        let name = named.info.name.clone();
+        self.residents.insert(Key::Named(name.clone()), Arc::clone(&named))?;
+        self.known.insert(name, Known { info: named.info.clone(), source });
+        Ok(named)
+    }
+}
+
+/// Refuses names that couldn't be an address's part. A run's adapter has the run's name in front, and
+/// a checkpoint its number of updates behind: `method-3/joint@step-12`.
+pub fn check_name(name: &str) -> Result<(), EngineError> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '@');
+    let part_fits = |part: &str| {
+        !part.is_empty() && part.len() <= 64 && !part.starts_with('.') && part.chars().all(fits)
+    };
+    if name.split('/').count() > 2 || !name.split('/').all(part_fits) {
+        let rule = format!(
+            "an adapter's name must be 1 to 64 letters, digits, `-`, `_`, `.` or `@`, with another \
+             such name and a `/` in front if it belongs to a run, not `{}`",
+            name.chars().take(80).collect::<String>().escape_debug()
+        );
+        return Err(EngineError::invalid(rule, "Use a name such as `joint` or `specific-THA`."));
+    }
+    Ok(())
+}
+
+/// The culture in `specific-THA`, `method-3/specific-THA` and `method-3/specific-THA@step-12`.
+fn culture_of(name: &str) -> Option<CultureCode> {
+    let own = name.rsplit('/').next()?.split('@').next()?;
+    own.strip_prefix("specific-")?.parse().ok()
+}
+
+#[cfg(test)]
+impl Adapters {
+    /// Puts an adapter that was made by a test under `name`.
+    pub fn insert(&self, name: &str, adapter: LoraAdapter) {
+        let mut state = self.lock();
+        let generation = state.next_generation();
+        let named = NamedAdapter::new(name, "00", adapter.clone(), generation);
+        state.take_in(named, AdapterSource::Memory(adapter)).unwrap();
+    }
+
+    /// Where what is read under them is kept.
+    pub fn prefixes(&self) -> Arc<Prefixes> {
+        self.lock().residents.prefixes()
+    }
+
+    /// Names of those in memory, blends included.
+    pub fn resident(&self) -> Vec<String> {
+        self.lock().residents.names()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{tiny_adapter, tiny_config};
+
+    #[test]
+    fn lists_joint_adapters_first_and_knows_cultures() {
+        let adapters = Adapters::new(64, usize::MAX, Prefixes::new(0));
+        for name in ["a/specific-KEN@step-2", "specific-THA", "a/joint", "specific-BOL", "joint"] {
+            adapters.insert(name, tiny_adapter(&tiny_config(), 1));
+        }
+        let list = adapters.list();
+        let names: Vec<&str> = list.iter().map(|info| info.name.as_str()).collect();
+        let expect = ["joint", "a/joint", "specific-BOL", "specific-THA", "a/specific-KEN@step-2"];
+        assert_eq!(names, expect);
+        assert_eq!(list[0].culture, None);
+        assert_eq!(list[3].culture, "THA".parse().ok());
+        assert_eq!(list[4].culture, "KEN".parse().ok());
+        adapters.forget("a/joint");
+        assert_eq!(adapters.list().len(), 4);
+        assert!(!adapters.resident().contains(&"a/joint".to_owned()));
+    }
+
+    #[test]
+    fn a_hash_is_told_by_its_first_digits() {
+        let adapter = tiny_adapter(&tiny_config(), 1);
+        let named = NamedAdapter::new("joint", &"ab".repeat(32), adapter, 1);
+        assert_eq!(named.info.hash, "abababababab");
+    }
+
+    #[test]
+    fn odd_names_are_refused() {
+        for name in
+            ["", "a/", "/b", "a/../b", "a/b/c", "..", ".hidden", "a b", "\n", &"x".repeat(65)]
+        {
+            assert!(check_name(name).is_err(), "{name:?}");
+        }
+        assert!(check_name("specific-THA_2.1").is_ok());
+        assert!(check_name("method-3/joint@step-12").is_ok());
+    }
+}

@@ -1,0 +1,190 @@
+//! Linear layers that share an input, as one product, with the low-rank changes of the rows'
+//! adapters. Which rows have which adapter is decided in [`super::batch`].
+
+use std::sync::Arc;
+
+use candle_core::{Result, Tensor};
+
+use super::{
+    batch::AdapterRows,
+    lora::{LoraAdapter, LoraPair, Module},
+    weight::Weight,
+};
+use crate::ops::{
+    self,
+    lora::{Change, add_changes},
+    quantised::QuantisedMatrix,
+};
+
+/// One to three linear layers with the same input.
+#[derive(Debug)]
+pub(super) struct Projection {
+    layer: usize,
+    modules: Vec<Module>,
+    /// Output width of each module.
+    widths: Vec<usize>,
+    weights: Weights,
+    /// `[sum of outs]`.
+    bias: Option<Tensor>,
+}
+
+/// Frozen dense weights are stacked once; trained ones anew in every pass, so that gradients reach
+/// them; others stay apart where they can't be stacked.
+#[derive(Debug)]
+enum Weights {
+    One(Weight),
+    Trained(Vec<Tensor>),
+    Apart(Vec<Weight>),
+}
+
+impl Projection {
+    /// Takes `(module, [out, in])` of one layer. `biases` holds one per module, or none.
+    pub fn new(layer: usize, parts: Vec<(Module, Weight)>, biases: &[Tensor]) -> Result<Self> {
+        let (modules, parts): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+        let bias = (!biases.is_empty()).then(|| Tensor::cat(biases, 0)).transpose()?;
+        let widths = parts.iter().map(Weight::rows).collect::<Result<_>>()?;
+        Ok(Self { layer, modules, widths, weights: Weights::new(parts)?, bias })
+    }
+
+    /// `[n, in]` to `[n, sum of outs]`.
+    pub fn forward(&self, x: &Tensor, groups: &[AdapterRows<'_>]) -> Result<Tensor> {
+        let base = match (&self.weights.joined()?, &self.bias) {
+            (Some(weight), Some(bias)) => weight.linear_biased(x, bias)?,
+            (Some(weight), None) => weight.linear(x)?,
+            (None, bias) => {
+                let base = self.side_by_side(x)?;
+                bias.as_ref().map_or(Ok(base.clone()), |bias| base.broadcast_add(bias))?
+            }
+        };
+        self.adapt(base, x, groups)
+    }
+
+    /// [`Self::forward`] added to `residual`.
+    pub fn forward_add(
+        &self,
+        residual: &Tensor,
+        x: &Tensor,
+        groups: &[AdapterRows<'_>],
+    ) -> Result<Tensor> {
+        let base = match (&self.weights.joined()?, &self.bias) {
+            (Some(weight), Some(bias)) => (residual + weight.linear_biased(x, bias)?)?,
+            (Some(weight), None) => weight.linear_add(residual, x)?,
+            (None, _) => return residual + self.forward(x, groups)?,
+        };
+        self.adapt(base, x, groups)
+    }
+
+    /// The outputs of weights that stay apart.
+    fn side_by_side(&self, x: &Tensor) -> Result<Tensor> {
+        let Weights::Apart(weights) = &self.weights else {
+            candle_core::bail!("only weights that stay apart are multiplied one by one");
+        };
+        let outputs: Vec<Tensor> = weights.iter().map(|w| w.linear(x)).collect::<Result<_>>()?;
+        Tensor::cat(&outputs, 1)
+    }
+
+    /// Adds the changes of the rows' adapters.
+    fn adapt(&self, base: Tensor, x: &Tensor, groups: &[AdapterRows<'_>]) -> Result<Tensor> {
+        if groups.iter().all(|group| group.adapter.is_none()) {
+            return Ok(base);
+        }
+        if let Some(changes) = self.frozen_changes(&base, x, groups) {
+            return add_changes(&base, x, &changes);
+        }
+        if let [AdapterRows { adapter: Some(adapter), .. }] = groups {
+            return base + self.change(x, adapter)?;
+        }
+        let mut changed = Vec::with_capacity(groups.len());
+        for group in groups {
+            let rows = |x: &Tensor| x.narrow(0, group.rows.start, group.rows.len());
+            changed.push(match group.adapter {
+                Some(adapter) => (rows(&base)? + self.change(&rows(x)?, adapter)?)?,
+                None => rows(&base)?,
+            });
+        }
+        Tensor::cat(&changed, 0)
+    }
+
+    /// The changes as the kernel for serving takes them; `None` where a gradient is wanted or the
+    /// kernel doesn't fit.
+    fn frozen_changes<'a>(
+        &self,
+        base: &Tensor,
+        x: &Tensor,
+        groups: &[AdapterRows<'a>],
+    ) -> Option<Vec<Change<'a>>> {
+        let plain = |x: &Tensor| ops::is_fused(x) && !x.track_op();
+        let mut fits = plain(base) && plain(x);
+        let mut changes = Vec::new();
+        for group in groups {
+            let Some(adapter) = group.adapter else { continue };
+            let mut column = 0;
+            for (&module, &width) in self.modules.iter().zip(&self.widths) {
+                if let Some(LoraPair { a, b, scale }) = adapter.pair(self.layer, module) {
+                    fits &= plain(a) && plain(b);
+                    let (rows, scale) = (group.rows.clone(), *scale as f32);
+                    changes.push(Change { rows, column, a, b, scale });
+                }
+                column += width;
+            }
+        }
+        fits.then_some(changes)
+    }
+
+    /// `scale * (x · Aᵀ) · Bᵀ` of every module side by side. An adapter in f32 on a model of 16 bits is
+    /// computed with in f32, as peft does: its small changes would be rounded away.
+    fn change(&self, x: &Tensor, adapter: &LoraAdapter) -> Result<Tensor> {
+        let mut parts = Vec::with_capacity(self.modules.len());
+        for (&module, &width) in self.modules.iter().zip(&self.widths) {
+            parts.push(match adapter.pair(self.layer, module) {
+                Some(pair) => {
+                    let given = x.to_dtype(pair.a.dtype())?;
+                    let low = (ops::linear(&given, &pair.a)? * pair.scale)?;
+                    ops::linear(&low, &pair.b)?.to_dtype(x.dtype())?
+                }
+                None => Tensor::zeros((x.dim(0)?, width), x.dtype(), x.device())?,
+            });
+        }
+        Tensor::cat(&parts, 1)
+    }
+}
+
+impl Weights {
+    fn new(parts: Vec<Weight>) -> Result<Self> {
+        let (mut dense, mut quantised) = (Vec::new(), Vec::new());
+        for part in &parts {
+            match part {
+                Weight::Dense(tensor) => dense.push(tensor.clone()),
+                Weight::Quantised(matrix) => quantised.push(&**matrix),
+                Weight::Half(_) => {}
+            }
+        }
+        if dense.len() == parts.len() {
+            return Ok(match dense.iter().any(Tensor::track_op) {
+                true => Self::Trained(dense),
+                false => Self::One(Weight::Dense(Tensor::cat(&dense, 0)?)),
+            });
+        }
+        let all = quantised.len() == parts.len();
+        let stack = all.then(|| QuantisedMatrix::stack(&quantised)).flatten();
+        Ok(match stack {
+            Some(stack) => Self::One(Weight::Quantised(Arc::new(stack))),
+            None => match <[Weight; 1]>::try_from(parts) {
+                Ok([one]) => Self::One(one),
+                Err(parts) => Self::Apart(parts),
+            },
+        })
+    }
+
+    /// All of them as one; `None` if they stay apart.
+    fn joined(&self) -> Result<Option<Weight>> {
+        Ok(match self {
+            Self::One(weight) => Some(weight.clone()),
+            Self::Trained(weights) => match weights.as_slice() {
+                [weight] => Some(Weight::Dense(weight.clone())),
+                weights => Some(Weight::Dense(Tensor::cat(weights, 0)?)),
+            },
+            Self::Apart(_) => None,
+        })
+    }
+}

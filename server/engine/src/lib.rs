@@ -1,0 +1,79 @@
+//! The engine: loads a model, generates text and scores options.
+//!
+//! A request goes [`handle`] -> [`prompts`] -> [`worker`] -> [`scheduler`] -> [`pass`] ->
+//! [`sampler`] and back through a mailbox of its own. In reading order:
+//! - [`error`], [`request`], [`limits`], [`handle`]: what callers see;
+//! - [`mailbox`]: how replies travel back;
+//! - [`hub`], [`gguf`], [`loading`], [`weights`], [`weight_format`], `starter_files`: from files to a
+//!   model in memory;
+//! - [`tokenizer`], [`chat_template`], [`text_stream`]: text and tokens;
+//! - [`adapters`], [`adapter_source`], [`residents`], [`blends`], `starter_adapters`: which adapters
+//!   are known, where their files are, which are in memory, and mixtures of them;
+//! - [`places`], [`turns`]: who may queue work, and whose turn it is;
+//! - [`prompts`], [`worker`], [`scheduler`], [`row`], [`portions`], [`pass`], [`sampler`]: one
+//!   thread, one batch for all replies;
+//! - [`prefixes`]: what was read before and needn't be read again;
+//! - [`option_plan`], [`option_scorer`]: probabilities of options, beside the replies;
+//! - [`decoder`], [`ops`], [`device`]: the arithmetic;
+//! - [`testing`]: a tiny random model.
+//!
+//! **Invariant:** candle stays in here, in [`tuning`], in the benches and in the starter's trainer.
+
+pub mod error;
+pub mod handle;
+pub mod limits;
+pub mod mailbox;
+pub mod request;
+
+pub mod gguf;
+pub mod hub;
+pub mod loading;
+mod starter_files;
+pub mod weight_format;
+pub mod weights;
+
+pub mod chat_template;
+pub mod text_stream;
+pub mod tokenizer;
+
+pub mod adapter_source;
+pub mod adapters;
+pub mod blends;
+pub mod residents;
+mod starter_adapters;
+
+mod load;
+pub mod pass;
+pub mod places;
+mod portions;
+pub mod prefixes;
+pub mod prompts;
+pub mod row;
+pub mod sampler;
+pub mod scheduler;
+pub mod turns;
+pub mod worker;
+
+pub mod option_plan;
+pub mod option_scorer;
+
+pub mod decoder;
+pub mod device;
+pub mod ops;
+
+pub mod testing;
+
+pub mod tuning;
+
+#[cfg(test)]
+mod tests;
+
+pub use device::DeviceChoice;
+pub use error::EngineError;
+pub use handle::{Engine, EngineConfig, ModelSource};
+pub use limits::Limits;
+pub use loading::{LoadedModel, short_id};
+pub use mailbox::GenerationStream;
+pub use request::{AdapterChoice, ClientId, GenerateRow, RowEvent, ScorePrompt};
+pub use tokenizer::{ModelTokenizer, TokenizerFiles};
+pub use weight_format::WeightFormat;

@@ -1,0 +1,186 @@
+//! The product as an operation on tensors, with a gradient for the rows: the weight is frozen.
+
+use std::sync::Arc;
+
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use rayon::prelude::*;
+
+use super::activations::Activations;
+use super::layout::{LANES, QuantisedMatrix};
+use super::portable;
+#[cfg(target_arch = "x86_64")]
+use super::vnni;
+use crate::ops::{
+    host::{floats, lend},
+    product::{Matrix, MatrixMut, Threads, product},
+};
+
+/// Rows that pass a run of tiles at a time: they stay in a core's nearest cache.
+const ROWS: usize = 20;
+
+/// Bytes of weights that stay in a core's cache while rows pass.
+const CACHED: usize = 256 << 10;
+
+/// `x · weightᵀ`: `[n, columns]` to `[n, rows]`, f32 on the CPU.
+pub fn linear(x: &Tensor, weight: &Arc<QuantisedMatrix>) -> Result<Tensor> {
+    x.contiguous()?.apply_op1(QuantisedLinear(Arc::clone(weight)))
+}
+
+/// `residual + x · weightᵀ`.
+pub fn linear_add(residual: &Tensor, x: &Tensor, weight: &Arc<QuantisedMatrix>) -> Result<Tensor> {
+    let add = QuantisedLinear(Arc::clone(weight));
+    residual.contiguous()?.apply_op2(&x.contiguous()?, add)
+}
+
+/// Which instructions multiply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kernel {
+    Portable,
+    #[cfg(target_arch = "x86_64")]
+    Vnni,
+}
+
+impl Kernel {
+    /// The best that this processor has.
+    pub fn best() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if vnni::available() {
+            return Self::Vnni;
+        }
+        Self::Portable
+    }
+}
+
+/// Writes `x · weightᵀ` to `dst`, or adds it.
+pub(super) fn multiply(
+    dst: &mut [f32],
+    x: &[f32],
+    weight: &QuantisedMatrix,
+    add: bool,
+    kernel: Kernel,
+) {
+    let (width, columns) = weight.shape();
+    let x = Activations::new(x, columns);
+    assert_eq!(dst.len(), x.rows() * width, "room for the product");
+    let dst = Shared(dst.as_mut_ptr());
+    // Few rows want as few tasks as there are threads; many want tiles that stay in the cache.
+    let threads = rayon::current_num_threads().max(1);
+    let cached = (CACHED / weight.tile_bytes()).max(1);
+    let few = x.rows() <= ROWS;
+    let share = weight.tiles().div_ceil(if few { threads } else { 4 * threads });
+    let run = share.clamp(1, if few { usize::MAX } else { cached });
+    let tiles = weight.tiles();
+    (0..tiles.div_ceil(run)).into_par_iter().for_each(|task| {
+        let dst = &dst;
+        for first in (0..x.rows()).step_by(ROWS) {
+            let rows = first..(first + ROWS).min(x.rows());
+            for tile in task * run..((task + 1) * run).min(tiles) {
+                let from = tile * LANES;
+                let count = LANES.min(width - from);
+                let write = |row: usize, values: [f32; LANES]| {
+                    #[expect(unsafe_code, reason = "tasks write columns of the same rows")]
+                    // SAFETY: row and columns are inside of `dst`, whose length was checked; no two
+                    // tasks have a tile in common, so no other slice reaches these values.
+                    let dst = unsafe {
+                        std::slice::from_raw_parts_mut(dst.0.add(row * width + from), count)
+                    };
+                    for (dst, value) in dst.iter_mut().zip(values) {
+                        *dst = if add { *dst + value } else { value };
+                    }
+                };
+                match kernel {
+                    Kernel::Portable => portable::tile(weight, tile, &x, rows.clone(), write),
+                    #[cfg(target_arch = "x86_64")]
+                    Kernel::Vnni => vnni::tile(weight, tile, &x, rows.clone(), write),
+                }
+            }
+        }
+    });
+}
+
+/// A pointer that tasks may share: each writes its own columns.
+struct Shared(*mut f32);
+
+#[expect(unsafe_code, reason = "the pointer goes to the tasks of one product")]
+// SAFETY: see where it is used.
+unsafe impl Sync for Shared {}
+
+/// The weight of the operation.
+struct QuantisedLinear(Arc<QuantisedMatrix>);
+
+impl QuantisedLinear {
+    fn rows(&self, x: &Layout) -> Result<usize> {
+        let ((rows, given), (_, columns)) = (x.shape().dims2()?, self.0.shape());
+        if given != columns {
+            bail!("a linear layer of {columns} inputs can't take rows of {given}");
+        }
+        Ok(rows)
+    }
+
+    /// `grad · weight`.
+    fn backward(&self, x: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        if !x.track_op() {
+            return Ok(None);
+        }
+        let (rows, (outer, inner)) = (x.dim(0)?, self.0.shape());
+        let weight = self.0.values();
+        let mut dx = vec![0.0; rows * inner];
+        lend(grad, |grad| {
+            let grad = Matrix::new(grad, rows, outer, outer);
+            let weight = Matrix::new(&weight, outer, inner, inner);
+            let target = MatrixMut::new(&mut dx, rows, inner, inner);
+            product(target, grad, weight, false, Threads::Pool);
+            Ok(())
+        })?;
+        Ok(Some(Tensor::from_vec(dx, (rows, inner), x.device())?))
+    }
+}
+
+impl CustomOp1 for QuantisedLinear {
+    fn name(&self) -> &'static str {
+        "quantised-linear"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (rows, (width, _)) = (self.rows(layout)?, self.0.shape());
+        let mut dst = vec![0.0; rows * width];
+        multiply(&mut dst, floats(x, layout)?, &self.0, false, Kernel::best());
+        Ok((CpuStorage::F32(dst), (rows, width).into()))
+    }
+
+    fn bwd(&self, x: &Tensor, _result: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        self.backward(x, grad)
+    }
+}
+
+impl CustomOp2 for QuantisedLinear {
+    fn name(&self) -> &'static str {
+        "quantised-linear-add"
+    }
+
+    fn cpu_fwd(
+        &self,
+        residual: &CpuStorage,
+        residual_layout: &Layout,
+        x: &CpuStorage,
+        layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (rows, (width, _)) = (self.rows(layout)?, self.0.shape());
+        if residual_layout.dims() != [rows, width] {
+            bail!("rows of {width} can't be added to {:?}", residual_layout.dims());
+        }
+        let mut dst = floats(residual, residual_layout)?.to_vec();
+        multiply(&mut dst, floats(x, layout)?, &self.0, true, Kernel::best());
+        Ok((CpuStorage::F32(dst), (rows, width).into()))
+    }
+
+    fn bwd(
+        &self,
+        residual: &Tensor,
+        x: &Tensor,
+        _result: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        Ok((residual.track_op().then(|| grad.clone()), self.backward(x, grad)?))
+    }
+}

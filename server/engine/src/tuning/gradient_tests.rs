@@ -1,0 +1,123 @@
+//! Gradients layer by layer are those of one pass over all layers.
+
+use candle_core::{DType, Device};
+use candle_nn::VarBuilder;
+use domain::random::SplitMix64;
+
+use super::*;
+use crate::decoder::{DecoderConfig, LoraConfig, init_parameters};
+use crate::tuning::optimizer::AdamWConfig;
+use crate::tuning::packing::Sequence;
+
+fn config() -> DecoderConfig {
+    DecoderConfig {
+        hidden_size: 16,
+        intermediate_size: 24,
+        num_hidden_layers: 3,
+        num_attention_heads: 4,
+        num_key_value_heads: Some(2),
+        vocab_size: 20,
+        max_position_embeddings: 32,
+        tie_word_embeddings: Some(true),
+        ..DecoderConfig::default()
+    }
+}
+
+fn batches(adapter: Option<usize>) -> Vec<Packed> {
+    let sequence = |n: u32| {
+        let mut sequence = Sequence::default();
+        sequence.extend(&vec![1 + n % 3; 2 + n as usize], false);
+        sequence.extend(&[10 + n % 3, 4], true);
+        sequence
+    };
+    (0..3).map(|n| Packed::new(&[sequence(n), sequence(n + 1)], adapter)).collect()
+}
+
+fn optimizer(variables: Vec<(String, Var)>) -> AdamW {
+    let config =
+        AdamWConfig { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0, max_norm: 1.0 };
+    AdamW::new(variables, config).unwrap()
+}
+
+/// The same micro-batches with and without checkpointing.
+fn both(decoder: &Decoder, adapters: &[Arc<LoraAdapter>], optimizer: &AdamW) -> (Learned, Learned) {
+    let workers = Workers::new(1, &Device::Cpu).unwrap();
+    let learn = |checkpointing| {
+        let learner = Learner { decoder, adapters, checkpointing };
+        let adapter = (!adapters.is_empty()).then_some(0);
+        learner.learn(&batches(adapter), optimizer, &workers).unwrap()
+    };
+    (learn(false), learn(true))
+}
+
+/// A frozen model, computed with in this data type.
+fn frozen(dtype: DType) -> Decoder {
+    let frozen = init_parameters(&config(), 3, &Device::Cpu).unwrap();
+    let frozen = frozen.into_iter().map(|(name, var)| (name, var.as_detached_tensor())).collect();
+    Decoder::new(config(), VarBuilder::from_tensors(frozen, dtype, &Device::Cpu)).unwrap()
+}
+
+/// An adapter in f32 whose matrices are all away from zero by up to `size`, so that all have gradients.
+fn adapter(size: f32) -> (Arc<LoraAdapter>, Vec<(String, Var)>) {
+    let first = LoraAdapter::init(&config(), LoraConfig::default(), 1, &Device::Cpu).unwrap();
+    let mut random = SplitMix64::new(1);
+    let variables: Vec<(String, Var)> = first
+        .parameters()
+        .into_iter()
+        .map(|(name, tensor)| {
+            let noise = (0..tensor.elem_count())
+                .map(|_| (random.unit() as f32 * 2.0 - 1.0) * size)
+                .collect();
+            let noise = Tensor::from_vec(noise, tensor.shape(), &Device::Cpu).unwrap();
+            (name, Var::from_tensor(&noise).unwrap())
+        })
+        .collect();
+    let tensors =
+        variables.iter().map(|(name, var)| (name.clone(), var.as_tensor().clone())).collect();
+    let adapter = LoraAdapter::from_tensors(&config(), first.config.clone(), &tensors).unwrap();
+    (Arc::new(adapter), variables)
+}
+
+#[test]
+fn of_an_adapter_to_the_bit() {
+    let (adapter, variables) = adapter(0.5);
+    let (whole, parts) = both(&frozen(DType::F32), &[adapter], &optimizer(variables));
+    assert_eq!(whole.loss, parts.loss);
+    assert!(whole.gradients.iter().all(|values| values.iter().any(|value| *value != 0.0)));
+    assert_eq!(whole.gradients, parts.gradients);
+}
+
+#[test]
+fn of_a_whole_model_with_a_tied_embedding() {
+    let variables: Vec<(String, Var)> =
+        init_parameters(&config(), 3, &Device::Cpu).unwrap().into_iter().collect();
+    let tensors =
+        variables.iter().map(|(name, var)| (name.clone(), var.as_tensor().clone())).collect();
+    let builder = VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu);
+    let decoder = Decoder::new(config(), builder).unwrap();
+    let (whole, parts) = both(&decoder, &[], &optimizer(variables));
+    assert_eq!(whole.loss, parts.loss);
+    for (whole, parts) in whole.gradients.iter().zip(&parts.gradients) {
+        assert!(whole.iter().any(|value| *value != 0.0), "nothing reached a parameter");
+        // The embedding's two parts, as input and as output, are added in another order.
+        let close = |(a, b): (&f32, &f32)| (a - b).abs() <= 1e-6 * (1.0 + a.abs());
+        assert!(whole.iter().zip(parts).all(close), "{whole:?} {parts:?}");
+    }
+}
+
+#[test]
+fn of_an_adapter_on_a_model_in_bfloat16() {
+    let (adapter, variables) = adapter(0.1);
+    let (optimizer, adapters) = (optimizer(variables), [adapter]);
+    let (_, exact) = both(&frozen(DType::F32), &adapters, &optimizer);
+    let (whole, parts) = both(&frozen(DType::BF16), &adapters, &optimizer);
+    assert_eq!(whole.gradients, parts.gradients);
+    assert!((whole.loss - exact.loss).abs() < 1e-2 * exact.loss, "{} {}", whole.loss, exact.loss);
+    // An update follows the whole gradient: what is small in it may be rounded to nothing.
+    let all = |learned: &Learned| -> Vec<f32> { learned.gradients.concat() };
+    let product = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+    let (rounded, exact) = (all(&whole), all(&exact));
+    let cosine =
+        product(&rounded, &exact) / (product(&rounded, &rounded) * product(&exact, &exact)).sqrt();
+    assert!(cosine > 0.99, "{cosine}");
+}
