@@ -1,6 +1,6 @@
 //! Arguments that several commands share, and what they mean.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -97,6 +97,11 @@ pub struct ServeArgs {
         env = "POLYLOGUE_ADDR"
     )]
     pub addr: SocketAddr,
+    /// Addresses of proxies in front of this server, separated by commas. Visitors take turns by their
+    /// address, and what these say in `X-Forwarded-For` is believed; without this, all visitors behind
+    /// a proxy are one.
+    #[arg(long, value_name = "IP", value_delimiter = ',', env = "POLYLOGUE_PROXY")]
+    pub proxy: Vec<IpAddr>,
     /// Folder with the built client.
     #[arg(long, value_name = "DIR", default_value = "target/site", env = "POLYLOGUE_SITE")]
     pub site: PathBuf,

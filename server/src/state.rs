@@ -9,6 +9,7 @@ use leptos::prelude::LeptosOptions;
 use tokio::sync::watch;
 
 use crate::annotation::Rooms;
+use crate::http::Proxies;
 use crate::jobs::{MethodRuns, SurveyRuns};
 use crate::store::{Store, StoreError};
 use engine::Engine;
@@ -28,6 +29,7 @@ pub struct AppState {
     pub rooms: Rooms,
     /// Whether the server is about to end.
     pub closing: Closing,
+    proxies: Proxies,
     cultures: Arc<RwLock<Arc<[Culture]>>>,
     leptos: LeptosOptions,
 }
@@ -65,7 +67,13 @@ impl AppState {
             .build();
         let cultures = Arc::new(RwLock::new(cultures.into()));
         let (rooms, closing) = (Rooms::new(store.clone()), Closing::default());
-        Self { engine, store, survey_runs, method_runs, rooms, closing, cultures, leptos }
+        let proxies = Proxies::default();
+        Self { engine, store, survey_runs, method_runs, rooms, closing, proxies, cultures, leptos }
+    }
+
+    /// The same behind these proxies.
+    pub fn behind(self, proxies: Proxies) -> Self {
+        Self { proxies, ..self }
     }
 
     /// Cultures that a persona can name, in display order.
@@ -100,5 +108,11 @@ impl AppState {
 impl FromRef<AppState> for LeptosOptions {
     fn from_ref(state: &AppState) -> Self {
         state.leptos.clone()
+    }
+}
+
+impl FromRef<AppState> for Proxies {
+    fn from_ref(state: &AppState) -> Self {
+        state.proxies.clone()
     }
 }

@@ -5,7 +5,7 @@ use std::error::Error;
 use tokio::net::TcpListener;
 
 use crate::config::ServeArgs;
-use crate::http;
+use crate::http::{self, Proxies};
 use crate::jobs::{MethodRuns, SurveyRuns};
 use crate::starter::world::world;
 use crate::state::AppState;
@@ -31,7 +31,8 @@ pub(super) async fn run(args: ServeArgs) -> Result<(), Box<dyn Error>> {
     // The port that was taken, which port 0 leaves to the system.
     println!("listening on http://{}", listener.local_addr()?);
     let cultures = world().survey().cultures.clone();
-    let state = AppState::new(engine, store, (runs, methods), cultures, &args.site);
+    let state = AppState::new(engine, store, (runs, methods), cultures, &args.site)
+        .behind(Proxies::new(&args.proxy));
     state.refresh_cultures().await?;
     http::serve(state, listener, stopped()).await?;
     Ok(())

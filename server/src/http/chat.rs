@@ -9,8 +9,9 @@ use domain::prompt::{Message, PromptStyle, PromptTemplates, Role};
 use domain::voice::Voice;
 use futures::{Stream, StreamExt};
 
+use super::client::Client;
 use super::error::api_error;
-use super::extract::{Body, Client};
+use super::extract::Body;
 use super::{HttpError, MAX_MESSAGE_BYTES, MAX_VOICES};
 use crate::state::AppState;
 use engine::{AdapterChoice, EngineError, GenerateRow, RowEvent};

@@ -20,6 +20,7 @@ mod annotation;
 mod annotation_socket;
 mod backend;
 mod chat;
+mod client;
 mod error;
 mod events;
 mod extract;
@@ -30,6 +31,7 @@ mod router;
 mod surveys;
 mod world;
 
+pub use client::Proxies;
 pub use error::HttpError;
 pub use router::router;
 

@@ -3,6 +3,7 @@
 mod adapters;
 mod failures;
 mod generation;
+mod gpu;
 mod loading;
 mod prefixes;
 mod quantised;

@@ -1,5 +1,5 @@
 //! How fast the starter's shape trains and generates; ignored, since it asserts nothing about time:
-//! `cargo test -p server --lib decoder::tests::speed -- --ignored --nocapture`.
+//! `cargo test -p engine --lib decoder::tests::speed -- --ignored --nocapture`.
 
 use std::time::Instant;
 
