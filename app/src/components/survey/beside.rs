@@ -23,9 +23,12 @@ pub fn BesideChoice(
     let shown = Memo::new(move |_| {
         followed.info.with(|info| info.as_ref().map(|info| (info.id.clone(), info.survey.clone())))
     });
+    // The shown run first: it is known in the browser only, after the page has come to life, and until
+    // then the list of runs must not be waited for.
     let others = Memo::new(move |_| {
+        let Some((id, survey)) = shown.get() else { return Vec::new() };
         let runs = page.runs.get().and_then(Result::ok).unwrap_or_default();
-        shown.get().map(|(id, survey)| others(runs, &id, &survey)).unwrap_or_default()
+        others(runs, &id, &survey)
     });
     let choose = move |event| {
         let other = event_target_value(&event);
@@ -49,18 +52,15 @@ pub fn BesideChoice(
         })
     };
     view! {
-        // What can be chosen comes with the list of runs.
-        <Transition fallback=|| ()>
-            <Show when=some>
-                <label class="field">
-                    "Show beside"
-                    <select data-testid="beside" on:change=choose>
-                        <option value="">"no other run"</option>
-                        {options}
-                    </select>
-                </label>
-            </Show>
-        </Transition>
+        <Show when=some>
+            <label class="field">
+                "Show beside"
+                <select data-testid="beside" on:change=choose>
+                    <option value="">"no other run"</option>
+                    {options}
+                </select>
+            </label>
+        </Show>
         {move || foreign().map(|text| view! { <p class="meta" role="status">{text}</p> })}
         {move || beside.error.get().map(|error| view! { <ErrorNote error/> })}
     }
