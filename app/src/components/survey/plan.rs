@@ -257,7 +257,7 @@ mod tests {
             ("THA", "aware"),
             ("THA+joint", "joint"),
             ("THA+specific-THA", "specific"),
-            ("THA+specific-NGA", "specific-NGA"),
+            ("THA+specific-NGA", "crossed"),
             ("THA+a-run/specific-THA", "a-run/specific"),
             ("THA+a-run/joint", "a-run/joint"),
             ("unaware+joint", "unaware with joint"),
