@@ -1,13 +1,15 @@
-//! The binary: what it says of bad input, that a killed `tune` goes on to the same adapter, and that a
-//! whole run with the built-in model can be repeated byte for byte.
+//! The binary: what it says of bad input, that a killed `tune` goes on to the same adapter, what a killed
+//! server goes on with, and that a whole run with the built-in model can be repeated byte for byte.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
+use app::api::{JobState, MethodRunInfo};
+use domain::method::Step;
 use server::jobs::testing::{engine, run_with_questions, write_tiny_model};
 use server::store::Store;
 
@@ -47,6 +49,7 @@ async fn errors_name_the_thing_and_a_way_out() {
         (vec!["run", "--model", model, "--preset", "paper", "--epochs", "0"], "`epochs` must be"),
         (vec!["run", "--model", model, "--run", "a b"], "`a b` can't name a run"),
         (vec!["reproduce", "x", "--model", model], "there is no run `x`"),
+        (vec!["tune", "--model", nothing, "--run", "x"], nothing),
     ] {
         let output = polylogue(&data).args(&arguments).output().unwrap();
         let text = refusal(&output);
@@ -168,6 +171,90 @@ async fn a_killed_tune_goes_on_to_the_same_adapter() {
     for (name, bytes) in &calm {
         assert!(bytes == &killed[name], "`{name}` differs");
     }
+}
+
+/// A server on a data folder, killed with this.
+struct Served {
+    child: Child,
+    address: String,
+}
+
+impl Served {
+    fn start(data: &Path, model: &Path) -> Self {
+        let mut command = polylogue(data);
+        command.args(["serve", "--addr", "127.0.0.1:0", "--model"]).arg(model);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let told = lines.map(Result::unwrap).find_map(|line| {
+            line.strip_prefix("listening on ").map(|address| format!("{address}/api/method-runs"))
+        });
+        Self { child, address: told.unwrap() }
+    }
+
+    /// As the machine's end would: nothing is told.
+    fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Hears of a run until `enough`, or until it is no longer at work.
+    async fn follow(&self, run: &str, enough: impl Fn(&MethodRunInfo) -> bool) -> MethodRunInfo {
+        let mut events = reqwest::get(format!("{}/{run}/events", self.address)).await.unwrap();
+        let (mut text, mut last) = (String::new(), None);
+        while let Some(piece) = events.chunk().await.unwrap() {
+            text.push_str(std::str::from_utf8(&piece).unwrap());
+            while let Some((line, rest)) = text.split_once('\n') {
+                if let Some(json) = line.strip_prefix("data:") {
+                    last = Some(serde_json::from_str::<MethodRunInfo>(json).unwrap());
+                }
+                text = rest.to_owned();
+                if last.as_ref().is_some_and(&enough) {
+                    return last.unwrap();
+                }
+            }
+        }
+        last.unwrap()
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[tokio::test]
+async fn a_killed_server_goes_on_with_what_it_was_at_work_on_and_with_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, model) = (folder.path().join("data"), folder.path().join("model"));
+    write_tiny_model(&model);
+    ready_to_tune(&data, &model).await;
+    {
+        let (engine, store) = (engine(&model), Store::open(&data).await.unwrap());
+        run_with_questions(&store, &engine, "other", 2, 1).await;
+    }
+    let mut server = Served::start(&data, &model);
+    // Both were left by a process that ended; a person lets one of them go on.
+    for run in ["r", "other"] {
+        let left = server.follow(run, |_| false).await;
+        assert_eq!(left.state, JobState::Paused);
+        assert_eq!(left.error.unwrap().code, "left-unfinished");
+    }
+    let resume = reqwest::Client::new().post(format!("{}/r/resume", server.address));
+    assert!(resume.send().await.unwrap().status().is_success());
+    let tuning = |info: &MethodRunInfo| {
+        info.current().is_some_and(|step| step.step == Step::Tune && step.done > 2)
+    };
+    let at = server.follow("r", tuning).await;
+    assert_eq!(at.state, JobState::Running, "it has to be killed at work: {at:?}");
+    server.kill();
+
+    let server = Served::start(&data, &model);
+    let last = server.follow("r", |_| false).await;
+    assert_eq!((last.state, last.error), (JobState::Done, None));
+    assert_eq!(server.follow("other", |_| false).await.state, JobState::Paused);
 }
 
 /// The built-in model is the one that writes questions; few of them, for one culture.

@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 
 use domain::culture::CultureCode;
 use domain::generation::GeneratedQuestion;
+use domain::instance::CollectionRule;
 use domain::method::{MethodSettings, Step};
 use domain::question::QuestionId;
-use domain::score::{Interval, Metric};
+use domain::score::{Interval, Metric, Refusals};
 use serde::{Deserialize, Serialize};
 
 use super::{ApiError, JobState};
@@ -128,12 +129,42 @@ pub struct CollectSummary {
     pub consistent: usize,
     /// Pairs with an unreadable answer.
     pub unreadable: usize,
+    /// When a pair became an instance.
+    #[serde(default)]
+    pub rule: CollectionRule,
+    /// How often drawn answers would differ; `None` where nothing is known of that.
+    #[serde(default)]
+    pub drawn: Option<Drawn>,
+    /// Jensen-Shannon distance above which a pair is an instance, from 0 to 1, if the rule has one.
+    #[serde(default)]
+    pub floor: Option<f64>,
+    /// The replies, where they were drawn.
+    #[serde(default)]
+    pub replies: Option<Replies>,
     /// Names of the topics, in order.
     pub topics: Vec<String>,
     /// One row per culture.
     pub rows: Vec<InconsistencyRow>,
     /// Some instances, from all cultures.
     pub samples: Vec<InstanceSample>,
+}
+
+/// Shares of pairs that differ if each side is drawn once.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Drawn {
+    /// Aware against unaware.
+    pub differ: f64,
+    /// Unaware against unaware: the noise floor.
+    pub noise: f64,
+}
+
+/// Replies that were drawn.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replies {
+    /// All of them.
+    pub drawn: usize,
+    /// Those that name no option: refusals, and whatever else can't be read.
+    pub unreadable: usize,
 }
 
 /// How often one culture's aware answer differs from the unaware one.
@@ -143,6 +174,15 @@ pub struct InconsistencyRow {
     pub culture: CultureCode,
     /// Instances per readable pair, per topic; `None` where there is no such pair.
     pub shares: Vec<Option<f64>>,
+    /// [`Drawn::differ`] per topic; `None` where nothing is known of that.
+    #[serde(default)]
+    pub differ: Vec<Option<f64>>,
+    /// [`Drawn::noise`] per topic.
+    #[serde(default)]
+    pub noise: Vec<Option<f64>>,
+    /// Pairs with an unreadable answer, over all topics.
+    #[serde(default)]
+    pub unreadable: usize,
 }
 
 /// An instance to read.
@@ -223,8 +263,11 @@ pub struct EvaluateSummary {
     pub simulated: bool,
     /// One per culture.
     pub rows: Vec<EvaluateRow>,
-    /// The mean over cultures.
+    /// The mean over the cultures that have such a voice.
     pub mean: EvaluateRow,
+    /// What each kind of voice gave no opinion on, over all cultures.
+    #[serde(default)]
+    pub refusals: BTreeMap<String, Refusals>,
 }
 
 /// One line of the evaluation; the parts that a run doesn't have are `None`.

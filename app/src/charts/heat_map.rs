@@ -39,6 +39,9 @@ pub fn HeatMap(
     /// Rows in order.
     #[prop(into)]
     rows: Signal<Vec<HeatRow>>,
+    /// Values of the lightest and the darkest cell; by default the smallest and the largest.
+    #[prop(optional, into)]
+    scale: Signal<Option<(f64, f64)>>,
     /// What to do with a picked cell.
     #[prop(into)]
     on_pick: Callback<(usize, usize)>,
@@ -64,7 +67,7 @@ pub fn HeatMap(
                 style=move || format!("width:{}px", width()) on:keydown=keys>
                 {move || columns.with(|columns| column_heads(columns, reach.get().0))}
                 {move || rows.with(|rows| {
-                    let (low, high) = range(rows);
+                    let (low, high) = scale.get().unwrap_or_else(|| range(rows));
                     let top = reach.get().0;
                     rows.iter().enumerate().map(|(index, row)| {
                         let at = (index, top + index * CELL.1);
@@ -136,6 +139,7 @@ fn row_view(
         .map(|(column, value)| {
             let share =
                 value.map_or(0.0, |v| if high > low { (v - low) / (high - low) } else { 0.5 });
+            let share = share.clamp(0.0, 1.0);
             let shown = value.map_or_else(|| "–".to_owned(), |v| format!("{:.0}", v * 100.0));
             let here = (index, column);
             let class = move || if active.get() == here { "cell active" } else { "cell" };

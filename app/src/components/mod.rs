@@ -1,8 +1,8 @@
 //! The parts that pages are made of.
 //!
 //! - [`talk`], [`survey`], [`studio`], [`annotation`]: parts of one page, with its state;
-//! - the rest is shared; [`words`]: numbers and states as text; [`following`]: a run while it is at
-//!   work.
+//! - the rest is shared; [`words`]: numbers and states as text; [`run_page`]: a page of runs;
+//!   [`following`]: a run while it is at work.
 
 pub mod annotation;
 pub mod studio;
@@ -10,6 +10,7 @@ pub mod survey;
 pub mod talk;
 
 pub mod following;
+pub mod run_page;
 pub mod words;
 
 mod error;

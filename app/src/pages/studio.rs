@@ -8,21 +8,20 @@
 //! `shown-run` (with `data-state`: loading, running, paused, done, cancelled, failed), in it `pause`,
 //! `resume`, `cancel`, five times `step` (with `data-step` and `data-state`: waiting, running, stopped,
 //! done), in it `step-line`; `generate-counts`, `kept-samples`, `dropped-samples`; `collect-counts`,
-//! `instance-samples`, the chart `inconsistency`; `adapter-choice`, `talk-to`, the charts `loss` and
+//! `noise-floor`, `instance-samples`, the chart `inconsistency` with `inconsistency-kind`; `adapter-choice`, `talk-to`, the charts `loss` and
 //! `sample`; `gains`, the chart `evaluation` with `evaluation-row` and `evaluation-table`;
 //! `run-command`, `manifest`; `error` (with `data-code`).
 
 use leptos::prelude::*;
 use leptos_meta::Title;
-use leptos_router::NavigateOptions;
-use leptos_router::hooks::{use_navigate, use_query_map};
 
 use crate::api::{JobState, MethodRunInfo, World};
-use crate::backend::use_backend;
 use crate::components::ErrorNote;
+use crate::components::run_page::{RunLink, RunLinks, RunPage};
 use crate::components::studio::follow::Followed;
-use crate::components::studio::{RunList, ShownRun, StartRun};
-use crate::link;
+use crate::components::studio::form::adapters_in_words;
+use crate::components::studio::{ShownRun, StartRun};
+use crate::components::words::{minutes, state_name};
 use crate::shell::WorldResource;
 
 /// The Studio page.
@@ -55,42 +54,47 @@ pub fn StudioPage() -> impl IntoView {
 /// The page once it is known what can be chosen.
 #[component]
 fn Studio(world: World) -> impl IntoView {
-    let query = use_query_map();
-    let shown = Memo::new(move |_| query.with(|query| query.get("run")));
-    let backend = StoredValue::new(use_backend());
-    let runs = Resource::new(
-        || (),
-        move |()| {
-            let backend = backend.get_value();
-            async move { backend?.method_runs().await }
-        },
-    );
+    let page = RunPage::new("/studio", |backend| backend.method_runs());
+    let shown = page.shown;
     let followed = Followed::default();
     followed.follow(shown);
-    let state = Memo::new(move |_| followed.info.with(|i| i.as_ref().map(|info| info.state)));
-    // A run that has ended, or goes on, looks different in the list.
-    Effect::new(move |before: Option<Option<JobState>>| {
-        let now = state.get();
-        if before.flatten().is_some_and(|before| Some(before) != now) {
-            runs.refetch();
-        }
-        now
-    });
-    let navigate = use_navigate();
-    let open = move |info: MethodRunInfo| {
-        let address = format!("/studio?run={}", link::escape(&info.id));
-        navigate(&address, NavigateOptions { scroll: false, ..Default::default() });
-        runs.refetch();
-    };
+    page.keep_up_with(Memo::new(move |_| followed.info.with(|i| Some(i.as_ref()?.state))));
+    let open = move |info: MethodRunInfo| page.open(&info.id);
     view! {
         <div class="start-or-reopen">
             <details open=move || shown.with(Option::is_none)>
                 <summary><h2>"New run"</h2></summary>
                 <StartRun world=StoredValue::new(world) on_start=open/>
             </details>
-            <RunList runs shown/>
+            <section class="runs" aria-labelledby="runs">
+                <h2 id="runs">"Runs"</h2>
+                <RunLinks page entry
+                    none="None yet. A run stays here with everything it has made."/>
+            </section>
         </div>
         <Show when=move || shown.with(Option::is_some)><ShownRun followed/></Show>
     }
     .into_any()
+}
+
+fn entry(run: &MethodRunInfo) -> RunLink {
+    let adapters: Vec<_> = run.settings.adapters().into_iter().map(|(_, target)| target).collect();
+    let line = format!(
+        "{} · {} per topic, {} · {}",
+        where_it_stands(run),
+        run.settings.per_topic,
+        adapters_in_words(&adapters),
+        minutes(&run.created),
+    );
+    RunLink { id: run.id.clone(), name: run.id.clone(), line }
+}
+
+/// `paused at tune`, `done`. One at work moves on while the list stands.
+fn where_it_stands(run: &MethodRunInfo) -> String {
+    let state = state_name(Some(run.state));
+    let stopped = !matches!(run.state, JobState::Running | JobState::Done);
+    match run.current().filter(|_| stopped) {
+        Some(step) => format!("{state} at {}", step.step),
+        None => state.to_owned(),
+    }
 }

@@ -1,27 +1,25 @@
-//! Survey (`/survey`, `/survey?run=ID`): how close voices are to people.
+//! Survey (`/survey`, `/survey?run=ID`, `/survey?run=ID&beside=ID`): how close voices are to people.
 //!
 //! Hooks for tests (`data-testid`): `import`, in it `import-files`, `import-skip`, `import-send`,
 //! `import-report` (with `data-state`: stored, unchanged, refused), `rejected-row`, `recorded-run`;
 //! `new-run`, in it `survey-choice`, `culture`, `few-cultures`, `all-cultures`, `no-cultures`,
 //! `kind`, `templates`, `survey-size`, `survey-run`; `runs`, in it `run` (with `data-run`);
 //! `survey-progress` (with `data-state`: loading, running, done, cancelled, failed),
-//! `survey-cancel`; `results`, in it `metric`, `topic`, `all-topics`, `no-topics`, the charts
-//! `means`, `ranking`, `heat-map`, `question` (each with `simulated` where it applies), `mean-row`
-//! and `ranking-row` (with `data-row`), `heat-kind`, `heat-cell`, `heat-reading`,
+//! `survey-cancel`; `beside`; `results`, in it `metric`, `topic`, `all-topics`, `no-topics`, the charts
+//! `means`, `ranking`, `heat-map`, `relations`, `cross`, `question` (each with `simulated` where it applies), `mean-row`
+//! and `ranking-row` (with `data-row`), `heat-kind`, `relations-kind`, `cross-kind`, `heat-cell`, `heat-reading`,
 //! `question-choice`, `question-culture`, `option`; `error` (with `data-code`).
 
 use leptos::prelude::*;
 use leptos_meta::Title;
-use leptos_router::NavigateOptions;
-use leptos_router::hooks::{use_navigate, use_query_map};
 
 use crate::api::import::ImportReport;
 use crate::api::{SurveyRunInfo, World};
-use crate::backend::use_backend;
 use crate::components::ErrorNote;
+use crate::components::run_page::{RunLink, RunLinks, RunPage};
 use crate::components::survey::follow::Followed;
-use crate::components::survey::{ImportSurvey, NewRun, Results, RunList, RunProgress};
-use crate::link;
+use crate::components::survey::{BesideChoice, ImportSurvey, NewRun, Results, RunProgress};
+use crate::components::words::{minutes, state_name};
 use crate::shell::WorldResource;
 
 /// The Survey page.
@@ -58,52 +56,37 @@ pub fn SurveyPage() -> impl IntoView {
 fn Survey(world: World, report: RwSignal<Option<ImportReport>>) -> impl IntoView {
     let WorldResource(loaded) = expect_context();
     let on_import = move |()| loaded.refetch();
-    let query = use_query_map();
-    let shown = Memo::new(move |_| query.with(|query| query.get("run")));
-    let backend = StoredValue::new(use_backend());
-    let runs = Resource::new(
-        || (),
-        move |()| {
-            let backend = backend.get_value();
-            async move { backend?.survey_runs().await }
-        },
-    );
+    let page = RunPage::new("/survey", |backend| backend.survey_runs());
+    let shown = page.shown;
     let followed = Followed::default();
     followed.follow(shown);
-    // A run that has ended looks different in the list.
-    Effect::new(move |before: Option<bool>| {
-        let ended = followed.data.with(Option::is_some);
-        if ended && before == Some(false) {
-            runs.refetch();
-        }
-        ended
-    });
-    let navigate = use_navigate();
-    let open = move |info: SurveyRunInfo| {
-        let address = format!("/survey?run={}", link::escape(&info.id));
-        navigate(&address, NavigateOptions { scroll: false, ..Default::default() });
-        runs.refetch();
-    };
+    page.keep_up_with(Memo::new(move |_| followed.info.with(|i| Some(i.as_ref()?.state))));
+    let beside = Followed::default();
+    beside.follow(RunPage::<SurveyRunInfo>::named("beside"));
+    let open = move |info: SurveyRunInfo| page.open(&info.id);
     view! {
         <div class="start-or-reopen">
             <details open=move || shown.with(Option::is_none)>
                 <summary><h2>"New run"</h2></summary>
                 <NewRun world=StoredValue::new(world) on_start=open/>
             </details>
-            <RunList runs shown/>
+            <details class="runs" open=move || shown.with(Option::is_none)>
+                <summary><h2>"Earlier runs"</h2></summary>
+                <RunLinks page entry none="None yet."/>
+            </details>
             <details open=move || report.with(Option::is_some)>
                 <summary><h2>"Import a survey"</h2></summary>
                 <ImportSurvey report on_import/>
             </details>
         </div>
-        <Show when=move || shown.with(Option::is_some)><ShownRun followed/></Show>
+        <Show when=move || shown.with(Option::is_some)><ShownRun page followed beside/></Show>
     }
     .into_any()
 }
 
 /// The run that the address names.
 #[component]
-fn ShownRun(followed: Followed) -> impl IntoView {
+fn ShownRun(page: RunPage<SurveyRunInfo>, followed: Followed, beside: Followed) -> impl IntoView {
     let heading = move || {
         let described = |info: &SurveyRunInfo| match &info.recorded {
             Some(model) => format!("Recorded answers of {model}, {} voices", info.voices.len()),
@@ -116,8 +99,23 @@ fn ShownRun(followed: Followed) -> impl IntoView {
             <h2 id="run">{heading}</h2>
             {move || followed.error.get().map(|error| view! { <ErrorNote error/> })}
             <RunProgress followed/>
-            {move || followed.data.get().map(|(survey, run)| view! { <Results survey run/> })}
+            <BesideChoice page followed beside/>
+            {move || followed.data.get().map(|(survey, run)| view! { <Results survey run beside/> })}
         </section>
     }
     .into_any()
+}
+
+fn entry(run: &SurveyRunInfo) -> RunLink {
+    let of =
+        run.recorded.as_ref().map_or_else(String::new, |model| format!(" · recorded: {model}"));
+    let line = format!(
+        "{}{of} · {} voices · {} of {} answers · {}",
+        run.survey,
+        run.voices.len(),
+        run.answered,
+        run.total,
+        state_name(Some(run.state)),
+    );
+    RunLink { id: run.id.clone(), name: minutes(&run.created), line }
 }

@@ -12,23 +12,31 @@
 //! - [`baseline`]: what answering without any knowledge of people reaches;
 //! - [`evaluation`]: one voice against one culture, over chosen topics;
 //! - [`movement`]: which way answers move, toward people or away;
-//! - [`relation`]: how alike cultures are, in a model's answers and in people's.
+//! - [`refusal`]: what a voice gave no opinion on;
+//! - [`relation`]: how alike cultures are, in a model's answers and in people's; [`cluster`]: the order
+//!   in which they are shown;
+//! - [`cross`]: every culture's own adapter asked as every culture.
 
 pub mod alignment;
 pub mod baseline;
 pub mod bootstrap;
+pub mod cluster;
+pub mod cross;
 pub mod distance;
 pub mod evaluation;
 pub mod mean;
 pub mod metric;
 pub mod movement;
+pub mod refusal;
 pub mod relation;
 
 pub use alignment::{Scored, alignment};
 pub use baseline::{Baseline, baseline_parts, baseline_score};
 pub use bootstrap::{Interval, RESAMPLES, SEED, interval, paired_interval, paired_mean_interval};
+pub use cross::{CrossParts, CrossScores, OwnGain};
 pub use evaluation::{Evaluation, Parts, evaluate, evaluate_by_topic, parts};
 pub use mean::{mean_paired_interval, mean_paired_interval_of};
 pub use metric::{Metric, Part};
 pub use movement::{Movement, movement};
+pub use refusal::Refusals;
 pub use relation::{MatrixCorrelation, Relations};

@@ -3,7 +3,7 @@
 //! A model that serves many cultures in one voice draws them together (homogenisation); beside the
 //! matrix of people that shows as higher values and as a low correlation.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -45,23 +45,35 @@ pub struct MatrixCorrelation {
 type Answers = BTreeMap<QuestionId, Distribution>;
 
 impl Relations {
-    /// Of people's reference answers.
-    pub fn of_people(survey: &Survey, cultures: &[CultureCode], metric: Metric) -> Self {
-        let empty = Answers::new();
-        let of = |code: &CultureCode| survey.reference.get(code).unwrap_or(&empty);
-        Self::new(survey, metric, cultures.iter().map(|code| (*code, of(code))).collect())
+    /// Of people's reference answers to `asked`: compared with a model, people and model must have
+    /// been asked the same.
+    pub fn of_people(
+        survey: &Survey,
+        cultures: &[CultureCode],
+        metric: Metric,
+        asked: &BTreeSet<QuestionId>,
+    ) -> Self {
+        let of = |code: &CultureCode| -> (CultureCode, Answers) {
+            let answers = survey.reference.get(code).into_iter().flatten();
+            let answers = answers.filter(|(id, _)| asked.contains(*id));
+            (*code, answers.map(|(id, people)| (id.clone(), people.clone())).collect())
+        };
+        let answers: Vec<(CultureCode, Answers)> = cultures.iter().map(of).collect();
+        Self::new(survey, metric, answers.iter().map(|(code, answers)| (*code, answers)).collect())
     }
 
-    /// Of one voice per culture.
+    /// Of one voice per culture; only its answers to `asked` count.
     pub fn of_answers(
         survey: &Survey,
         answers: &[(CultureCode, &[SurveyAnswer])],
         metric: Metric,
+        asked: &BTreeSet<QuestionId>,
     ) -> Self {
         let answers: Vec<(CultureCode, Answers)> = answers
             .iter()
             .map(|(code, answers)| {
-                (*code, answers.iter().filter_map(|a| as_people(survey, a)).collect())
+                let answers = answers.iter().filter(|answer| asked.contains(&answer.question));
+                (*code, answers.filter_map(|answer| as_people(survey, answer)).collect())
             })
             .collect();
         Self::new(survey, metric, answers.iter().map(|(code, answers)| (*code, answers)).collect())
@@ -210,6 +222,10 @@ mod tests {
         }
     }
 
+    fn all(survey: &Survey) -> BTreeSet<QuestionId> {
+        survey.questions.iter().map(|question| question.id.clone()).collect()
+    }
+
     fn answers_of(survey: &Survey, code: CultureCode) -> Vec<SurveyAnswer> {
         let answer = |(question, people): (&QuestionId, &Distribution)| SurveyAnswer {
             question: question.clone(),
@@ -222,7 +238,7 @@ mod tests {
     fn a_model_that_answers_as_people_do_has_their_relations() {
         let survey = survey();
         for metric in Metric::ALL {
-            let people = Relations::of_people(&survey, &codes(), metric);
+            let people = Relations::of_people(&survey, &codes(), metric, &all(&survey));
             for (place, row) in people.values.iter().enumerate() {
                 assert!((row[place].unwrap() - 1.0).abs() < 1e-9, "{metric}");
                 for (other, value) in row.iter().enumerate() {
@@ -234,7 +250,7 @@ mod tests {
             let voices: Vec<_> =
                 codes().into_iter().map(|code| (code, answers_of(&survey, code))).collect();
             let voices: Vec<_> = voices.iter().map(|(code, a)| (*code, a.as_slice())).collect();
-            let model = Relations::of_answers(&survey, &voices, metric);
+            let model = Relations::of_answers(&survey, &voices, metric, &all(&survey));
             assert_eq!(model, people);
             let correlation = people.correlation(&model).unwrap();
             assert_eq!((correlation.pairs, correlation.r), (10, 1.0));
@@ -247,11 +263,28 @@ mod tests {
         let survey = survey();
         let same = answers_of(&survey, codes()[0]);
         let voices: Vec<_> = codes().into_iter().map(|code| (code, same.as_slice())).collect();
-        let model = Relations::of_answers(&survey, &voices, Metric::ExactMode);
-        let people = Relations::of_people(&survey, &codes(), Metric::ExactMode);
+        let model = Relations::of_answers(&survey, &voices, Metric::ExactMode, &all(&survey));
+        let people = Relations::of_people(&survey, &codes(), Metric::ExactMode, &all(&survey));
         assert_eq!(model.mean(), Some(1.0));
         assert!(people.mean().unwrap() < 0.7);
         assert_eq!(model.correlation(&people), None, "a matrix without variation");
+    }
+
+    #[test]
+    fn only_what_was_asked_counts() {
+        let survey = survey();
+        // The first two answer the questions from the fourth on alike, and differ before.
+        let late = survey.questions[3..].iter().map(|question| question.id.clone()).collect();
+        let people = Relations::of_people(&survey, &codes(), Metric::ExactMode, &late);
+        assert_eq!(people.values[0][1], Some(1.0));
+        let voices: Vec<_> =
+            codes().into_iter().map(|code| (code, answers_of(&survey, code))).collect();
+        let voices: Vec<_> = voices.iter().map(|(code, a)| (*code, a.as_slice())).collect();
+        assert_eq!(Relations::of_answers(&survey, &voices, Metric::ExactMode, &late), people);
+        let all = Relations::of_people(&survey, &codes(), Metric::ExactMode, &all(&survey));
+        assert!(all.values[0][1].unwrap() < 1.0);
+        let none = Relations::of_people(&survey, &codes(), Metric::ExactMode, &BTreeSet::new());
+        assert_eq!(none.values[0][1], None);
     }
 
     #[test]

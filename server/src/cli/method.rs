@@ -16,7 +16,6 @@ use super::output;
 use super::preset::PresetChoice;
 use super::progress::Reporter;
 use crate::config::{ModelArgs, StoreArgs, TemplateArgs};
-use crate::jobs::evaluate::EvaluationReport;
 use crate::jobs::generate::GenerationCounts;
 use crate::jobs::pipeline::StepDone;
 use crate::jobs::tune::TunedAdapter;
@@ -104,9 +103,27 @@ pub struct EvaluateArgs {
     /// How closeness to people is measured.
     #[arg(long, default_value_t = Metric::Alignment)]
     metric: Metric,
+    /// Also asks every culture's own adapter as every other culture: which adapter is closest to whom.
+    #[arg(long)]
+    cross: bool,
     /// The run.
     #[command(flatten)]
     method: MethodArgs,
+}
+
+/// How an evaluation is done and told.
+#[derive(Debug, Clone, Copy)]
+struct Telling {
+    metric: Metric,
+    cross: bool,
+    json: bool,
+}
+
+impl EvaluateArgs {
+    fn parted(self) -> (MethodArgs, Telling) {
+        let Self { json, metric, cross, method } = self;
+        (method, Telling { metric, cross, json })
+    }
 }
 
 /// Arguments of `run`.
@@ -222,36 +239,36 @@ pub(super) async fn tune(args: MethodArgs) -> Outcome {
 }
 
 pub(super) async fn evaluate(args: EvaluateArgs) -> Outcome {
-    let method = args.method.open(Opening::Look).await?;
-    report(&method, &[Step::Evaluate], args.metric, args.json).await
+    let (method, telling) = args.parted();
+    report(&method.open(Opening::Look).await?, &[Step::Evaluate], telling).await
 }
 
 pub(super) async fn pipeline(args: EvaluateArgs) -> Outcome {
-    let method = args.method.open(Opening::Begin).await?;
-    report(&method, &Step::ALL, args.metric, args.json).await
+    let (method, telling) = args.parted();
+    report(&method.open(Opening::Begin).await?, &Step::ALL, telling).await
 }
 
 pub(super) async fn run(args: RunArgs) -> Outcome {
-    let EvaluateArgs { json, metric, method } = args.evaluate;
-    let method = method.open_with(args.preset, Opening::Begin).await?;
-    report(&method, &Step::ALL, metric, json).await
+    let (method, telling) = args.evaluate.parted();
+    report(&method.open_with(args.preset, Opening::Begin).await?, &Step::ALL, telling).await
 }
 
 /// Runs steps of which the last is the evaluation, and prints what that came to.
-async fn report(method: &Method, steps: &[Step], metric: Metric, json: bool) -> Outcome {
+async fn report(method: &Method, steps: &[Step], telling: Telling) -> Outcome {
     let mut report = None;
     let mut each = |done: &StepDone| match done {
         StepDone::Evaluated(evaluated) => report = Some(evaluated.clone()),
         other => eprintln!("{}", StepLine(other)),
     };
-    run_steps(method, steps, metric, &mut each).await?;
-    report.map_or(Ok(()), |report| print(&report, json))
-}
-
-fn print(report: &EvaluationReport, json: bool) -> Outcome {
-    match json {
-        true => println!("{}", serde_json::to_string_pretty(report)?),
-        false => println!("{}", output::table(report)),
+    run_steps(method, steps, telling.metric, &mut each).await?;
+    let Some(mut report) = report else { return Ok(()) };
+    if telling.cross {
+        let mut reporter = Reporter::start();
+        report.cross = Some(method.cross(telling.metric, &mut |p| reporter.tell(p)).await?);
+    }
+    match telling.json {
+        true => println!("{}", serde_json::to_string_pretty(&report)?),
+        false => println!("{}", output::table(&report)),
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! The evaluation as a table that can stand in a document as it is printed.
 
+use domain::score::CrossScores;
+
 use crate::jobs::evaluate::{Baselines, EvaluationReport, Gain, Gains, Row, Scores};
 
 /// Two decimals, or a dash for nothing.
@@ -41,6 +43,68 @@ pub(super) fn table(report: &EvaluationReport) -> String {
          are scored on the same draw."
             .to_owned(),
     );
+    lines.extend(few_specific(report));
+    lines.extend(refusals(report));
+    lines.extend(report.cross.iter().map(cross));
+    lines.join("\n")
+}
+
+/// Where some cultures have no adapter of their own, the means of those adapters are over the others.
+fn few_specific(report: &EvaluationReport) -> Option<String> {
+    let own = report.with_specific();
+    if own.is_empty() || own.len() == report.rows.len() {
+        return None;
+    }
+    let codes: Vec<String> = own.iter().map(ToString::to_string).collect();
+    Some(format!(
+        "The means of `specific` and `specific − aware` are over the {} of {} cultures that have an \
+         adapter of their own: {}.",
+        own.len(),
+        report.rows.len(),
+        codes.join(", ")
+    ))
+}
+
+/// Which voices gave no opinion, and how often.
+fn refusals(report: &EvaluationReport) -> Option<String> {
+    let told = report.refusals.iter().filter(|(_, refusals)| refusals.total() > 0);
+    let told: Vec<String> = told
+        .map(|(voice, refusals)| format!("{voice} {} of {}", refusals.total(), refusals.asked))
+        .collect();
+    (!told.is_empty()).then(|| {
+        format!("Answers without an opinion (\"don't know\" or unreadable): {}.", told.join(", "))
+    })
+}
+
+/// A row per adapter, a column per culture.
+fn cross(cross: &CrossScores) -> String {
+    let heads: Vec<String> = cross.cultures.iter().map(ToString::to_string).collect();
+    let mut lines = vec![
+        String::new(),
+        "Every culture's own adapter (rows) asked as every culture (columns), against that culture's \
+         people:"
+            .to_owned(),
+        String::new(),
+        format!("| adapter | {} |", heads.join(" | ")),
+        format!("|---|{}", "---:|".repeat(heads.len())),
+    ];
+    lines.extend(cross.adapters.iter().zip(&cross.values).map(|(adapter, values)| {
+        let cells = cross.cultures.iter().zip(values).map(|(code, value)| {
+            let cell = number(*value);
+            if code == adapter { format!("**{cell}**") } else { cell }
+        });
+        format!("| {adapter} | {} |", cells.collect::<Vec<_>>().join(" | "))
+    }));
+    lines.push(String::new());
+    lines.push(match cross.own_gain {
+        Some(own) => format!(
+            "A culture's own adapter is closer to its people than the others by {}, mean over {} \
+             cultures.",
+            gain(Some(Gain { gain: own.gain, interval: own.interval })),
+            own.cultures
+        ),
+        None => "No culture's own adapter can be compared with others.".to_owned(),
+    });
     lines.join("\n")
 }
 
@@ -67,8 +131,12 @@ fn row(row: &Row) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use domain::culture::CultureCode;
+    use domain::score::{Interval, Metric, OwnGain, Refusals};
+
     use super::*;
-    use domain::score::Interval;
 
     #[test]
     fn cells_are_short_and_honest() {
@@ -77,5 +145,64 @@ mod tests {
         let interval = Some(Interval { low: -0.5, high: 2.0 });
         assert_eq!(gain(Some(Gain { gain: 1.0, interval })), "+1.00 [-0.50, +2.00]");
         assert_eq!(gain(None), "–");
+    }
+
+    fn report(specific: &[Option<f64>]) -> EvaluationReport {
+        let codes = ["THA", "KEN", "USA"].map(|code| code.parse().unwrap());
+        let row = |(code, specific): (&CultureCode, &Option<f64>)| Row {
+            culture: Some(*code),
+            questions: 4,
+            scores: Scores { specific: *specific, ..Scores::default() },
+            gains: Gains::default(),
+            baselines: Baselines::default(),
+        };
+        let rows: Vec<Row> = codes.iter().zip(specific).map(row).collect();
+        EvaluationReport {
+            run: "r".to_owned(),
+            model: "m".to_owned(),
+            model_hash: "h".to_owned(),
+            adapters: BTreeMap::new(),
+            survey: "s".to_owned(),
+            simulated: true,
+            metric: Metric::Alignment,
+            questions: 4,
+            mean: Row { culture: None, ..rows[0].clone() },
+            rows,
+            refusals: BTreeMap::from([
+                ("aware".to_owned(), Refusals { asked: 8, unreadable: 1, dont_know: 2 }),
+                ("joint".to_owned(), Refusals { asked: 8, ..Refusals::default() }),
+            ]),
+            cross: None,
+        }
+    }
+
+    #[test]
+    fn a_mean_over_some_cultures_says_so() {
+        let told = |specific: &[Option<f64>]| few_specific(&report(specific));
+        assert_eq!(told(&[None, None]), None);
+        assert_eq!(told(&[Some(1.0), Some(2.0)]), None);
+        let some = told(&[Some(1.0), None, Some(2.0)]).unwrap();
+        assert!(some.contains("over the 2 of 3 cultures") && some.contains("THA, USA"), "{some}");
+        let text = table(&report(&[None, Some(1.0)]));
+        assert!(text.contains("over the 1 of 2 cultures"), "{text}");
+        assert!(text.contains("aware 3 of 8.") && !text.contains("joint 0"), "{text}");
+    }
+
+    #[test]
+    fn adapters_on_cultures_are_a_table_with_the_own_ones_marked() {
+        let codes: Vec<CultureCode> = ["THA", "KEN"].map(|code| code.parse().unwrap()).into();
+        let shown = cross(&CrossScores {
+            adapters: codes.clone(),
+            cultures: codes,
+            values: vec![vec![Some(70.0), Some(60.0)], vec![None, Some(65.0)]],
+            own_gain: Some(OwnGain {
+                gain: 5.0,
+                interval: Some(Interval { low: 1.0, high: 9.0 }),
+                cultures: 1,
+            }),
+        });
+        assert!(shown.contains("| THA | **70.00** | 60.00 |"), "{shown}");
+        assert!(shown.contains("| KEN | – | **65.00** |"), "{shown}");
+        assert!(shown.contains("by +5.00 [+1.00, +9.00], mean over 1"), "{shown}");
     }
 }

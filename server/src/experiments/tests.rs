@@ -7,19 +7,12 @@ use domain::score::Metric;
 
 use crate::experiments;
 use crate::jobs::Progress;
-use crate::jobs::testing::{engine, run_with_questions, write_tiny_model};
-use crate::store::{RunKind, Store};
-
-fn go_on(_: &Progress) -> ControlFlow<()> {
-    ControlFlow::Continue(())
-}
+use crate::jobs::testing::{Fixture, fixture, go_on, run_with_questions};
+use crate::store::RunKind;
 
 #[tokio::test]
 async fn every_comparison_is_made_once_and_kept() {
-    let folder = tempfile::tempdir().unwrap();
-    write_tiny_model(&folder.path().join("model"));
-    let engine = engine(&folder.path().join("model"));
-    let store = Store::open(&folder.path().join("data")).await.unwrap();
+    let Fixture { folder: _folder, engine, store } = fixture().await;
     let base = run_with_questions(&store, &engine, "base", 6, 1).await;
     let steps = [Step::Elicit, Step::Collect, Step::Tune, Step::Evaluate];
     base.run_steps(&steps, Metric::Alignment, &mut go_on, &mut |_| {}, &mut |_| {}).await.unwrap();
@@ -35,6 +28,7 @@ async fn every_comparison_is_made_once_and_kept() {
         "layouts",
         "topics",
         "relations",
+        "cross",
         "ability",
     ];
     assert_eq!(keys, expect);
@@ -54,6 +48,9 @@ async fn every_comparison_is_made_once_and_kept() {
         "the same questions as in the evaluation: {written:?}"
     );
     assert_eq!(labels("ability").len(), 8);
+    assert_eq!(labels("cross"), ["adapter of USA", "adapter of THA"]);
+    let cross = report.sections.iter().find(|section| section.key == "cross").unwrap();
+    assert_eq!(cross.claims.len(), 1, "{cross:?}");
 
     // Arms are runs; a second call finds everything done.
     let runs = store.runs(RunKind::Method).await.unwrap();

@@ -14,9 +14,9 @@ impl Method {
     /// # Errors
     /// [`JobError::StepMissing`] before all answers are there.
     pub async fn collect(&self) -> Result<Collection, JobError> {
-        let pairs = self.answer_pairs().await?;
-        let floor = instance::noise_floor(self.unaware_shifts().await?);
-        let result = instance::collect(&pairs, self.settings.rule, floor);
+        let elicited = self.elicited().await?;
+        let floor = instance::noise_floor(elicited.unaware_shifts());
+        let result = instance::collect(&elicited.pairs()?, self.settings.rule, floor);
         let unit = Unit { key: KEY.to_owned(), result };
         self.store.record_units(&self.run, STEP, std::slice::from_ref(&unit)).await?;
         Ok(unit.result)

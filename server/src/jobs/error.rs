@@ -1,8 +1,9 @@
 //! What can go wrong in a job. Errors of the engine, the store and tuning pass through unchanged.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
-use app::api::ApiError;
+use app::api::{ApiError, JobState};
 use domain::method::BadSetting;
 
 use crate::store::StoreError;
@@ -89,6 +90,16 @@ pub enum JobError {
         reason: String,
     },
 
+    /// A command that was at work on it ended before the run did.
+    #[error(
+        "the run `{run}` was left unfinished by a command that ended\nWhat was done is kept; resume \
+         it, or cancel it."
+    )]
+    LeftUnfinished {
+        /// The run.
+        run: String,
+    },
+
     /// A person stopped it; what was done is kept.
     #[error("the run was stopped\nWhat was done is kept; start it again to go on.")]
     Cancelled,
@@ -124,6 +135,7 @@ impl JobError {
             Self::StepMissing { .. } => "step-missing",
             Self::BadFile { .. } => "bad-file",
             Self::BrokenOff { .. } => "broken-off",
+            Self::LeftUnfinished { .. } => "left-unfinished",
             Self::Cancelled => "cancelled",
         }
     }
@@ -138,6 +150,19 @@ impl JobError {
                 | Self::StepMissing { .. }
                 | Self::BadFile { .. }
         )
+    }
+
+    /// Where it leaves a run: one without room waits until there is some, others have failed.
+    pub(crate) fn end_state(&self) -> JobState {
+        match self {
+            Self::Store(StoreError::Full { .. }) => JobState::Paused,
+            Self::Tuning(TuningError::Write { source, .. })
+                if matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) =>
+            {
+                JobState::Paused
+            }
+            _ => JobState::Failed,
+        }
     }
 
     /// The error as clients are told: message and way out apart.

@@ -102,7 +102,8 @@ impl Method {
         Ok(self.store.set_state(&self.run, JobState::Paused, None).await?)
     }
 
-    /// Notes that the run is at work, done, stopped until somebody goes on with it, or failed.
+    /// Notes that a command is at work on the run, or that it is done, stopped until somebody goes on
+    /// with it, or failed.
     ///
     /// # Errors
     /// A failure of the store.
@@ -111,7 +112,7 @@ impl Method {
             None => (JobState::Running, None),
             Some(Ok(())) => (JobState::Done, None),
             Some(Err(JobError::Cancelled)) => (JobState::Paused, None),
-            Some(Err(error)) => (JobState::Failed, serde_json::to_string(&error.to_api()).ok()),
+            Some(Err(error)) => (error.end_state(), serde_json::to_string(&error.to_api()).ok()),
         };
         Ok(self.store.set_state(&self.run, state, error.as_deref()).await?)
     }

@@ -43,16 +43,22 @@ impl MethodRuns {
         Self { engine, runner: Runner::new(store.clone()), store }
     }
 
-    /// Goes on with the runs that an earlier process left unfinished. Returns how many.
+    /// Goes on with the runs that an earlier server was at work on when it ended; returns how many. Those
+    /// that a command left unfinished wait, paused: whoever began them may not want them any more.
     ///
     /// # Errors
     /// A failure of the store. A run that can't go on becomes [`JobState::Failed`].
     pub async fn resume_all(&self) -> Result<usize, JobError> {
         let runs = self.store.runs(RunKind::Method).await?;
-        let unfinished: Vec<Run> =
-            runs.into_iter().filter(|run| run.state == JobState::Running).collect();
-        let count = unfinished.len();
-        for run in unfinished {
+        let unfinished = runs.into_iter().filter(|run| run.state == JobState::Running);
+        let (served, left): (Vec<Run>, Vec<Run>) = unfinished.partition(|run| run.served);
+        for run in left {
+            tracing::info!(run = run.id, "left unfinished by a command; it waits to be resumed");
+            let error = JobError::LeftUnfinished { run: run.id.clone() };
+            self.runner.keep_pause(&run.id, &error).await?;
+        }
+        let count = served.len();
+        for run in served {
             if let Err(error) = self.go_on(&run.id).await {
                 self.runner.keep_failure(&run.id, &error).await?;
             }

@@ -120,7 +120,7 @@ impl<T: RunInfo> Runner<T> {
         if active.contains_key(id) {
             return Ok(());
         }
-        self.store.set_state(id, JobState::Running, None).await?;
+        self.store.set_served(id).await?;
         let (sender, progress) = watch::channel(info);
         let stop = Arc::new(Stop::default());
         let handle = Arc::new(Handle { progress: sender, stop: Arc::clone(&stop) });
@@ -175,6 +175,14 @@ impl<T: RunInfo> Runner<T> {
         self.keep_end(id, &(JobState::Failed, Some(error.to_api()))).await
     }
 
+    /// Keeps that a run waits, and why.
+    ///
+    /// # Errors
+    /// A failure of the store.
+    pub async fn keep_pause(&self, id: &str, error: &JobError) -> Result<(), JobError> {
+        self.keep_end(id, &(JobState::Paused, Some(error.to_api()))).await
+    }
+
     async fn keep_end(
         &self,
         id: &str,
@@ -192,7 +200,7 @@ fn end_of(error: Option<&JobError>, stop: &Stop) -> (JobState, Option<ApiError>)
             (JobState::Paused, None)
         }
         Some(JobError::Cancelled) => (JobState::Cancelled, None),
-        Some(error) => (JobState::Failed, Some(error.to_api())),
+        Some(error) => (error.end_state(), Some(error.to_api())),
     }
 }
 

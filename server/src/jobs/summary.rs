@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use app::api::method_run::{
-    AdapterSummary, AnswerSample, CollectSummary, EvaluateRow, EvaluateSummary, Gain,
+    AdapterSummary, AnswerSample, CollectSummary, Drawn, EvaluateRow, EvaluateSummary, Gain,
     GenerateSummary, InconsistencyRow, InstanceSample, LossPoint, QuestionSample,
 };
 use domain::culture::CultureCode;
-use domain::instance::Instance;
+use domain::instance::{Collection, CollectionCounts, Instance};
 use domain::method::{AdapterTarget, MethodSettings};
 use domain::question::{Question, QuestionId, Topic, TopicId};
 use domain::survey::Survey;
@@ -89,40 +89,52 @@ pub(super) async fn generate(method: &Method) -> Result<GenerateSummary, JobErro
 /// A missing step, or a failure of the store.
 pub(super) async fn collect(method: &Method) -> Result<CollectSummary, JobError> {
     let collection = method.collection().await?;
-    let questions = method.questions().await?;
+    let elicited = method.elicited().await?;
     let questions: BTreeMap<&QuestionId, &Question> =
-        questions.iter().map(|question| (&question.id, question)).collect();
-    let mut readable: BTreeMap<(CultureCode, &TopicId), (usize, usize)> = BTreeMap::new();
-    for pair in method.answer_pairs().await? {
-        let Some(question) = questions.get(&pair.question) else { continue };
-        if let (Some(unaware), Some(aware)) = (pair.unaware, pair.aware) {
-            let (differ, all) = readable.entry((pair.culture, &question.topic)).or_default();
-            *differ += usize::from(unaware != aware);
-            *all += 1;
-        }
-    }
+        elicited.questions.iter().map(|question| (&question.id, question)).collect();
     let topics: Vec<&Topic> = {
         let asked: BTreeSet<&TopicId> = questions.values().map(|q| &q.topic).collect();
         method.survey.topics.iter().filter(|topic| asked.contains(&topic.id)).collect()
     };
-    let share = |culture: CultureCode, topic: &TopicId| {
-        let (differ, all) = readable.get(&(culture, topic))?;
-        (*all > 0).then(|| *differ as f64 / *all as f64)
-    };
-    let row = |culture: &CultureCode| InconsistencyRow {
-        culture: *culture,
-        shares: topics.iter().map(|topic| share(*culture, &topic.id)).collect(),
-    };
     let counts = &collection.counts;
+    let drawn = |(differ, noise)| Drawn { differ, noise };
     Ok(CollectSummary {
         pairs: counts.pairs,
         instances: counts.inconsistent,
         consistent: counts.consistent,
         unreadable: counts.unreadable,
+        rule: method.settings.rule,
+        drawn: counts.drawn().map(drawn),
+        floor: collection.floor,
+        replies: elicited.replies(),
         topics: topics.iter().map(|topic| topic.name.clone()).collect(),
-        rows: method.settings.cultures.iter().map(row).collect(),
+        rows: inconsistency(&method.settings.cultures, &topics, &collection),
         samples: instance_samples(&collection.instances, &questions),
     })
+}
+
+/// A row per culture, a column per topic.
+fn inconsistency(
+    cultures: &[CultureCode],
+    topics: &[&Topic],
+    collection: &Collection,
+) -> Vec<InconsistencyRow> {
+    let nothing = CollectionCounts::default();
+    let row = |culture: &CultureCode| {
+        let found = collection.table.iter().find(|row| row.culture == *culture);
+        let of = |value: fn(&CollectionCounts) -> Option<f64>| {
+            let counts = |topic: &&Topic| value(found?.topics.get(&topic.id)?);
+            topics.iter().map(counts).collect()
+        };
+        InconsistencyRow {
+            culture: *culture,
+            shares: of(CollectionCounts::share),
+            differ: of(|counts| Some(counts.drawn()?.0)),
+            noise: of(|counts| Some(counts.drawn()?.1)),
+            unreadable: found.map_or(&nothing, |row| &row.all).unreadable,
+        }
+    };
+    cultures.iter().map(row).collect()
 }
 
 fn instance_samples(
@@ -218,6 +230,7 @@ pub(super) fn evaluate(report: &EvaluationReport) -> EvaluateSummary {
         simulated: report.simulated,
         rows: report.rows.iter().map(evaluate_row).collect(),
         mean: evaluate_row(&report.mean),
+        refusals: report.refusals.clone(),
     }
 }
 

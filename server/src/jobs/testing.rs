@@ -5,19 +5,46 @@
 #![expect(clippy::expect_used, reason = "a test that can't make its own input has to stop")]
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use domain::culture::{Culture, CultureCode};
 use domain::generation::GeneratedQuestion;
 use domain::question::{Question, QuestionId, Scale, Topic};
 use domain::survey::{Distribution, Provenance, Reference, Survey};
+use tempfile::TempDir;
 
 use super::generate::Written;
-use super::{Method, MethodRequest, Opening};
+use super::{Method, MethodRequest, Opening, Progress};
 use crate::store::{Store, Unit};
 use engine::decoder::DecoderConfig;
 use engine::testing::{tiny_config, write_model};
 use engine::{DeviceChoice, Engine, EngineConfig, ModelSource};
+
+/// The tiny model at work in a data folder of its own that has [`survey`].
+pub struct Fixture {
+    /// Holds the model in `model` and the data in `data`, and goes away with this.
+    pub folder: TempDir,
+    /// The model.
+    pub engine: Engine,
+    /// The data folder.
+    pub store: Store,
+}
+
+/// Makes one.
+pub async fn fixture() -> Fixture {
+    let folder = tempfile::tempdir().expect("a folder");
+    write_tiny_model(&folder.path().join("model"));
+    let engine = engine(&folder.path().join("model"));
+    let store = Store::open(&folder.path().join("data")).await.expect("a data folder");
+    store.put_survey(&survey()).await.expect("the survey");
+    Fixture { folder, engine, store }
+}
+
+/// A watcher that lets everything go on.
+pub fn go_on(_: &Progress) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
 
 /// Identifier of [`survey`].
 pub const SURVEY: &str = "small";
@@ -76,6 +103,13 @@ pub fn survey() -> Survey {
 pub fn write_tiny_model(folder: &Path) {
     let config = DecoderConfig { max_position_embeddings: 4096, ..tiny_config() };
     write_model(folder, &config, 1);
+}
+
+/// Writes another tiny model to `folder`, random by `seed`, and starts an engine on it.
+pub fn tiny_engine(folder: &Path, seed: u64) -> Engine {
+    let config = DecoderConfig { max_position_embeddings: 4096, ..tiny_config() };
+    write_model(folder, &config, seed);
+    engine(folder)
 }
 
 /// Starts an engine on the model in `folder`.

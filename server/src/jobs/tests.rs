@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use app::api::{JobState, SurveyRunRequest};
+use domain::culture::CultureCode;
 use domain::instance::CollectionRule;
 use domain::method::AdapterTarget;
 use domain::prompt::PromptStyle;
@@ -11,32 +12,13 @@ use domain::score::Metric;
 use domain::training_set::Source;
 use domain::voice::Voice;
 use futures::StreamExt;
-use tempfile::TempDir;
 
 use super::elicit::Answered;
-use super::testing::{SURVEY, engine, run_with_questions, survey, write_tiny_model};
+use super::manifest::Manifest;
+use super::testing::{Fixture, SURVEY, fixture, go_on, run_with_questions, tiny_engine};
 use super::*;
 use crate::store::{RunKind, Store, StoreError, Unit};
 use engine::Engine;
-
-struct Fixture {
-    _folder: TempDir,
-    engine: Engine,
-    store: Store,
-}
-
-async fn fixture() -> Fixture {
-    let folder = tempfile::tempdir().unwrap();
-    write_tiny_model(&folder.path().join("model"));
-    let engine = engine(&folder.path().join("model"));
-    let store = Store::open(&folder.path().join("data")).await.unwrap();
-    store.put_survey(&survey()).await.unwrap();
-    Fixture { _folder: folder, engine, store }
-}
-
-fn go_on(_: &Progress) -> ControlFlow<()> {
-    ControlFlow::Continue(())
-}
 
 fn voices() -> Vec<Voice> {
     vec![Voice::unaware(), Voice::aware("THA".parse().unwrap())]
@@ -48,7 +30,7 @@ fn request(voices: Vec<Voice>) -> SurveyRunRequest {
 
 #[tokio::test]
 async fn a_survey_run_is_watched_to_its_end_and_kept() {
-    let Fixture { _folder, engine, store } = fixture().await;
+    let Fixture { folder: _folder, engine, store } = fixture().await;
     let runs = SurveyRuns::new(engine.clone(), store.clone());
     let started = runs.start(request(voices())).await.unwrap();
     assert_eq!((started.state, started.total), (JobState::Running, 8));
@@ -72,7 +54,7 @@ async fn a_survey_run_is_watched_to_its_end_and_kept() {
 
 #[tokio::test]
 async fn an_unfinished_survey_run_goes_on_after_a_restart() {
-    let Fixture { _folder, engine, store } = fixture().await;
+    let Fixture { folder: _folder, engine, store } = fixture().await;
     let first = SurveyRuns::new(engine.clone(), store.clone());
     let id = first.start(request(voices())).await.unwrap().id;
     first.watch(&id).await.unwrap().count().await;
@@ -86,8 +68,24 @@ async fn an_unfinished_survey_run_goes_on_after_a_restart() {
 }
 
 #[tokio::test]
+async fn a_survey_run_whose_model_is_gone_says_so() {
+    let Fixture { folder, engine, store } = fixture().await;
+    let first = SurveyRuns::new(engine, store.clone());
+    let id = first.start(request(voices())).await.unwrap().id;
+    first.watch(&id).await.unwrap().count().await;
+    store.set_state(&id, JobState::Running, None).await.unwrap();
+    let other = SurveyRuns::new(tiny_engine(&folder.path().join("other"), 2), store.clone());
+    other.resume().await.unwrap();
+    let left = other.get(&id).await.unwrap();
+    assert_eq!((left.info.state, left.answers[0].len()), (JobState::Failed, 4), "answers are kept");
+    let error = left.info.error.unwrap();
+    assert_eq!(error.code, "other-model");
+    assert!(error.hint.unwrap().contains("--model"));
+}
+
+#[tokio::test]
 async fn a_survey_run_refuses_what_it_cannot_ask() {
-    let Fixture { _folder, engine, store } = fixture().await;
+    let Fixture { folder: _folder, engine, store } = fixture().await;
     let runs = SurveyRuns::new(engine, store);
     let unknown = Voice::aware("KEN".parse().unwrap());
     let adapted = Voice::adapted("THA".parse().unwrap(), "nothing");
@@ -112,7 +110,7 @@ async fn a_survey_run_refuses_what_it_cannot_ask() {
 
 #[tokio::test]
 async fn generation_stores_every_attempt_once() {
-    let Fixture { _folder, engine, store } = fixture().await;
+    let Fixture { folder: _folder, engine, store } = fixture().await;
     let request = MethodRequest {
         survey: Some(SURVEY.to_owned()),
         per_topic: Some(1),
@@ -138,7 +136,7 @@ async fn generation_stores_every_attempt_once() {
 
 #[tokio::test]
 async fn the_steps_follow_each_other_and_are_scored() {
-    let Fixture { _folder, engine, store } = fixture().await;
+    let Fixture { folder: _folder, engine, store } = fixture().await;
     let method = run_with_questions(&store, &engine, "r", 6, 1).await;
     assert_eq!(method.collect().await.unwrap_err().code(), "step-missing");
     assert_eq!(method.elicit(&mut go_on).await.unwrap(), 12 * 3);
@@ -156,6 +154,10 @@ async fn the_steps_follow_each_other_and_are_scored() {
     assert!(row.baselines.like_usa.is_some() && report.rows[0].baselines.like_usa.is_none());
     let mean = report.rows.iter().map(|row| row.scores.aware.unwrap()).sum::<f64>() / 2.0;
     assert!((report.mean.scores.aware.unwrap() - mean).abs() < 1e-9);
+    // Option probabilities always name one; the unaware voice is one for all cultures.
+    let asked: Vec<usize> = report.refusals.values().map(|refusals| refusals.asked).collect();
+    assert_eq!((asked, report.refusals["unaware"].asked), (vec![8, 8, 8, 4], 4));
+    assert!(report.refusals.values().all(|refusals| refusals.total() == 0), "{report:?}");
     assert_eq!(store.adapters(engine.base_hash()).await.unwrap().len(), tuned.len());
     // Everything is stored: the second call asks nothing and says the same.
     let again = method.evaluate(Metric::Alignment, &mut go_on).await.unwrap();
@@ -163,8 +165,63 @@ async fn the_steps_follow_each_other_and_are_scored() {
 }
 
 #[tokio::test]
+async fn adapters_are_asked_as_other_cultures() {
+    let Fixture { folder: _folder, engine, store } = fixture().await;
+    let method = run_with_questions(&store, &engine, "r", 6, 1).await;
+    method.elicit(&mut go_on).await.unwrap();
+    method.collect().await.unwrap();
+    method.tune(&mut go_on).await.unwrap();
+    let report = method.evaluate(Metric::EarthMover, &mut go_on).await.unwrap();
+    assert_eq!(report.with_specific().len(), 2);
+    let before = Manifest::of(&store, "r").await.unwrap();
+    let cross = method.cross(Metric::EarthMover, &mut go_on).await.unwrap();
+    assert_eq!((cross.adapters.len(), cross.cultures.len()), (2, 2));
+    for (place, row) in report.rows.iter().enumerate() {
+        let own = cross.values[place][place].unwrap();
+        assert!((own - row.scores.specific.unwrap()).abs() < 1e-9, "{cross:?}");
+    }
+    let value = |row: usize, column: usize| cross.values[row][column].unwrap();
+    let own = cross.own_gain.unwrap();
+    let mean = (value(0, 0) - value(1, 0) + value(1, 1) - value(0, 1)) / 2.0;
+    assert!((own.gain - mean).abs() < 1e-9 && own.cultures == 2, "{own:?}");
+    // Every answer is stored once, and the run is the same as without them.
+    let asked: BTreeMap<String, Vec<f64>> = store.units("r", "cross").await.unwrap();
+    assert_eq!(asked.len(), 2 * 4, "each adapter as the other culture");
+    let mut calls = 0;
+    let mut count = |_: &Progress| {
+        calls += 1;
+        ControlFlow::Continue(())
+    };
+    assert_eq!(method.cross(Metric::EarthMover, &mut count).await.unwrap(), cross);
+    assert_eq!((calls, Manifest::of(&store, "r").await.unwrap()), (1, before));
+}
+
+#[tokio::test]
+async fn one_adapter_can_not_be_crossed() {
+    let Fixture { folder: _folder, engine, store } = fixture().await;
+    let adapters = Some(vec!["joint".parse().unwrap(), "THA".parse().unwrap()]);
+    let method = written_run(&store, &engine, MethodRequest { adapters, ..named("r") }).await;
+    method.elicit(&mut go_on).await.unwrap();
+    method.collect().await.unwrap();
+    method.tune(&mut go_on).await.unwrap();
+    let report = method.evaluate(Metric::Alignment, &mut go_on).await.unwrap();
+    // The mean of specific voices is over the only culture that has one.
+    let thai: Vec<CultureCode> = vec!["THA".parse().unwrap()];
+    assert_eq!(report.with_specific(), thai);
+    let row = report.rows.iter().find(|row| row.culture == Some(thai[0])).unwrap();
+    assert_eq!(report.mean.scores.specific, row.scores.specific);
+    assert_eq!(
+        report.mean.gains.specific_over_aware.unwrap().gain,
+        row.gains.specific_over_aware.unwrap().gain
+    );
+    let error = method.cross(Metric::Alignment, &mut go_on).await.unwrap_err();
+    assert!(error.to_string().contains("in the run `r` only one has"), "{error}");
+    assert!(error.to_api().hint.unwrap().contains("--adapters"));
+}
+
+#[tokio::test]
 async fn commands_find_the_run_they_mean() {
-    let Fixture { _folder, engine, store } = fixture().await;
+    let Fixture { folder: _folder, engine, store } = fixture().await;
     let open = async |request: MethodRequest, opening| {
         Method::open(&store, &engine, &request, opening).await
     };
@@ -215,7 +272,7 @@ fn named(run: &str) -> MethodRequest {
 
 #[tokio::test]
 async fn samples_are_drawn_as_often_as_asked_and_are_the_same_again() {
-    let Fixture { _folder, engine, store } = fixture().await;
+    let Fixture { folder: _folder, engine, store } = fixture().await;
     let mut drawn = Vec::new();
     for run in ["first", "second"] {
         let request = MethodRequest { samples: Some(3), ..named(run) };
@@ -227,6 +284,14 @@ async fn samples_are_drawn_as_often_as_asked_and_are_the_same_again() {
             assert_eq!(numbers.len(), 3);
         }
         assert_eq!(method.answer_pairs().await.unwrap().len(), 8);
+        // A random model names an option now and then.
+        let numbers = units.values().flat_map(|answered| match answered {
+            Answered::Numbers { numbers } => numbers.clone(),
+            Answered::Probabilities(_) => vec![],
+        });
+        let unreadable = numbers.filter(Option::is_none).count();
+        let replies = method.elicited().await.unwrap().replies().unwrap();
+        assert_eq!((replies.drawn, replies.unreadable), (4 * 3 * 3, unreadable));
         drawn.push(units);
     }
     assert_eq!(drawn[0], drawn[1], "a seed decides everything");
@@ -234,7 +299,7 @@ async fn samples_are_drawn_as_often_as_asked_and_are_the_same_again() {
 
 #[tokio::test]
 async fn the_noise_floor_is_measured_where_the_rule_needs_it() {
-    let Fixture { _folder, engine, store } = fixture().await;
+    let Fixture { folder: _folder, engine, store } = fixture().await;
     let rule = Some(CollectionRule::Shift);
     let method = written_run(&store, &engine, MethodRequest { rule, ..named("shift") }).await;
     // Four questions as both cultures, and unaware in two wordings.
@@ -247,12 +312,13 @@ async fn the_noise_floor_is_measured_where_the_rule_needs_it() {
     assert_eq!(shifted.instances.len(), above);
     let method = written_run(&store, &engine, named("different")).await;
     assert_eq!(method.elicit(&mut go_on).await.unwrap(), 4 * 3);
+    assert_eq!(method.elicited().await.unwrap().replies(), None, "probabilities were read");
     assert_eq!(method.collect().await.unwrap().floor, None);
 }
 
 #[tokio::test]
 async fn a_control_and_general_conversations_are_learnt_where_asked() {
-    let Fixture { _folder, engine, store } = fixture().await;
+    let Fixture { folder: _folder, engine, store } = fixture().await;
     let tuned = async |run: &str, change: fn(&mut MethodRequest)| {
         let mut request = MethodRequest {
             adapters: Some(vec![AdapterTarget::Joint]),
@@ -285,7 +351,7 @@ async fn a_control_and_general_conversations_are_learnt_where_asked() {
 
 #[tokio::test]
 async fn the_aware_side_is_asked_in_the_style_of_the_run() {
-    let Fixture { _folder, engine, store } = fixture().await;
+    let Fixture { folder: _folder, engine, store } = fixture().await;
     let style = Some(PromptStyle::AwareSelfAlignment);
     let method = written_run(&store, &engine, MethodRequest { style, ..named("r") }).await;
     method.elicit(&mut go_on).await.unwrap();

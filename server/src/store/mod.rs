@@ -106,6 +106,7 @@ fn migrations() -> Migrator {
     let all = [
         (1, "initial", include_str!("../../migrations/0001_initial.sql")),
         (20, "steps", include_str!("../../migrations/0020_steps.sql")),
+        (21, "served", include_str!("../../migrations/0021_served.sql")),
         (30, "annotation", include_str!("../../migrations/0030_annotation.sql")),
     ];
     Migrator::with_migrations(all.into_iter().map(migration).collect())

@@ -67,6 +67,8 @@ pub struct Run {
     pub error: Option<String>,
     /// When it was asked for, RFC 3339 in UTC.
     pub created: String,
+    /// Whether a server was at work on it when its state was last set.
+    pub served: bool,
 }
 
 impl Run {
@@ -80,12 +82,12 @@ impl Run {
     }
 }
 
-type Row = (String, String, String, String, i64, i64, Option<String>, String);
+type Row = (String, String, String, String, i64, i64, Option<String>, String, i64);
 
-const COLUMNS_BY_ID: &str = "SELECT id, kind, settings, state, answered, total, error, created \
-                             FROM runs WHERE id = $1";
-const COLUMNS_BY_KIND: &str = "SELECT id, kind, settings, state, answered, total, error, created \
-                               FROM runs WHERE kind = $1 ORDER BY number DESC";
+const COLUMNS_BY_ID: &str = "SELECT id, kind, settings, state, answered, total, error, created, \
+                             served FROM runs WHERE id = $1";
+const COLUMNS_BY_KIND: &str = "SELECT id, kind, settings, state, answered, total, error, created, \
+                               served FROM runs WHERE kind = $1 ORDER BY number DESC";
 
 impl Store {
     /// Makes a run in state [`JobState::Running`]. A run of that name with the same settings is
@@ -157,7 +159,7 @@ impl Store {
         rows.into_iter().map(from_row).collect()
     }
 
-    /// Sets where a run stands; `error` says why it failed.
+    /// Sets where a run stands; `error` says why it failed or waits. No server is at work on it.
     ///
     /// # Errors
     /// A failure of the database.
@@ -167,10 +169,29 @@ impl Store {
         state: JobState,
         error: Option<&str>,
     ) -> Result<(), StoreError> {
-        sqlx::query("UPDATE runs SET state = $2, error = $3 WHERE id = $1")
+        self.put_state(run, state, error, false).await
+    }
+
+    /// Notes that a server is at work on a run: after a crash the next one goes on with it.
+    ///
+    /// # Errors
+    /// A failure of the database.
+    pub async fn set_served(&self, run: &str) -> Result<(), StoreError> {
+        self.put_state(run, JobState::Running, None, true).await
+    }
+
+    async fn put_state(
+        &self,
+        run: &str,
+        state: JobState,
+        error: Option<&str>,
+        served: bool,
+    ) -> Result<(), StoreError> {
+        sqlx::query("UPDATE runs SET state = $2, error = $3, served = $4 WHERE id = $1")
             .bind(run)
             .bind(state_name(state))
             .bind(error)
+            .bind(i64::from(served))
             .execute(&self.pool)
             .await
             .map_err(|e| self.failed(e))?;
@@ -216,7 +237,7 @@ fn state_name(state: JobState) -> &'static str {
 }
 
 fn from_row(row: Row) -> Result<Run, StoreError> {
-    let (id, kind, settings, state, answered, total, error, created) = row;
+    let (id, kind, settings, state, answered, total, error, created, served) = row;
     let what = format!("run `{id}`");
     let kind = match kind.as_str() {
         "survey" => RunKind::Survey,
@@ -242,6 +263,7 @@ fn from_row(row: Row) -> Result<Run, StoreError> {
         total: total.max(0) as usize,
         error,
         created,
+        served: served != 0,
         id,
     })
 }

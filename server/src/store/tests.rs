@@ -118,6 +118,22 @@ async fn a_named_run_resumes_with_the_same_settings_only() {
 }
 
 #[tokio::test]
+async fn a_server_at_work_is_noted_until_the_state_is_set_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).await.unwrap();
+    let run = store.create_run(new_run(&7)).await.unwrap();
+    assert!(!run.served, "nobody is at work on it yet");
+    store.set_state(&run.id, JobState::Failed, Some("why")).await.unwrap();
+    store.set_served(&run.id).await.unwrap();
+    let served = store.run(&run.id).await.unwrap();
+    assert_eq!((served.state, served.error, served.served), (JobState::Running, None, true));
+    for state in [JobState::Running, JobState::Done] {
+        store.set_state(&run.id, state, None).await.unwrap();
+        assert!(!store.run(&run.id).await.unwrap().served);
+    }
+}
+
+#[tokio::test]
 async fn unknown_names_list_the_known_ones() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path()).await.unwrap();

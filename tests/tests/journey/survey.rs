@@ -48,3 +48,38 @@ pub async fn until_ranking_differs(page: &Page, before: &[String]) {
     let before = serde_json::to_string(&before.join("|")).unwrap();
     page.until("the ranking has changed", &format!("{now} !== {before}")).await;
 }
+
+#[tokio::test]
+async fn cultures_adapters_and_runs_are_held_against_each_other() {
+    journey("survey-matrices", |page| async move {
+        ask_one_culture(&page, "NGA").await;
+        page.open("/survey").await;
+        page.click("few-cultures").await;
+        page.click("kind[value=crossed]").await;
+        page.click("survey-run").await;
+        page.until_there("cross").await;
+        // Three cultures: two matrices of how alike they are, and three adapters on three cultures.
+        let cells = |chart: &str| format!("{}.length", all(&format!("{chart} heat-cell")));
+        assert_eq!(page.eval(&cells("relations")).await, 18);
+        assert_eq!(page.eval(&cells("cross")).await, 9);
+        assert!(page.text("relations").await.contains("The matrices"), "how well both agree");
+        assert!(page.text("cross").await.contains("closer to its people than the others"));
+
+        let alone = ranking(&page).await;
+        let runs = page.data("runs run", "run").await;
+        page.choose("beside", &runs[1]).await;
+        until_ranking_differs(&page, &alone).await;
+        let together = ranking(&page).await;
+        assert_eq!(together.len(), alone.len() + 3, "unaware, aware and joint of one culture");
+        let of =
+            |run: &String| together.iter().filter(|row| row.contains(&format!("{run}: "))).count();
+        assert_eq!((of(&runs[0]), of(&runs[1])), (alone.len(), 3));
+        assert!(page.path().await.ends_with(&format!("beside={}", runs[1])));
+        page.reload().await;
+        let both = format!("{}.length === {}", all("ranking-row"), together.len());
+        page.until("a reload shows both", &both).await;
+        page.look_through(360, 740, false).await;
+        assert_eq!(page.overflowing().await, Vec::<String>::new(), "it fits a phone");
+    })
+    .await;
+}

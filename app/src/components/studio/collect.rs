@@ -1,9 +1,10 @@
 //! Where naming a culture changes the answer: counts, a map of cultures by topics, some instances.
 
+use domain::instance::CollectionRule;
 use leptos::prelude::*;
 
 use super::follow::Followed;
-use crate::api::method_run::{CollectSummary, InstanceSample};
+use crate::api::method_run::{CollectSummary, Drawn, InconsistencyRow, InstanceSample, Replies};
 use crate::charts::{Figure, HeatMap, HeatRow, NumberTable};
 use crate::color;
 use crate::components::words::grouped;
@@ -23,36 +24,134 @@ pub fn Collected(
 fn body(summary: CollectSummary) -> impl IntoView {
     let counts = [
         ("instances", summary.instances),
-        ("same answer", summary.consistent),
+        ("not kept", summary.consistent),
         ("unreadable", summary.unreadable),
     ];
     let counts = counts.into_iter().enumerate().map(|(place, (name, count))| {
         let class = if place == 0 { "main" } else { "" };
         view! { <div class=class><dt>{name}</dt><dd>{grouped(count)}</dd></div> }
     });
-    let columns = summary.topics.clone();
-    let rows: Vec<HeatRow> = summary
-        .rows
-        .iter()
-        .map(|row| HeatRow { culture: row.culture, values: row.shares.clone() })
-        .collect();
-    let table = table(&summary);
-    let title = "How often naming the culture changes the answer";
+    let floor = sentences(&summary);
+    let samples = summary.samples.clone();
     view! {
         <dl class="counts" data-testid="collect-counts">{counts.collect_view()}</dl>
+        <p data-testid="noise-floor">{floor}</p>
         <div class="map-and-samples">
-            <Figure id="inconsistency" title simulated=false table=Signal::stored(table)
-                description="Instances per readable pair, × 100; the darker, the more often the two \
-                    answers differ. Arrow keys move.">
-                <HeatMap label=title columns=Signal::stored(columns) rows=Signal::stored(rows)
-                    on_pick=|_| {}/>
-            </Figure>
+            <InconsistencyMap summary=StoredValue::new(summary)/>
             <section aria-labelledby="instances" data-testid="instance-samples">
                 <h3 id="instances">"Some instances"</h3>
-                <ul class="samples">{summary.samples.into_iter().map(sample).collect_view()}</ul>
+                <ul class="samples">{samples.into_iter().map(sample).collect_view()}</ul>
             </section>
         </div>
     }
+}
+
+/// When a pair was kept, and what of that is noise.
+fn sentences(summary: &CollectSummary) -> String {
+    let mut text = match (summary.rule, summary.floor) {
+        (CollectionRule::Different, _) => "A pair is kept where the two answers differ.".to_owned(),
+        (CollectionRule::Shift, Some(floor)) => format!(
+            "A pair is kept where the probabilities shift by more than {:.1}: 95 % of the unaware \
+             voice’s own shifts between two wordings of its persona are smaller (Jensen–Shannon \
+             distance × 100).",
+            100.0 * floor
+        ),
+        (CollectionRule::Shift, None) => {
+            "No noise floor was measured, so nothing is kept.".to_owned()
+        }
+    };
+    match summary.drawn {
+        Some(Drawn { differ, noise }) => text.push_str(&format!(
+            " Noise floor: drawn once, two unaware answers would differ in {:.1} % of the questions; \
+             an unaware and an aware one in {:.1} %.",
+            100.0 * noise,
+            100.0 * differ
+        )),
+        None => text.push_str(
+            " The noise floor isn’t known from one drawn reply: it takes option probabilities, or two \
+             replies or more.",
+        ),
+    }
+    if let Some(Replies { drawn, unreadable }) = summary.replies {
+        text.push_str(&format!(
+            " {} of {} drawn replies name no option.",
+            grouped(unreadable),
+            grouped(drawn)
+        ));
+    }
+    text
+}
+
+/// What the map shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    Instances,
+    Differ,
+    Noise,
+}
+
+impl Shown {
+    const ALL: [Self; 3] = [Self::Instances, Self::Differ, Self::Noise];
+
+    fn title(self) -> &'static str {
+        match self {
+            Self::Instances => "How often naming the culture changes the answer",
+            Self::Differ => "How often answers drawn once would differ",
+            Self::Noise => "Noise floor: how often two unaware answers drawn would differ",
+        }
+    }
+
+    fn of(self, row: &InconsistencyRow) -> &[Option<f64>] {
+        match self {
+            Self::Instances => &row.shares,
+            Self::Differ => &row.differ,
+            Self::Noise => &row.noise,
+        }
+    }
+}
+
+#[component]
+fn InconsistencyMap(summary: StoredValue<CollectSummary>) -> impl IntoView {
+    let shown = RwSignal::new(Shown::Instances);
+    let columns = summary.with_value(|summary| summary.topics.clone());
+    let rows = Memo::new(move |_| {
+        let row = |row: &InconsistencyRow| HeatRow {
+            culture: row.culture,
+            values: shown.get().of(row).to_vec(),
+        };
+        summary.with_value(|summary| summary.rows.iter().map(row).collect::<Vec<_>>())
+    });
+    let table = summary.with_value(table);
+    let title = move || shown.get().title();
+    let choose = move |event| {
+        let place = event_target_value(&event).parse::<usize>().ok();
+        shown.set(
+            place.and_then(|place| Shown::ALL.get(place).copied()).unwrap_or(Shown::Instances),
+        );
+    };
+    let known = summary.with_value(|summary| summary.drawn.is_some());
+    let choice = known.then(|| {
+        let option = |(place, option): (usize, Shown)| {
+            view! { <option value=place.to_string()>{option.title()}</option> }
+        };
+        let options = Shown::ALL.into_iter().enumerate().map(option).collect_view();
+        view! {
+            <label class="field">
+                "Shown"
+                <select data-testid="inconsistency-kind" on:change=choose>{options}</select>
+            </label>
+        }
+    });
+    view! {
+        <Figure id="inconsistency" title=Signal::derive(title) simulated=false
+            table=Signal::stored(table)
+            description="Per readable pair, × 100, cultures by topics; the darker, the more often. \
+                Arrow keys move.">
+            {choice}
+            <HeatMap label=Signal::derive(title) columns=Signal::stored(columns) rows on_pick=|_| {}/>
+        </Figure>
+    }
+    .into_any()
 }
 
 fn sample(sample: InstanceSample) -> impl IntoView {
@@ -70,13 +169,81 @@ fn sample(sample: InstanceSample) -> impl IntoView {
     }
 }
 
+/// Instances by topic, then what is known of each culture as a whole.
 fn table(summary: &CollectSummary) -> NumberTable {
     let share = |share: &Option<f64>| share.map_or(String::new(), |s| format!("{:.1}", s * 100.0));
-    let row = |row: &crate::api::method_run::InconsistencyRow| {
-        std::iter::once(row.culture.to_string()).chain(row.shares.iter().map(share)).collect()
+    let mut columns: Vec<String> =
+        std::iter::once("culture".to_owned()).chain(summary.topics.clone()).collect();
+    let noise = summary.drawn.is_some();
+    if noise {
+        columns.extend(summary.topics.iter().map(|topic| format!("{topic}: noise floor")));
+    }
+    columns.push("unreadable pairs".to_owned());
+    let row = |row: &InconsistencyRow| {
+        let mut cells = vec![row.culture.to_string()];
+        cells.extend(row.shares.iter().map(share));
+        if noise {
+            cells.extend(row.noise.iter().map(share));
+        }
+        cells.push(row.unreadable.to_string());
+        cells
     };
-    NumberTable {
-        columns: std::iter::once("culture".to_owned()).chain(summary.topics.clone()).collect(),
-        rows: summary.rows.iter().map(row).collect(),
+    NumberTable { columns, rows: summary.rows.iter().map(row).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn summary(drawn: Option<Drawn>) -> CollectSummary {
+        let known = |share: f64| vec![drawn.map(|_| share), None];
+        CollectSummary {
+            pairs: 4,
+            instances: 1,
+            consistent: 2,
+            unreadable: 1,
+            rule: CollectionRule::Different,
+            drawn,
+            floor: None,
+            replies: None,
+            topics: vec!["Work".to_owned(), "Trust".to_owned()],
+            rows: vec![InconsistencyRow {
+                culture: "THA".parse().unwrap(),
+                shares: vec![Some(0.5), None],
+                differ: known(0.4),
+                noise: known(0.25),
+                unreadable: 1,
+            }],
+            samples: vec![],
+        }
+    }
+
+    #[test]
+    fn the_noise_floor_is_told_or_why_it_is_not_known() {
+        let drawn = Some(Drawn { differ: 0.4, noise: 0.25 });
+        let text = sentences(&summary(drawn));
+        assert!(
+            text.contains("differ in 25.0 %") && text.contains("aware one in 40.0 %"),
+            "{text}"
+        );
+        assert!(sentences(&summary(None)).contains("isn’t known from one drawn reply"));
+        let replies = Some(Replies { drawn: 1200, unreadable: 7 });
+        let text = sentences(&CollectSummary { replies, ..summary(None) });
+        assert!(text.contains("7 of 1,200 drawn replies name no option"), "{text}");
+        let shift =
+            CollectSummary { rule: CollectionRule::Shift, floor: Some(0.123), ..summary(drawn) };
+        assert!(sentences(&shift).contains("more than 12.3"));
+    }
+
+    #[test]
+    fn the_table_has_a_cell_per_column() {
+        for (drawn, expect) in [
+            (None, vec!["THA", "50.0", "", "1"]),
+            (Some(Drawn { differ: 0.4, noise: 0.25 }), vec!["THA", "50.0", "", "25.0", "", "1"]),
+        ] {
+            let found = table(&summary(drawn));
+            assert_eq!(found.rows[0], expect);
+            assert_eq!(found.rows[0].len(), found.columns.len());
+        }
     }
 }

@@ -28,8 +28,12 @@ fn body(summary: EvaluateSummary) -> impl IntoView {
     );
     let rows = means(&summary);
     let (simulated, table) = (summary.simulated, table(&summary));
+    let few = few_specific(&summary);
+    let refused = refusals(&summary);
     view! {
         <ul class="gains" data-testid="gains">{gains(&summary.mean)}</ul>
+        {few.map(|text| view! { <p class="meta" data-testid="few-specific">{text}</p> })}
+        {refused.map(|text| view! { <p class="meta" data-testid="refusals">{text}</p> })}
         <Figure id="evaluation" title=Signal::stored(title) simulated table=Signal::stored(table)
             description=Signal::stored(description)>
             <IntervalPlot rows=Signal::stored(rows) testid="evaluation-row"/>
@@ -61,11 +65,31 @@ fn gains(mean: &EvaluateRow) -> impl IntoView + use<> {
     parts.into_iter().filter_map(one).collect_view()
 }
 
-/// The mean of the specific voices, if all cultures have one: of a few cultures it would stand beside
-/// means of others.
-fn specific_mean(summary: &EvaluateSummary) -> Option<f64> {
-    let all = summary.rows.iter().all(|row| row.specific.is_some());
-    summary.mean.specific.filter(|_| all)
+/// The cultures that have a specific voice, where not all of them have one.
+fn some_specific(summary: &EvaluateSummary) -> Option<Vec<String>> {
+    let own = summary.rows.iter().filter(|row| row.specific.is_some());
+    let codes: Vec<String> = own.filter_map(|row| Some(row.culture?.to_string())).collect();
+    (!codes.is_empty() && codes.len() < summary.rows.len()).then_some(codes)
+}
+
+/// A mean over some cultures must not pass for one over all.
+fn few_specific(summary: &EvaluateSummary) -> Option<String> {
+    let codes = some_specific(summary)?;
+    Some(format!(
+        "Means of specific voices are over the {} of {} cultures that have an adapter of their own: {}.",
+        codes.len(),
+        summary.rows.len(),
+        codes.join(", ")
+    ))
+}
+
+/// Which voices gave no opinion, and how often.
+fn refusals(summary: &EvaluateSummary) -> Option<String> {
+    let told = summary.refusals.iter().filter(|(_, refusals)| refusals.total() > 0);
+    let told: Vec<String> = told
+        .map(|(voice, refusals)| format!("{voice} {} of {}", refusals.total(), refusals.asked))
+        .collect();
+    (!told.is_empty()).then(|| format!("Answers without an opinion: {}.", told.join(", ")))
 }
 
 fn means(summary: &EvaluateSummary) -> Vec<IntervalRow> {
@@ -74,14 +98,19 @@ fn means(summary: &EvaluateSummary) -> Vec<IntervalRow> {
         ("unaware", mean.unaware),
         ("aware", mean.aware),
         ("joint", mean.joint),
-        ("specific", specific_mean(summary)),
+        ("specific", mean.specific),
         ("random option", mean.random),
         ("middle option", mean.middle),
         ("like the USA", mean.like_usa),
     ];
+    let all = summary.rows.len();
     let row = |(place, (label, value)): (usize, (&str, Option<f64>))| {
         let value = value?;
-        let kind = if place < 4 { "voice" } else { "baseline" };
+        let kind = match (label, some_specific(summary)) {
+            ("specific", Some(codes)) => format!("voice, {} of {all} cultures", codes.len()),
+            _ if place < 4 => "voice".to_owned(),
+            _ => "baseline".to_owned(),
+        };
         Some(IntervalRow {
             key: label.to_owned(),
             label: label.to_owned(),
@@ -138,10 +167,9 @@ fn table(summary: &EvaluateSummary) -> NumberTable {
         "middle",
         "like USA",
     ];
-    let mean = EvaluateRow { specific: specific_mean(summary), ..summary.mean.clone() };
     NumberTable {
         columns: columns.map(str::to_owned).to_vec(),
-        rows: summary.rows.iter().chain([&mean]).map(cells).collect(),
+        rows: summary.rows.iter().chain([&summary.mean]).map(cells).collect(),
     }
 }
 
@@ -167,25 +195,38 @@ fn gain_text(gain: Option<Gain>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use domain::score::Refusals;
+
     use super::*;
 
     #[test]
     fn a_row_has_a_cell_per_column() {
         let row = EvaluateRow { unaware: Some(66.66), ..EvaluateRow::default() };
+        let of = |code: &str, specific: Option<f64>| EvaluateRow {
+            culture: code.parse().ok(),
+            specific,
+            ..row.clone()
+        };
         let mut summary = EvaluateSummary {
             metric: domain::score::Metric::Alignment,
             questions: 1,
             simulated: true,
-            rows: vec![row.clone()],
-            mean: EvaluateRow { specific: Some(50.0), ..row },
+            rows: vec![of("THA", Some(50.0)), of("KEN", None)],
+            mean: EvaluateRow { specific: Some(50.0), ..row.clone() },
+            refusals: [("aware".to_owned(), Refusals { asked: 9, unreadable: 0, dont_know: 2 })]
+                .into(),
         };
         let found = table(&summary);
         assert!(found.rows.iter().all(|row| row.len() == found.columns.len()));
-        assert_eq!(found.rows[0][..5], ["mean", "66.7", "–", "–", "–"]);
-        assert_eq!(means(&summary).len(), 1);
-        assert_eq!(found.rows[1][4], "–", "one culture has no specific voice");
-        summary.rows[0].specific = Some(50.0);
-        assert_eq!(table(&summary).rows[1][4], "50.0");
-        assert_eq!(means(&summary).len(), 2);
+        assert_eq!(found.rows[0][..5], ["THA", "66.7", "–", "–", "50.0"]);
+        let text = few_specific(&summary).unwrap();
+        assert!(text.contains("1 of 2 cultures") && text.contains(": THA."), "{text}");
+        let means = means(&summary);
+        assert_eq!(means[1].text, "50.0 · voice, 1 of 2 cultures");
+        assert_eq!(refusals(&summary).unwrap(), "Answers without an opinion: aware 2 of 9.");
+        summary.rows[1].specific = Some(40.0);
+        assert_eq!(few_specific(&summary), None);
+        summary.refusals.clear();
+        assert_eq!(refusals(&summary), None);
     }
 }

@@ -1,7 +1,7 @@
-//! Parts of the Studio page: the form that starts a run, earlier runs, and a run with its five steps.
+//! Parts of the Studio page: the form that starts a run, and a run with its five steps.
 //!
 //! - [`form`], [`fields`]: what is chosen for a new run, as plain data; [`start`], [`settings`]: its form;
-//! - [`run_list`]: earlier runs; [`follow`]: how the shown run arrives; [`run`]: its head;
+//! - [`follow`]: how the shown run arrives; [`run`]: its head;
 //! - [`card`]: the frame of a step; [`generate`], [`collect`], [`tune`], [`evaluate`]: what they show.
 
 mod fields;
@@ -11,7 +11,6 @@ pub mod start;
 
 pub mod follow;
 mod run;
-mod run_list;
 
 mod card;
 mod collect;
@@ -20,5 +19,4 @@ mod generate;
 mod tune;
 
 pub use run::ShownRun;
-pub use run_list::RunList;
 pub use start::StartRun;

@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 use domain::question::Topic;
 use leptos::prelude::*;
 
+use super::group_choice::GroupChoice;
 use super::plan::Kind;
 use super::results::View;
 use super::scores;
+use super::speaker::Group;
 use crate::browser;
 use crate::charts::{Figure, HeatMap, HeatRow, NumberTable};
 
@@ -17,13 +19,22 @@ pub fn TopicMap(
     /// What is shown.
     view: View,
 ) -> impl IntoView {
-    let kinds: Vec<Kind> = view.run.with_value(|run| {
-        let kinds: BTreeSet<Kind> = run.info.voices.iter().map(Kind::of).collect();
-        kinds.into_iter().collect()
+    let groups = Memo::new(move |_| {
+        view.speakers.with(|speakers| {
+            let shown = speakers.iter().filter(|speaker| !speaker.is_crossed());
+            let groups: BTreeSet<Group> = shown.map(|speaker| speaker.group.clone()).collect();
+            groups.into_iter().collect::<Vec<_>>()
+        })
     });
+    let picked = RwSignal::new(None::<Group>);
     // The tuned voices are what people come to see.
-    let kind =
-        RwSignal::new(kinds.iter().rev().find(|k| **k != Kind::Unaware).or(kinds.last()).cloned());
+    let group = Memo::new(move |_| {
+        let picked = picked.get();
+        groups.with(|groups| {
+            let tuned = groups.iter().rev().find(|group| group.kind != Kind::Unaware);
+            picked.filter(|picked| groups.contains(picked)).or(tuned.or(groups.last()).cloned())
+        })
+    });
     let topics = Memo::new(move |_| {
         view.topics.with(|chosen| {
             view.survey.with_value(|survey| {
@@ -31,13 +42,13 @@ pub fn TopicMap(
             })
         })
     });
-    let rows = Memo::new(move |_| topics.with(|topics| heat_rows(view, kind.get(), topics)));
+    let rows = Memo::new(move |_| topics.with(|topics| heat_rows(view, group.get(), topics)));
     let columns =
         Memo::new(move |_| topics.with(|t| t.iter().map(|t| t.name.clone()).collect::<Vec<_>>()));
     let table = Memo::new(move |_| rows.with(|rows| columns.with(|columns| table(rows, columns))));
     let title = move || {
-        let kind = kind.get().map_or_else(String::new, |kind| kind.to_string());
-        format!("Cultures by topics, {kind}: {}", view.metric.get().title())
+        let group = group.get().map_or_else(String::new, |group| group.to_string());
+        format!("Cultures by topics, {group}: {}", view.metric.get().title())
     };
     let pick = move |(row, column): (usize, usize)| {
         let culture = rows.with_untracked(|rows| rows.get(row).map(|row| row.culture));
@@ -50,34 +61,22 @@ pub fn TopicMap(
         view.question.set(question);
         browser::reveal("question");
     };
-    let options = StoredValue::new(kinds.clone());
-    let choose = move |event| {
-        let index = event_target_value(&event).parse::<usize>().ok();
-        kind.set(index.and_then(|index| options.with_value(|kinds| kinds.get(index).cloned())));
-    };
     view! {
         <Figure id="heat-map" title=Signal::derive(title) simulated=view.simulated() table
             description="× 100; the darker a cell, the closer to people. Arrow keys move, Enter or a \
                 click opens a question of that topic below.">
-            <label class="field">
-                "Voices"
-                <select data-testid="heat-kind" on:change=choose>
-                    {kinds.into_iter().enumerate().map(|(index, option)| {
-                        let selected = kind.get_untracked().as_ref() == Some(&option);
-                        view! { <option value=index.to_string() selected=selected>{option.to_string()}</option> }
-                    }).collect_view()}
-                </select>
-            </label>
+            <GroupChoice testid="heat-kind" groups group picked/>
             <HeatMap label=Signal::derive(title) columns rows on_pick=pick/>
         </Figure>
     }
     .into_any()
 }
 
-fn heat_rows(view: View, kind: Option<Kind>, topics: &[Topic]) -> Vec<HeatRow> {
-    let Some(kind) = kind else { return Vec::new() };
+fn heat_rows(view: View, group: Option<Group>, topics: &[Topic]) -> Vec<HeatRow> {
+    let Some(group) = group else { return Vec::new() };
     let scored = view.survey.with_value(|survey| {
-        view.run.with_value(|run| scores::by_topic(survey, run, view.metric.get(), &kind))
+        let metric = view.metric.get();
+        view.speakers.with(|speakers| scores::by_topic(survey, speakers, metric, &group))
     });
     scored
         .into_iter()

@@ -1,6 +1,6 @@
 //! Which voices a survey run asks: cultures times kinds. Plain functions, no view.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use domain::culture::{Culture, CultureCode};
@@ -21,6 +21,9 @@ pub enum Kind {
     /// The culture's persona with the culture's own adapter, which this run has tuned, or which came
     /// with the model.
     Specific(Option<String>),
+    /// The culture's persona with another culture's own adapter of this run, or of those that came with
+    /// the model.
+    Crossed(Option<String>),
     /// A voice without culture but with an adapter.
     UnawareWith(String),
     /// The base model told of the culture in another way than by the plain persona.
@@ -39,16 +42,11 @@ impl Kind {
             {
                 Self::Shared(format!("{name} · {style}"))
             }
-            (Some(name), Some(culture), _) => {
-                let (run, own) = match name.split_once('/') {
-                    Some((run, own)) => (Some(run.to_owned()), own),
-                    None => (None, name.as_str()),
-                };
-                match own == format!("specific-{culture}") {
-                    true => Self::Specific(run),
-                    false => Self::Shared(name.clone()),
-                }
-            }
+            (Some(name), Some(culture), _) => match owner(name) {
+                Some((run, owner)) if owner == culture => Self::Specific(run),
+                Some((run, _)) => Self::Crossed(run),
+                None => Self::Shared(name.clone()),
+            },
             (Some(name), None, _) => Self::UnawareWith(name.clone()),
         }
     }
@@ -69,10 +67,24 @@ impl Kind {
             Self::Specific(_) => {
                 format!("{self}: told the culture, with the culture’s own adapter")
             }
+            Self::Crossed(_) => format!(
+                "{self}: told the culture, with every chosen culture’s own adapter in turn (adapter i on \
+                 culture j)"
+            ),
             Self::UnawareWith(name) => format!("unaware with {name}"),
             Self::Styled(style) => styled(*style).to_owned(),
         }
     }
+}
+
+/// Run and culture of an adapter of its own by its name; the run is `None` for one that came with the
+/// model.
+pub fn owner(adapter: &str) -> Option<(Option<String>, CultureCode)> {
+    let (run, own) = match adapter.split_once('/') {
+        Some((run, own)) => (Some(run.to_owned()), own),
+        None => (None, adapter),
+    };
+    Some((run, own.strip_prefix("specific-")?.parse().ok()?))
 }
 
 /// What a style adds, in the words of the page.
@@ -101,6 +113,8 @@ impl fmt::Display for Kind {
             Self::Shared(name) => f.pad(name),
             Self::Specific(None) => f.pad("specific"),
             Self::Specific(Some(run)) => write!(f, "{run}/specific"),
+            Self::Crossed(None) => f.pad("crossed"),
+            Self::Crossed(Some(run)) => write!(f, "{run}/crossed"),
             Self::UnawareWith(name) => write!(f, "unaware with {name}"),
             Self::Styled(style) => f.pad(style.as_str()),
         }
@@ -113,8 +127,12 @@ pub fn kinds(world: &World) -> Vec<Kind> {
     let mut kinds = vec![Kind::Unaware, Kind::Aware];
     kinds.extend(shared.map(|adapter| Kind::Shared(adapter.name.clone())));
     let own = world.adapters.iter().filter(|a| a.culture.is_some() && !a.is_checkpoint());
-    let runs: BTreeSet<Option<String>> = own.map(|a| a.run().map(str::to_owned)).collect();
-    kinds.extend(runs.into_iter().map(Kind::Specific));
+    let mut runs: BTreeMap<Option<String>, usize> = BTreeMap::new();
+    own.for_each(|a| *runs.entry(a.run().map(str::to_owned)).or_default() += 1);
+    kinds.extend(runs.keys().cloned().map(Kind::Specific));
+    // With one adapter there is nothing to cross.
+    let several = runs.into_iter().filter(|(_, count)| *count > 1);
+    kinds.extend(several.map(|(run, _)| Kind::Crossed(run)));
     let styles = PromptStyle::ALL.into_iter().skip(2);
     kinds.extend(styles.map(Kind::Styled));
     kinds
@@ -139,12 +157,14 @@ pub fn default_cultures(offered: &[Culture]) -> BTreeSet<CultureCode> {
 
 /// Kinds of a first run: what awareness does and what joint tuning does.
 pub fn default_kinds(world: &World) -> BTreeSet<Kind> {
-    let first = |kind: &Kind| !matches!(kind, Kind::Specific(_) | Kind::Styled(_));
+    let first =
+        |kind: &Kind| !matches!(kind, Kind::Specific(_) | Kind::Crossed(_) | Kind::Styled(_));
     kinds(world).into_iter().filter(first).take(3).collect()
 }
 
 /// The voices of a run, the unaware one first, then culture by culture. A culture without an adapter
-/// of its own has no specific voice.
+/// of its own has no specific voice; crossed voices are those of the chosen cultures' own adapters,
+/// each as all of these cultures.
 pub fn voices(
     world: &World,
     cultures: &BTreeSet<CultureCode>,
@@ -154,21 +174,32 @@ pub fn voices(
     if kinds.contains(&Kind::Unaware) {
         voices.push(Voice::unaware());
     }
-    let ordered = world.cultures.iter().map(|c| c.code).filter(|code| cultures.contains(code));
-    for culture in ordered {
-        voices.extend(kinds.iter().filter_map(|kind| match kind {
-            Kind::Aware => Some(Voice::aware(culture)),
-            Kind::Shared(name) => Some(Voice::adapted(culture, name)),
-            Kind::Specific(run) => {
-                let beside = |a: &&AdapterInfo| a.run() == run.as_deref() && !a.is_checkpoint();
-                let mut own = world.adapters.iter().filter(beside);
-                let own = own.find(|a| a.culture == Some(culture))?;
-                Some(Voice::adapted(culture, &own.name))
+    let ordered: Vec<CultureCode> =
+        world.cultures.iter().map(|c| c.code).filter(|code| cultures.contains(code)).collect();
+    let own = |run: &Option<String>, owner: CultureCode| {
+        let beside = |a: &&AdapterInfo| a.run() == run.as_deref() && !a.is_checkpoint();
+        world.adapters.iter().filter(beside).find(|a| a.culture == Some(owner))
+    };
+    for &culture in &ordered {
+        for kind in kinds {
+            match kind {
+                Kind::Aware => voices.push(Voice::aware(culture)),
+                Kind::Shared(name) => voices.push(Voice::adapted(culture, name)),
+                Kind::Specific(run) => {
+                    voices.extend(own(run, culture).map(|a| Voice::adapted(culture, &a.name)));
+                }
+                Kind::Crossed(run) => {
+                    let owners = ordered.iter().filter_map(|owner| own(run, *owner));
+                    voices.extend(owners.map(|a| Voice::adapted(culture, &a.name)));
+                }
+                Kind::Styled(style) => voices.push(Voice::styled(culture, *style)),
+                Kind::Unaware | Kind::UnawareWith(_) => {}
             }
-            Kind::Styled(style) => Some(Voice::styled(culture, *style)),
-            Kind::Unaware | Kind::UnawareWith(_) => None,
-        }));
+        }
     }
+    // A culture's own adapter as that culture is both a specific and a crossed voice.
+    let mut seen = BTreeSet::new();
+    voices.retain(|voice| seen.insert(voice.clone()));
     voices
 }
 
@@ -189,6 +220,28 @@ mod tests {
     }
 
     #[test]
+    fn own_adapters_are_asked_as_every_chosen_culture() {
+        let adapters = ["joint", "specific-THA", "specific-NGA", "specific-USA"];
+        let world = world(&["USA", "THA", "NGA"], &adapters);
+        assert!(kinds(&world).contains(&Kind::Crossed(None)));
+        let chosen = ["THA", "NGA"].map(|code| code.parse().unwrap()).into();
+        let both = BTreeSet::from([Kind::Specific(None), Kind::Crossed(None)]);
+        assert_eq!(
+            slugs(&voices(&world, &chosen, &both)),
+            ["THA+specific-THA", "THA+specific-NGA", "NGA+specific-NGA", "NGA+specific-THA"]
+        );
+        let crossed = BTreeSet::from([Kind::Crossed(None)]);
+        assert_eq!(voices(&world, &chosen, &crossed).len(), 4, "the own ones are part of it");
+        for (slug, kind) in [
+            ("THA+specific-THA", Kind::Specific(None)),
+            ("THA+mine/specific-NGA", Kind::Crossed(Some("mine".to_owned()))),
+            ("THA+mine/joint", Kind::Shared("mine/joint".to_owned())),
+        ] {
+            assert_eq!(Kind::of(&Voice::from_slug(slug).unwrap()), kind, "{slug}");
+        }
+    }
+
+    #[test]
     fn a_culture_without_its_own_adapter_has_no_specific_voice() {
         let world = world(&["THA", "NGA"], &["specific-THA"]);
         assert_eq!(kinds(&world)[..3], [Kind::Unaware, Kind::Aware, Kind::Specific(None)]);
@@ -204,7 +257,7 @@ mod tests {
             ("THA", "aware"),
             ("THA+joint", "joint"),
             ("THA+specific-THA", "specific"),
-            ("THA+specific-NGA", "specific-NGA"),
+            ("THA+specific-NGA", "crossed"),
             ("THA+a-run/specific-THA", "a-run/specific"),
             ("THA+a-run/joint", "a-run/joint"),
             ("unaware+joint", "unaware with joint"),

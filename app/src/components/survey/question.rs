@@ -4,7 +4,6 @@ use domain::culture::CultureCode;
 use domain::question::{Question, QuestionId};
 use leptos::prelude::*;
 
-use super::plan::Kind;
 use super::results::View;
 use super::scores;
 use crate::charts::{BarSeries, Bars, Figure, NumberTable};
@@ -62,17 +61,17 @@ fn all_series(view: View, question: &Question, culture: CultureCode) -> Vec<BarS
         let label = format!("{culture} people");
         Some(BarSeries { label, culture: Some(culture), people: true, plain: false, shares })
     });
-    let voices = view.run.with_value(|run| {
-        let voices = run.info.voices.iter().zip(&run.answers);
-        let of_culture = voices.filter(|(v, _)| v.culture.is_none_or(|code| code == culture));
+    let voices = view.speakers.with(|speakers| {
+        let of_culture = speakers.iter().filter(|s| s.speaks_for(culture) && !s.is_crossed());
         of_culture
-            .filter_map(|(voice, answers)| {
-                let answer = answers.iter().find(|answer| answer.question == question.id)?;
+            .filter_map(|speaker| {
+                let answer =
+                    speaker.answers.iter().find(|answer| answer.question == question.id)?;
                 Some(BarSeries {
-                    label: Kind::of(voice).to_string(),
-                    culture: voice.culture,
+                    label: speaker.group.to_string(),
+                    culture: speaker.voice.culture,
                     people: false,
-                    plain: voice.adapter.is_none(),
+                    plain: speaker.voice.adapter.is_none(),
                     shares: answer.probabilities.clone(),
                 })
             })
@@ -129,19 +128,22 @@ fn QuestionChoice(view: View) -> impl IntoView {
 
 #[component]
 fn CultureChoice(view: View) -> impl IntoView {
-    let cultures = view
-        .survey
-        .with_value(|survey| view.run.with_value(|run| scores::cultures(survey, &run.info.voices)));
-    let options = cultures.into_iter().map(|code| {
-        let selected = move || view.culture.get() == Some(code);
-        view! { <option value=code.to_string() prop:selected=selected>{code.to_string()}</option> }
-    });
+    let options = move || {
+        let cultures = view
+            .survey
+            .with_value(|survey| view.speakers.with(|speakers| scores::cultures(survey, speakers)));
+        let option = |code: CultureCode| {
+            let selected = move || view.culture.get() == Some(code);
+            view! { <option value=code.to_string() prop:selected=selected>{code.to_string()}</option> }
+        };
+        cultures.into_iter().map(option).collect_view()
+    };
     view! {
         <label class="field">
             "Culture"
             <select data-testid="question-culture"
                 on:change=move |event| view.culture.set(event_target_value(&event).parse().ok())>
-                {options.collect_view()}
+                {options}
             </select>
         </label>
     }

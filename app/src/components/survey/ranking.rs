@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use domain::culture::CultureCode;
-use domain::score::{Baseline, Interval};
+use domain::score::{Baseline, Interval, Refusals};
 use leptos::prelude::*;
 
 use super::results::View;
@@ -18,20 +18,8 @@ pub fn Ranking(
     /// What is shown.
     view: View,
 ) -> impl IntoView {
-    let entries = Memo::new(move |_| {
-        view.survey.with_value(|survey| {
-            view.run.with_value(|run| {
-                view.topics.with(|topics| scores::ranking(survey, run, view.metric.get(), topics))
-            })
-        })
-    });
-    let baselines = Memo::new(move |_| {
-        view.survey.with_value(|survey| {
-            view.run.with_value(|run| {
-                view.topics.with(|topics| scores::baselines(survey, run, view.metric.get(), topics))
-            })
-        })
-    });
+    let entries = view.computed(scores::ranking);
+    let baselines = view.computed(scores::baselines);
     view! {
         <Means view entries baselines/>
         <Voices view entries baselines/>
@@ -42,10 +30,11 @@ pub fn Ranking(
 fn Means(view: View, entries: Memo<Vec<Entry>>, baselines: Memo<Baselines>) -> impl IntoView {
     let rows = Memo::new(move |_| {
         let kinds =
-            entries.with(|entries| scores::means(entries)).into_iter().map(|(kind, mean, n)| {
-                let shown = if kind.uses_reference() { " · shown people’s answers" } else { "" };
+            entries.with(|entries| scores::means(entries)).into_iter().map(|(group, mean, n)| {
+                let shown =
+                    if group.kind.uses_reference() { " · shown people’s answers" } else { "" };
                 let text = format!("{:.1} · {n} cultures{shown}", mean * 100.0);
-                plain_row(kind.to_string(), mean, text)
+                plain_row(group.to_string(), mean, text)
             });
         let base = baselines.with(scores::baseline_means).into_iter().map(|(baseline, mean)| {
             plain_row(baseline.title(), mean, format!("{:.1} · baseline", mean * 100.0))
@@ -109,7 +98,8 @@ fn Voices(view: View, entries: Memo<Vec<Entry>>, baselines: Memo<Baselines>) -> 
     view! {
         <Figure id="ranking" title=Signal::derive(title) simulated=view.simulated() table
             description="Best first, × 100. Lines: 95 % bootstrap interval over questions. The \
-                gain is against the unaware voice on the same questions, with its paired interval.">
+                gain is against the unaware voice on the same questions, with its paired interval. No \
+                opinion: the answer can’t be read, or says “don’t know”.">
             <ul class="legend" aria-label="Baselines">{legend.collect_view()}</ul>
             <IntervalPlot rows testid="ranking-row"/>
         </Figure>
@@ -125,8 +115,8 @@ fn voice_row(entry: &Entry, baselines: &Baselines) -> IntervalRow {
         style: order.iter().position(|b| b == baseline).unwrap_or_default(),
     });
     IntervalRow {
-        key: format!("{}:{}", entry.culture, entry.voice.slug()),
-        label: format!("{} · {}", entry.culture, entry.kind),
+        key: key(entry),
+        label: format!("{} · {}", entry.culture, entry.group),
         culture: Some(entry.culture),
         value: entry.evaluation.score,
         interval: entry.evaluation.interval,
@@ -136,13 +126,24 @@ fn voice_row(entry: &Entry, baselines: &Baselines) -> IntervalRow {
     }
 }
 
-/// The gain, and a warning where people's answers were part of the prompt.
+fn key(entry: &Entry) -> String {
+    let voice = format!("{}:{}", entry.culture, entry.voice.slug());
+    match &entry.group.source {
+        None => voice,
+        Some(source) => format!("{source}:{voice}"),
+    }
+}
+
+/// The gain, what has no opinion, and a warning where people's answers were part of the prompt.
 fn note(entry: &Entry) -> Option<String> {
     let gain = entry
         .gain
         .map(|(gain, interval)| format!("gain {:+.1} ({})", gain * 100.0, range(interval, true)));
+    let Refusals { asked, .. } = entry.refusals;
+    let refused = entry.refusals.total();
+    let refused = (refused > 0).then(|| format!("no opinion on {refused} of {asked}"));
     let shown = entry.voice.uses_reference().then(|| "shown people’s answers".to_owned());
-    let parts: Vec<String> = gain.into_iter().chain(shown).collect();
+    let parts: Vec<String> = gain.into_iter().chain(refused).chain(shown).collect();
     (!parts.is_empty()).then(|| parts.join(" · "))
 }
 
@@ -160,12 +161,23 @@ fn range(interval: Interval, signed: bool) -> String {
 }
 
 fn voice_table(entries: &[Entry]) -> NumberTable {
-    let columns = ["voice", "score", "low", "high", "questions", "gain", "gain low", "gain high"];
+    let columns = [
+        "voice",
+        "score",
+        "low",
+        "high",
+        "questions",
+        "gain",
+        "gain low",
+        "gain high",
+        "unreadable",
+        "don’t know",
+    ];
     let number = |value: Option<f64>| value.map_or(String::new(), |v| format!("{:.2}", v * 100.0));
     let row = |entry: &Entry| {
         let interval = entry.evaluation.interval;
         vec![
-            format!("{} · {}", entry.culture, entry.kind),
+            format!("{} · {}", entry.culture, entry.group),
             number(Some(entry.evaluation.score)),
             number(interval.map(|i| i.low)),
             number(interval.map(|i| i.high)),
@@ -173,6 +185,8 @@ fn voice_table(entries: &[Entry]) -> NumberTable {
             number(entry.gain.map(|(gain, _)| gain)),
             number(entry.gain.map(|(_, i)| i.low)),
             number(entry.gain.map(|(_, i)| i.high)),
+            entry.refusals.unreadable.to_string(),
+            entry.refusals.dont_know.to_string(),
         ]
     };
     NumberTable {

@@ -10,11 +10,15 @@ use domain::score::Metric;
 use domain::survey::{Provenance, Survey};
 use leptos::prelude::*;
 
+use super::cross::CrossMap;
 use super::filters::Filters;
+use super::follow::Followed;
 use super::heat::TopicMap;
 use super::question::QuestionBars;
 use super::ranking::Ranking;
+use super::relations::RelationMaps;
 use super::scores;
+use super::speaker::{Speaker, speakers};
 use crate::api::SurveyRun;
 
 /// What is shown and how; a handle that can be copied.
@@ -22,8 +26,8 @@ use crate::api::SurveyRun;
 pub struct View {
     /// The survey with its reference.
     pub survey: StoredValue<Arc<Survey>>,
-    /// The run with its raw answers.
-    pub run: StoredValue<Arc<SurveyRun>>,
+    /// The voices with their raw answers, those of the run beside included.
+    pub speakers: Memo<Arc<Vec<Speaker>>>,
     /// How closeness is measured.
     pub metric: RwSignal<Metric>,
     /// Chosen topics; all of them at first.
@@ -35,7 +39,7 @@ pub struct View {
 }
 
 impl View {
-    fn new(survey: Arc<Survey>, run: Arc<SurveyRun>) -> Self {
+    fn new(survey: Arc<Survey>, run: Arc<SurveyRun>, beside: Followed) -> Self {
         let asked: BTreeSet<&QuestionId> =
             run.answers.iter().flatten().map(|a| &a.question).collect();
         let topics: BTreeSet<TopicId> = survey
@@ -45,19 +49,42 @@ impl View {
             .map(|question| question.topic.clone())
             .collect();
         let first = survey.questions.iter().find(|question| asked.contains(&question.id));
+        let question = first.map(|question| question.id.clone());
+        let culture = scores::cultures(&survey, &speakers(&run, None)).first().copied();
+        let together = Memo::new(move |_| {
+            beside.data.with(|beside| {
+                let beside = beside.as_ref().map(|(_, beside)| beside.as_ref());
+                let same = beside.filter(|beside| beside.info.survey == run.info.survey);
+                Arc::new(speakers(&run, same))
+            })
+        });
         Self {
             metric: RwSignal::new(Metric::Alignment),
             topics: RwSignal::new(topics),
-            culture: RwSignal::new(scores::cultures(&survey, &run.info.voices).first().copied()),
-            question: RwSignal::new(first.map(|question| question.id.clone())),
+            culture: RwSignal::new(culture),
+            question: RwSignal::new(question),
             survey: StoredValue::new(survey),
-            run: StoredValue::new(run),
+            speakers: together,
         }
     }
 
     /// Whether nobody was asked.
     pub fn simulated(self) -> bool {
         self.survey.with_value(|survey| survey.provenance.is_simulated())
+    }
+
+    /// What follows from survey, voices, metric and topics, computed anew when one changes.
+    pub fn computed<T: PartialEq + Send + Sync + 'static>(
+        self,
+        compute: impl Fn(&Survey, &[Speaker], Metric, &BTreeSet<TopicId>) -> T + Send + Sync + 'static,
+    ) -> Memo<T> {
+        Memo::new(move |_| {
+            self.survey.with_value(|survey| {
+                self.speakers.with(|speakers| {
+                    self.topics.with(|topics| compute(survey, speakers, self.metric.get(), topics))
+                })
+            })
+        })
     }
 }
 
@@ -68,6 +95,8 @@ pub fn Results(
     survey: Arc<Survey>,
     /// The run with its raw answers.
     run: Arc<SurveyRun>,
+    /// Another run of the survey, shown beside it.
+    beside: Followed,
 ) -> impl IntoView {
     let provenance = match &survey.provenance {
         Provenance::Simulated(source) => format!("Simulated reference: {source}"),
@@ -77,7 +106,7 @@ pub fn Results(
     if empty {
         return view! { <p class="meta">"This run has no answers."</p> }.into_any();
     }
-    let view = View::new(survey, run);
+    let view = View::new(survey, run, beside);
     let none = move || view.topics.with(BTreeSet::is_empty);
     view! {
         <section class="results" aria-label="Results" data-testid="results">
@@ -88,6 +117,8 @@ pub fn Results(
             }>
                 <Ranking view/>
                 <TopicMap view/>
+                <RelationMaps view/>
+                <CrossMap view/>
             </Show>
             <QuestionBars view/>
         </section>

@@ -1,19 +1,20 @@
 //! From raw answers to what the charts show. Arithmetic is in [`domain::score`]; here rows are only
-//! put together and ordered. Plain functions, no view.
+//! put together and ordered. Plain functions, no view; matrices of cultures are in
+//! [`super::matrices`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::culture::CultureCode;
 use domain::question::{Question, QuestionId, TopicId};
 use domain::score::{
-    Baseline, Evaluation, Interval, Metric, Part, Parts, baseline_score, evaluate_by_topic,
-    interval, paired_interval, parts,
+    Baseline, Evaluation, Interval, Metric, Part, Parts, Refusals, baseline_score,
+    evaluate_by_topic, interval, paired_interval, parts,
 };
 use domain::survey::Survey;
 use domain::voice::Voice;
 
 use super::plan::Kind;
-use crate::api::SurveyRun;
+use super::speaker::{Group, Speaker};
 
 /// One voice against one culture's people.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,51 +23,57 @@ pub struct Entry {
     pub culture: CultureCode,
     /// Who answered.
     pub voice: Voice,
-    /// What kind of voice that is.
-    pub kind: Kind,
+    /// What kind of voice that is, of which run.
+    pub group: Group,
     /// How close.
     pub evaluation: Evaluation,
-    /// Score minus the unaware voice's, over the questions that both answered, with its interval.
+    /// Score minus the unaware voice's of the same run, over the questions that both answered, with
+    /// its interval.
     pub gain: Option<(f64, Interval)>,
+    /// What it gave no opinion on.
+    pub refusals: Refusals,
 }
 
-/// The cultures that a run is about: those of its voices, else all of the survey.
-pub fn cultures(survey: &Survey, voices: &[Voice]) -> Vec<CultureCode> {
-    let named: BTreeSet<CultureCode> = voices.iter().filter_map(|voice| voice.culture).collect();
+/// The cultures that voices speak for, or all of the survey where none names one.
+pub fn cultures(survey: &Survey, speakers: &[Speaker]) -> Vec<CultureCode> {
+    let named: BTreeSet<CultureCode> = speakers.iter().filter_map(|s| s.voice.culture).collect();
     let all = survey.cultures.iter().map(|culture| culture.code);
     all.filter(|code| named.is_empty() || named.contains(code)).collect()
 }
 
-/// Every voice against its culture, a voice without culture against all; best first. An empty set of
-/// `topics` means all.
+/// Whether a question belongs to one of `topics`; an empty set means all.
+pub fn chosen(topics: &BTreeSet<TopicId>, question: &Question) -> bool {
+    topics.is_empty() || topics.contains(&question.topic)
+}
+
+/// Every voice against its culture, a voice without culture against all; best first. Voices with
+/// another culture's adapter are left out.
 pub fn ranking(
     survey: &Survey,
-    run: &SurveyRun,
+    speakers: &[Speaker],
     metric: Metric,
     topics: &BTreeSet<TopicId>,
 ) -> Vec<Entry> {
-    let all = cultures(survey, &run.info.voices);
     let mut entries = Vec::new();
-    for culture in all {
-        let of_culture = |voice: &&(usize, &Voice)| voice.1.culture.is_none_or(|c| c == culture);
-        let voices: Vec<_> = run.info.voices.iter().enumerate().collect();
-        let scored: Vec<(&Voice, Parts)> = voices
+    for culture in cultures(survey, speakers) {
+        let of_culture = |s: &&Speaker| s.speaks_for(culture) && !s.is_crossed();
+        let scored: Vec<(&Speaker, Parts)> = speakers
             .iter()
             .filter(of_culture)
-            .filter_map(|(index, voice)| {
-                let answers = run.answers.get(*index)?;
-                Some((*voice, parts(survey, culture, answers, metric, topics)))
-            })
+            .map(|speaker| (speaker, parts(survey, culture, &speaker.answers, metric, topics)))
             .collect();
-        let unaware = scored.iter().find(|(voice, _)| Kind::of(voice) == Kind::Unaware);
-        entries.extend(scored.iter().filter_map(|(voice, parts)| {
-            let gain = unaware.filter(|base| base.0 != *voice);
+        entries.extend(scored.iter().filter_map(|(speaker, parts)| {
+            let unaware = scored.iter().find(|(base, _)| {
+                base.group.kind == Kind::Unaware && base.group.source == speaker.group.source
+            });
+            let base = unaware.filter(|(base, _)| base.voice != speaker.voice);
             Some(Entry {
                 culture,
-                voice: (*voice).clone(),
-                kind: Kind::of(voice),
+                voice: speaker.voice.clone(),
+                group: speaker.group.clone(),
                 evaluation: evaluation(metric, parts)?,
-                gain: gain.and_then(|(_, base)| paired_gain(metric, parts, base)),
+                gain: base.and_then(|(_, base)| paired_gain(metric, parts, base)),
+                refusals: speaker.refusals(survey, |question| chosen(topics, question)),
             })
         }));
     }
@@ -87,14 +94,14 @@ fn paired_gain(metric: Metric, parts: &Parts, base: &Parts) -> Option<(f64, Inte
     Some((gain, paired_interval(metric, &first, &second)?))
 }
 
-/// The plain mean over cultures per kind, in the order of kinds, with the number of cultures.
-pub fn means(entries: &[Entry]) -> Vec<(Kind, f64, usize)> {
-    let mut sums: BTreeMap<&Kind, (f64, usize)> = BTreeMap::new();
+/// The plain mean over cultures per group, in the order of groups, with the number of cultures.
+pub fn means(entries: &[Entry]) -> Vec<(Group, f64, usize)> {
+    let mut sums: BTreeMap<&Group, (f64, usize)> = BTreeMap::new();
     for entry in entries {
-        let sum = sums.entry(&entry.kind).or_default();
+        let sum = sums.entry(&entry.group).or_default();
         *sum = (sum.0 + entry.evaluation.score, sum.1 + 1);
     }
-    sums.into_iter().map(|(kind, (sum, n))| (kind.clone(), sum / n as f64, n)).collect()
+    sums.into_iter().map(|(group, (sum, n))| (group.clone(), sum / n as f64, n)).collect()
 }
 
 /// The three baselines of the method.
@@ -103,24 +110,24 @@ pub fn all_baselines() -> Vec<Baseline> {
     [Baseline::Random, Baseline::Middle].into_iter().chain(usa).collect()
 }
 
-/// What each culture's baselines reach over the questions of `topics` that `run` asked.
+/// What each culture's baselines reach over the questions of `topics` that were asked.
 pub fn baselines(
     survey: &Survey,
-    run: &SurveyRun,
+    speakers: &[Speaker],
     metric: Metric,
     topics: &BTreeSet<TopicId>,
 ) -> BTreeMap<CultureCode, Vec<(Baseline, f64)>> {
-    let asked: BTreeSet<&QuestionId> = run.answers.iter().flatten().map(|a| &a.question).collect();
-    let chosen =
-        |q: &&Question| asked.contains(&q.id) && (topics.is_empty() || topics.contains(&q.topic));
-    let questions: Vec<&Question> = survey.questions.iter().filter(chosen).collect();
+    let asked: BTreeSet<&QuestionId> =
+        speakers.iter().flat_map(|s| &s.answers).map(|a| &a.question).collect();
+    let counts = |q: &&Question| asked.contains(&q.id) && chosen(topics, q);
+    let questions: Vec<&Question> = survey.questions.iter().filter(counts).collect();
     let of_culture = |culture| {
         all_baselines()
             .into_iter()
             .filter_map(|b| Some((b, baseline_score(b, metric, survey, culture, &questions)?)))
             .collect()
     };
-    let cultures = cultures(survey, &run.info.voices);
+    let cultures = cultures(survey, speakers);
     cultures.into_iter().map(|culture| (culture, of_culture(culture))).collect()
 }
 
@@ -136,39 +143,36 @@ pub fn baseline_means(
     all_baselines().into_iter().filter_map(mean).collect()
 }
 
-/// Culture by topic: the score of the voice of `kind`, where there is one.
+/// Culture by topic: the score of the voice of `group`, where there is one.
 pub fn by_topic(
     survey: &Survey,
-    run: &SurveyRun,
+    speakers: &[Speaker],
     metric: Metric,
-    kind: &Kind,
+    group: &Group,
 ) -> Vec<(CultureCode, BTreeMap<TopicId, f64>)> {
     let row = |culture| {
-        let fits = |voice: &Voice| {
-            Kind::of(voice) == *kind && voice.culture.is_none_or(|code| code == culture)
-        };
-        let index = run.info.voices.iter().position(fits)?;
-        let answers = run.answers.get(index)?;
-        Some((culture, evaluate_by_topic(survey, culture, answers, metric)))
+        let speaker = speakers.iter().find(|s| s.group == *group && s.speaks_for(culture))?;
+        Some((culture, evaluate_by_topic(survey, culture, &speaker.answers, metric)))
     };
-    cultures(survey, &run.info.voices).into_iter().filter_map(row).collect()
+    cultures(survey, speakers).into_iter().filter_map(row).collect()
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use super::super::speaker::speakers;
     use super::*;
-    use crate::api::{JobState, SurveyRunInfo};
+    use crate::api::{JobState, SurveyRun, SurveyRunInfo};
     use domain::answer::SurveyAnswer;
     use domain::culture::Culture;
     use domain::question::{Scale, Topic};
     use domain::survey::{Distribution, Provenance};
 
-    fn code(text: &str) -> CultureCode {
+    pub fn code(text: &str) -> CultureCode {
         text.parse().unwrap()
     }
 
     /// Four questions of four options; people of USA choose the first, of THA the last.
-    fn survey() -> Survey {
+    pub fn survey() -> Survey {
         let question = |n: usize| Question {
             id: QuestionId(format!("S{n}")),
             topic: TopicId(format!("t{}", n % 2)),
@@ -209,7 +213,7 @@ mod tests {
     }
 
     /// The voices answer with the option given, sure of it.
-    fn run(survey: &Survey, voices: &[(&str, usize)]) -> SurveyRun {
+    pub fn run(survey: &Survey, voices: &[(&str, usize)]) -> SurveyRun {
         let answer = |option: usize, q: &Question| {
             let mut probabilities = vec![0.0; 4];
             probabilities[option] = 1.0;
@@ -235,14 +239,46 @@ mod tests {
         }
     }
 
+    fn group(kind: Kind) -> Group {
+        Group { source: None, kind }
+    }
+
+    #[test]
+    fn recorded_voices_stand_beside_live_ones() {
+        let survey = survey();
+        let live = run(&survey, &[("unaware", 1), ("THA", 2)]);
+        let mut recorded = run(&survey, &[("unaware", 0), ("THA", 3)]);
+        recorded.info.recorded = Some("Llama".to_owned());
+        // Two of four replies of the recorded Thai voice can't be read.
+        recorded.answers[1].truncate(2);
+        let both = speakers(&live, Some(&recorded));
+        let ranked = ranking(&survey, &both, Metric::Alignment, &BTreeSet::new());
+        let names: Vec<String> = ranked.iter().map(|entry| entry.group.to_string()).collect();
+        assert_eq!(names, ["Llama: aware", "r: aware", "r: unaware", "Llama: unaware"]);
+        // Each gain is over the unaware voice of the same run.
+        let gain = |place: usize| (100.0 * ranked[place].gain.unwrap().0).round();
+        assert_eq!((gain(0), gain(1)), (100.0, 33.0));
+        let refused = Refusals { asked: 4, unreadable: 2, dont_know: 0 };
+        assert_eq!((ranked[0].refusals, ranked[1].refusals.total()), (refused, 0));
+        let of_topic = BTreeSet::from([TopicId::from("t1")]);
+        let of_topic = ranking(&survey, &both, Metric::Alignment, &of_topic);
+        assert_eq!(of_topic[0].refusals, Refusals { asked: 2, unreadable: 1, dont_know: 0 });
+        // A run that was cancelled has only not been asked yet.
+        recorded.info.state = JobState::Cancelled;
+        let both = speakers(&live, Some(&recorded));
+        let ranked = ranking(&survey, &both, Metric::Alignment, &BTreeSet::new());
+        assert_eq!(ranked[0].refusals, Refusals { asked: 2, unreadable: 0, dont_know: 0 });
+    }
+
     #[test]
     fn the_best_comes_first_and_unaware_meets_every_culture() {
         let survey = survey();
         let run = run(&survey, &[("unaware", 0), ("THA", 2), ("THA+joint", 3), ("USA", 1)]);
+        let run = speakers(&run, None);
         let ranked = ranking(&survey, &run, Metric::Alignment, &BTreeSet::new());
         let rows: Vec<_> = ranked
             .iter()
-            .map(|e| format!("{} {} {:.2}", e.culture, e.kind, e.evaluation.score))
+            .map(|e| format!("{} {} {:.2}", e.culture, e.group, e.evaluation.score))
             .collect();
         assert_eq!(
             rows,
@@ -258,27 +294,27 @@ mod tests {
         assert!((gain - 2.0 / 3.0).abs() < 1e-9 && interval.excludes_zero());
         assert_eq!(ranked[0].gain, None);
         let means = means(&ranked);
-        assert_eq!(means[0], (Kind::Unaware, 0.5, 2));
-        assert_eq!(means[2], (Kind::Shared("joint".to_owned()), 1.0, 1));
+        assert_eq!(means[0], (group(Kind::Unaware), 0.5, 2));
+        assert_eq!(means[2], (group(Kind::Shared("joint".to_owned())), 1.0, 1));
     }
 
     #[test]
     fn topics_choose_the_questions() {
         let survey = survey();
-        let run = run(&survey, &[("THA", 3)]);
+        let run = speakers(&run(&survey, &[("THA", 3)]), None);
         let topics = BTreeSet::from([TopicId::from("t1")]);
         let ranked = ranking(&survey, &run, Metric::EarthMover, &topics);
         assert_eq!(ranked[0].evaluation.questions, 2);
-        let heat = by_topic(&survey, &run, Metric::ExactMode, &Kind::Aware);
+        let heat = by_topic(&survey, &run, Metric::ExactMode, &group(Kind::Aware));
         assert_eq!(heat.len(), 1);
         assert_eq!(heat[0].1[&TopicId::from("t0")], 1.0);
-        assert!(by_topic(&survey, &run, Metric::ExactMode, &Kind::Unaware).is_empty());
+        assert!(by_topic(&survey, &run, Metric::ExactMode, &group(Kind::Unaware)).is_empty());
     }
 
     #[test]
     fn baselines_leave_a_culture_out_of_its_own_likeness() {
         let survey = survey();
-        let run = run(&survey, &[("unaware", 0)]);
+        let run = speakers(&run(&survey, &[("unaware", 0)]), None);
         let found = baselines(&survey, &run, Metric::Alignment, &BTreeSet::new());
         assert_eq!(found[&code("USA")].len(), 2);
         assert_eq!(found[&code("THA")].len(), 3);

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use domain::culture::{Culture, CultureCode};
@@ -77,6 +77,10 @@ fn ordered() -> Scale {
     Scale::Ordered
 }
 
+/// Longest line that is looked at, in bytes: a large file that is all one line is no list of records,
+/// and isn't held in memory.
+const LONGEST_LINE: usize = 1024 * 1024;
+
 /// Reads the file line by line, so that one broken line costs only itself.
 ///
 /// # Errors
@@ -85,17 +89,29 @@ pub fn fill(path: &Path, draft: &mut Draft) -> Result<(), JobError> {
     let unreadable = |error: std::io::Error| JobError::BadFile {
         path: path.to_owned(),
         rule: format!("can't be read: {error}"),
-        hint: "Save it as UTF-8 text.".to_owned(),
+        hint: "Check that the file is there and may be read.".to_owned(),
     };
-    let reader = BufReader::new(File::open(path).map_err(unreadable)?);
+    let mut reader = BufReader::new(File::open(path).map_err(unreadable)?);
     let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    for (index, line) in reader.lines().enumerate() {
-        let line = line.map_err(unreadable)?;
-        if line.trim().is_empty() {
+    let mut bytes = Vec::new();
+    for number in 1.. {
+        bytes.clear();
+        let longest = LONGEST_LINE as u64 + 1;
+        if reader.by_ref().take(longest).read_until(b'\n', &mut bytes).map_err(unreadable)? == 0 {
+            break;
+        }
+        let place = Place { file: file.clone(), line: number };
+        if bytes.len() > LONGEST_LINE && bytes.last() != Some(&b'\n') {
+            draft.reject(&place, "the line is longer than 1 MB; a record is one line".to_owned());
+            reader.skip_until(b'\n').map_err(unreadable)?;
             continue;
         }
-        let place = Place { file: file.clone(), line: index + 1 };
-        match record(&line) {
+        let taken = match std::str::from_utf8(&bytes) {
+            Ok(line) if line.trim().is_empty() => continue,
+            Ok(line) => record(line),
+            Err(_) => Err("the line is not UTF-8 text".to_owned()),
+        };
+        match taken {
             Ok(record) => take(record, &place, draft),
             Err(reason) => draft.reject(&place, reason),
         }

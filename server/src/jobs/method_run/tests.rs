@@ -2,36 +2,22 @@
 //! once more with the same bytes.
 
 use std::ops::ControlFlow;
-use std::path::Path;
 
-use app::api::method_run::StepState;
+use app::api::method_run::{InconsistencyRow, StepState};
 use domain::method::AdapterTarget;
 use futures::StreamExt;
-use tempfile::TempDir;
 
 use super::*;
 use crate::jobs::reproduce;
 use crate::jobs::testing::{
-    SURVEY, engine, run_with_questions, survey, write_questions, write_tiny_model,
+    Fixture, SURVEY, fixture, go_on, run_with_questions, survey, tiny_engine, write_questions,
 };
-use engine::decoder::DecoderConfig;
-use engine::testing::{tiny_config, write_model};
 
-struct Fixture {
-    folder: TempDir,
-    engine: Engine,
-    store: Store,
-    runs: MethodRuns,
-}
-
-async fn fixture() -> Fixture {
-    let folder = tempfile::tempdir().unwrap();
-    write_tiny_model(&folder.path().join("model"));
-    let engine = engine(&folder.path().join("model"));
-    let store = Store::open(&folder.path().join("data")).await.unwrap();
-    store.put_survey(&survey()).await.unwrap();
-    let runs = MethodRuns::new(engine.clone(), store.clone());
-    Fixture { folder, engine, store, runs }
+/// The tiny model with its runs, none at work.
+async fn started() -> (Fixture, MethodRuns) {
+    let fixture = fixture().await;
+    let runs = MethodRuns::new(fixture.engine.clone(), fixture.store.clone());
+    (fixture, runs)
 }
 
 fn request() -> MethodRequest {
@@ -53,9 +39,10 @@ async fn differences(store: &Store, first: &str, second: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn an_unfinished_run_goes_on_after_a_restart_and_shows_what_it_does() {
-    let Fixture { folder: _folder, engine, store, runs } = fixture().await;
+    let (Fixture { folder: _folder, engine, store }, runs) = started().await;
     // As a crash leaves it: at work by the store, by no process.
     run_with_questions(&store, &engine, "r", 6, 2).await;
+    store.set_served("r").await.unwrap();
     assert_eq!(runs.resume_all().await.unwrap(), 1);
     let last = end(&runs, "r").await;
     assert_eq!(last.state, JobState::Done, "{:?}", last.error);
@@ -72,6 +59,18 @@ async fn an_unfinished_run_goes_on_after_a_restart_and_shows_what_it_does() {
     assert_eq!(collected.pairs, 24);
     assert_eq!(collected.instances + collected.consistent + collected.unreadable, 24);
     assert_eq!((collected.topics.len(), collected.rows.len()), (2, 2));
+    let drawn = collected.drawn.unwrap();
+    assert!(drawn.noise > 0.0 && drawn.noise < 1.0 && drawn.differ >= drawn.noise / 2.0);
+    assert_eq!((collected.floor, collected.replies), (None, None));
+    // Six pairs in every cell: what the table says adds up to what was counted.
+    let cells = |of: fn(&InconsistencyRow) -> &[Option<f64>]| -> f64 {
+        let cells = collected.rows.iter().flat_map(of);
+        cells.map(|share| 6.0 * share.unwrap()).sum()
+    };
+    let instances = collected.instances as f64;
+    assert!((cells(|row| &row.shares) - instances).abs() < 1e-9, "{collected:?}");
+    assert!((cells(|row| &row.noise) - 24.0 * drawn.noise).abs() < 1e-9, "{collected:?}");
+    assert!((cells(|row| &row.differ) - 24.0 * drawn.differ).abs() < 1e-9, "{collected:?}");
     assert!(!collected.samples.is_empty());
     let names: Vec<&str> = run.tune.iter().map(|adapter| adapter.name.as_str()).collect();
     assert_eq!(names, ["joint", "specific-USA", "specific-THA"]);
@@ -89,8 +88,26 @@ async fn an_unfinished_run_goes_on_after_a_restart_and_shows_what_it_does() {
 }
 
 #[tokio::test]
+async fn what_a_command_left_unfinished_waits_for_somebody() {
+    let (Fixture { folder: _folder, engine, store }, runs) = started().await;
+    let method = run_with_questions(&store, &engine, "r", 6, 1).await;
+    // As a command that was killed leaves it, whatever a server did before.
+    store.set_served("r").await.unwrap();
+    method.set_state(None).await.unwrap();
+    assert_eq!(runs.resume_all().await.unwrap(), 0);
+    let waiting = runs.get("r").await.unwrap().info;
+    assert_eq!(waiting.state, JobState::Paused);
+    let error = waiting.error.unwrap();
+    assert_eq!(error.code, "left-unfinished");
+    assert!(error.message.contains("`r`") && error.hint.unwrap().contains("resume"));
+    assert_eq!(runs.go_on("r").await.unwrap().error, None);
+    let last = end(&runs, "r").await;
+    assert_eq!((last.state, last.error), (JobState::Done, None));
+}
+
+#[tokio::test]
 async fn a_run_that_was_paused_and_cancelled_ends_with_the_same_bytes() {
-    let Fixture { folder: _folder, engine, store, runs } = fixture().await;
+    let (Fixture { folder: _folder, engine, store }, runs) = started().await;
     run_with_questions(&store, &engine, "calm", 8, 20).await;
     run_with_questions(&store, &engine, "disturbed", 8, 20).await;
     runs.go_on("calm").await.unwrap();
@@ -122,9 +139,11 @@ async fn a_run_that_was_paused_and_cancelled_ends_with_the_same_bytes() {
 
 #[tokio::test]
 async fn runs_side_by_side_keep_to_themselves() {
-    let Fixture { folder: _folder, engine, store, runs } = fixture().await;
+    let (Fixture { folder: _folder, engine, store }, runs) = started().await;
     run_with_questions(&store, &engine, "one", 5, 2).await;
     run_with_questions(&store, &engine, "two", 5, 2).await;
+    store.set_served("one").await.unwrap();
+    store.set_served("two").await.unwrap();
     assert_eq!(runs.resume_all().await.unwrap(), 2);
     let (one, two) = tokio::join!(end(&runs, "one"), end(&runs, "two"));
     assert_eq!((one.state, two.state), (JobState::Done, JobState::Done), "{one:?} {two:?}");
@@ -138,7 +157,7 @@ async fn runs_side_by_side_keep_to_themselves() {
 
 #[tokio::test]
 async fn an_adapter_can_be_talked_to_while_it_is_tuned() {
-    let Fixture { folder: _folder, engine, store, runs } = fixture().await;
+    let (Fixture { folder: _folder, engine, store }, runs) = started().await;
     let method = run_with_questions(&store, &engine, "r", 8, 20).await;
     let error = runs.open_adapter("r", "joint").await.unwrap_err().to_string();
     assert!(error.contains("`joint` has no checkpoint yet"), "{error}");
@@ -166,8 +185,8 @@ async fn an_adapter_can_be_talked_to_while_it_is_tuned() {
 }
 
 #[tokio::test]
-async fn a_full_disk_ends_a_run_that_goes_on_when_there_is_room() {
-    let Fixture { folder, engine, store, runs } = fixture().await;
+async fn a_full_disk_pauses_a_run_that_goes_on_when_there_is_room() {
+    let (Fixture { folder, engine, store }, runs) = started().await;
     run_with_questions(&store, &engine, "r", 12, 2).await;
     drop((store, runs));
     let data = folder.path().join("data");
@@ -177,8 +196,13 @@ async fn a_full_disk_ends_a_run_that_goes_on_when_there_is_room() {
     let runs = MethodRuns::new(engine.clone(), store.clone());
     runs.go_on("r").await.unwrap();
     let last = end(&runs, "r").await;
-    assert_eq!(last.state, JobState::Failed, "{:?}", last.steps);
-    assert_eq!(last.error.unwrap().code, "disk-full");
+    assert_eq!(last.state, JobState::Paused, "{:?}", last.steps);
+    let error = last.error.unwrap();
+    assert_eq!(error.code, "disk-full");
+    assert!(
+        error.message.contains(&data.display().to_string()) && error.hint.is_some(),
+        "{error:?}"
+    );
     drop((store, runs));
     let store = Store::open(&data).await.unwrap();
     let runs = MethodRuns::new(engine, store);
@@ -189,10 +213,10 @@ async fn a_full_disk_ends_a_run_that_goes_on_when_there_is_room() {
 
 #[tokio::test]
 async fn a_run_of_another_model_or_survey_says_so() {
-    let Fixture { folder, engine, store, runs } = fixture().await;
+    let (Fixture { folder, engine, store }, runs) = started().await;
     run_with_questions(&store, &engine, "r", 3, 1).await;
     runs.pause("r").await.unwrap();
-    let other = other_engine(&folder.path().join("other"));
+    let other = tiny_engine(&folder.path().join("other"), 2);
     let with_other = MethodRuns::new(other, store.clone());
     let shown = with_other.list().await.unwrap().remove(0);
     assert_eq!(shown.error.as_ref().unwrap().code, "other-model");
@@ -200,7 +224,7 @@ async fn a_run_of_another_model_or_survey_says_so() {
     assert_eq!(with_other.go_on("r").await.unwrap_err().code(), "other-model");
     assert_eq!(with_other.open_adapter("r", "joint").await.unwrap_err().code(), "other-model");
     // As a crash leaves it: this process can't go on with it, and says why.
-    store.set_state("r", JobState::Running, None).await.unwrap();
+    store.set_served("r").await.unwrap();
     with_other.resume_all().await.unwrap();
     assert_eq!(with_other.get("r").await.unwrap().info.state, JobState::Failed);
 
@@ -214,15 +238,9 @@ async fn a_run_of_another_model_or_survey_says_so() {
     assert_eq!(end(&runs, "r").await.state, JobState::Done);
 }
 
-fn other_engine(folder: &Path) -> Engine {
-    let config = DecoderConfig { max_position_embeddings: 4096, ..tiny_config() };
-    write_model(folder, &config, 2);
-    engine(folder)
-}
-
 #[tokio::test]
 async fn what_cannot_be_run_is_refused() {
-    let Fixture { folder: _folder, engine, store, runs } = fixture().await;
+    let (Fixture { folder: _folder, engine, store }, runs) = started().await;
     run_with_questions(&store, &engine, "taken", 1, 1).await;
     let kenya: AdapterTarget = "KEN".parse().unwrap();
     for (request, code, names) in [
@@ -251,7 +269,7 @@ async fn what_cannot_be_run_is_refused() {
 
 #[tokio::test]
 async fn a_model_that_writes_no_question_is_told_of() {
-    let Fixture { folder: _folder, engine: _, store: _, runs } = fixture().await;
+    let (Fixture { folder: _folder, engine: _, store: _ }, runs) = started().await;
     let request = MethodRequest { per_topic: Some(1), run: Some("r".to_owned()), ..request() };
     assert_eq!(runs.start(request).await.unwrap().state, JobState::Running);
     let last = end(&runs, "r").await;
@@ -266,7 +284,7 @@ async fn a_model_that_writes_no_question_is_told_of() {
 
 #[tokio::test]
 async fn a_run_once_more_gives_the_same_bytes() {
-    let Fixture { folder: _folder, engine, store, runs } = fixture().await;
+    let (Fixture { folder: _folder, engine, store }, runs) = started().await;
     let method = run_with_questions(&store, &engine, "r", 5, 2).await;
     let early = reproduce::open(&store, &engine, "r", None).await.err().unwrap().to_string();
     assert!(early.contains("`r` is not done"), "{early}");
@@ -283,7 +301,6 @@ async fn a_run_once_more_gives_the_same_bytes() {
     assert_eq!(again.run, "r-again");
     // The random model writes no questions of its own.
     write_questions(&again, 5).await;
-    let mut go_on = |_: &Progress| ControlFlow::Continue(());
     let compared = reproduce::compare(&again, "r", &mut go_on).await.unwrap();
     let differ: Vec<_> = compared.iter().filter(|compared| !compared.is_same()).collect();
     assert!(differ.is_empty() && compared.len() == 12, "{compared:?}");

@@ -1,4 +1,9 @@
 //! Step 5: all voices answer the held-out questions, and are compared with people.
+//!
+//! - [`report`]: what that comes to; [`cross`]: every culture's own adapter asked as every culture.
+
+pub mod cross;
+pub mod report;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,12 +11,12 @@ use domain::answer::SurveyAnswer;
 use domain::culture::CultureCode;
 use domain::question::Question;
 use domain::score::{
-    Baseline, Interval, Metric, Part, Parts, baseline_score, mean_paired_interval, paired_interval,
-    parts,
+    Baseline, Metric, Part, Parts, Refusals, baseline_score, paired_interval, parts,
 };
 use domain::voice::Voice;
-use serde::Serialize;
 
+use self::report::mean_row;
+pub use self::report::{Baselines, EvaluationReport, Gain, Gains, Row, Scores};
 use super::tune::TunedAdapter;
 use super::work::{Watcher, Work};
 use super::{JobError, Method, ask};
@@ -19,90 +24,6 @@ use crate::store::UnitKey;
 
 const STEP: &str = "evaluate";
 const BATCH: usize = 64;
-
-/// The scores of one culture's voices, x 100; `None` where there is no such voice or reference.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Scores {
-    /// Base model, no culture named.
-    pub unaware: Option<f64>,
-    /// Base model, the culture named.
-    pub aware: Option<f64>,
-    /// Joint adapter, the culture named.
-    pub joint: Option<f64>,
-    /// The culture's own adapter, the culture named.
-    pub specific: Option<f64>,
-}
-
-/// How much better one voice is than another on the same questions, x 100.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Gain {
-    /// Difference of the scores.
-    pub gain: f64,
-    /// 95 % paired bootstrap interval over questions.
-    pub interval: Option<Interval>,
-}
-
-/// The gains that the method is about.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Gains {
-    /// What naming the culture brings.
-    pub aware_over_unaware: Option<Gain>,
-    /// What the joint adapter brings on top.
-    pub joint_over_aware: Option<Gain>,
-    /// What the culture's own adapter brings on top.
-    pub specific_over_aware: Option<Gain>,
-}
-
-/// What answering without looking reaches, x 100.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Baselines {
-    /// A random option.
-    pub random: Option<f64>,
-    /// Always the middle of the scale.
-    pub middle: Option<f64>,
-    /// Everybody answers like people in the USA; `None` for the USA itself.
-    pub like_usa: Option<f64>,
-}
-
-/// One line of the table.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Row {
-    /// The culture; `None` in the mean over all.
-    pub culture: Option<CultureCode>,
-    /// Questions with a reference.
-    pub questions: usize,
-    /// Its voices.
-    pub scores: Scores,
-    /// Differences between them.
-    pub gains: Gains,
-    /// Its baselines.
-    pub baselines: Baselines,
-}
-
-/// What `polylogue evaluate` prints.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct EvaluationReport {
-    /// The run.
-    pub run: String,
-    /// The base model's name.
-    pub model: String,
-    /// First digits of its hash.
-    pub model_hash: String,
-    /// Adapters by name, with the first digits of their hash.
-    pub adapters: BTreeMap<String, String>,
-    /// The survey.
-    pub survey: String,
-    /// Whether its reference is simulated.
-    pub simulated: bool,
-    /// The metric.
-    pub metric: Metric,
-    /// Questions asked, none of which a training step has seen.
-    pub questions: usize,
-    /// One line per culture.
-    pub rows: Vec<Row>,
-    /// Plain mean over the cultures.
-    pub mean: Row,
-}
 
 /// One culture's voices as parts.
 #[derive(Debug, Default)]
@@ -130,6 +51,19 @@ pub enum VoiceKind {
 }
 
 impl VoiceKind {
+    /// All kinds in the order of the table.
+    const ALL: [Self; 4] = [Self::Unaware, Self::Aware, Self::Joint, Self::Specific];
+
+    /// Its column in the table.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Unaware => "unaware",
+            Self::Aware => "aware",
+            Self::Joint => "joint",
+            Self::Specific => "specific",
+        }
+    }
+
     fn voice(self, code: CultureCode) -> Voice {
         match self {
             Self::Unaware => Voice::unaware(),
@@ -262,8 +196,30 @@ impl Method {
             questions: self.survey.evaluated().len(),
             mean: mean_row(metric, &voices, &rows),
             rows,
+            refusals: self.refusals(&adapters, units),
+            cross: None,
             adapters,
         }
+    }
+
+    /// What each kind of voice gave no opinion on. The unaware voice is one for all cultures.
+    fn refusals(
+        &self,
+        adapters: &BTreeMap<String, String>,
+        units: &BTreeMap<UnitKey, Vec<f64>>,
+    ) -> BTreeMap<String, Refusals> {
+        let asked = self.survey.evaluated();
+        let of = |kind: VoiceKind| {
+            let voices: BTreeSet<Voice> =
+                self.settings.cultures.iter().map(|code| kind.voice(*code)).collect();
+            let answers = voices.iter().map(|voice| self.stored_answers(voice, adapters, units));
+            // Without an adapter there is no such voice.
+            let answers = answers.filter(|answers| !answers.is_empty());
+            let refusals = answers.map(|answers| Refusals::of(&asked, &answers));
+            let total = refusals.fold(Refusals::default(), Refusals::plus);
+            (total.asked > 0).then(|| (kind.as_str().to_owned(), total))
+        };
+        VoiceKind::ALL.into_iter().filter_map(of).collect()
     }
 
     fn voice_parts(
@@ -346,51 +302,4 @@ fn gain(metric: Metric, first: &Option<Parts>, second: &Option<Parts>) -> Option
         gain,
         interval: paired_interval(metric, &first, &second).map(|interval| interval.times(100.0)),
     })
-}
-
-fn mean(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
-    let values: Vec<f64> = values.flatten().collect();
-    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
-}
-
-fn mean_row(metric: Metric, voices: &[(CultureCode, VoiceParts)], rows: &[Row]) -> Row {
-    let of = |value: fn(&Row) -> Option<f64>| mean(rows.iter().map(value));
-    let gain = |value: fn(&Row) -> Option<Gain>,
-                pair: fn(&VoiceParts) -> Option<(&Parts, &Parts)>| {
-        let gain = mean(rows.iter().map(|row| Some(value(row)?.gain)))?;
-        let pairs: Vec<_> = voices.iter().filter_map(|(_, voices)| pair(voices)).collect();
-        Some(Gain {
-            gain,
-            interval: mean_paired_interval(metric, &pairs).map(|interval| interval.times(100.0)),
-        })
-    };
-    Row {
-        culture: None,
-        questions: rows.iter().map(|row| row.questions).max().unwrap_or(0),
-        scores: Scores {
-            unaware: of(|row| row.scores.unaware),
-            aware: of(|row| row.scores.aware),
-            joint: of(|row| row.scores.joint),
-            specific: of(|row| row.scores.specific),
-        },
-        gains: Gains {
-            aware_over_unaware: gain(
-                |row| row.gains.aware_over_unaware,
-                |voices| Some((voices.aware.as_ref()?, voices.unaware.as_ref()?)),
-            ),
-            joint_over_aware: gain(
-                |row| row.gains.joint_over_aware,
-                |voices| Some((voices.joint.as_ref()?, voices.aware.as_ref()?)),
-            ),
-            specific_over_aware: gain(
-                |row| row.gains.specific_over_aware,
-                |voices| Some((voices.specific.as_ref()?, voices.aware.as_ref()?)),
-            ),
-        },
-        baselines: Baselines {
-            random: of(|row| row.baselines.random),
-            middle: of(|row| row.baselines.middle),
-            like_usa: of(|row| row.baselines.like_usa),
-        },
-    }
 }

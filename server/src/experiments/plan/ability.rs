@@ -1,0 +1,77 @@
+//! What tuning costs in general ability, for the base run and every arm.
+
+use super::{Bench, METRIC, culture_parts};
+use crate::experiments::arm::Arm;
+use crate::experiments::section::{Claim, Entry, Section, Verdict};
+use crate::jobs::JobError;
+use crate::jobs::evaluate::VoiceKind;
+use crate::jobs::work::Watcher;
+
+/// Mixes in general conversations.
+const GENERAL: Arm = Arm {
+    key: "general",
+    title: "one general conversation to four instances",
+    change: |request| request.general = Some(0.25),
+    same_answers: true,
+};
+
+impl Bench<'_> {
+    /// Comes after all arms, whose adapters it measures too.
+    pub(super) async fn ability(
+        &mut self,
+        watcher: &mut Watcher<'_>,
+        told: &mut (dyn FnMut(&str) + Send),
+    ) -> Result<Section, JobError> {
+        told(GENERAL.title);
+        let general = GENERAL.run(self.base, watcher).await?;
+        let parts = culture_parts(&general, &general.evaluated_answers(VoiceKind::Joint).await?);
+        let beside = Entry::closer("", METRIC, &parts, &self.aware, String::new());
+        self.done.push((GENERAL.title, general));
+        let base = std::iter::once(("all instances", self.base));
+        let arms = base.chain(self.done.iter().map(|(title, method)| (*title, method)));
+        let mut entries = Vec::new();
+        for (title, method) in arms {
+            let Some(ability) = method.ability("joint").await? else { continue };
+            let gained = if title == GENERAL.title {
+                format!("; alignment {:+.2} beyond the aware voice", beside.difference)
+            } else {
+                String::new()
+            };
+            entries.push(Entry {
+                label: title.to_owned(),
+                score: None,
+                difference: ability.after - ability.before,
+                interval: ability.interval,
+                note: format!(
+                    "{:.3} to {:.3} nats a token, {} replies{gained}",
+                    ability.before, ability.after, ability.replies
+                ),
+            });
+        }
+        let claims = entries.first().map(|entry| Claim {
+            text: "Tuning doesn't cost general ability.".to_owned(),
+            difference: -entry.difference,
+            interval: entry.interval.map(|interval| interval.times(-1.0)),
+            verdict: kept(entry),
+        });
+        Ok(Section {
+            key: "ability",
+            title: "General ability",
+            measure: "The loss on replies of ordinary conversations that no step has learnt, with the \
+                      joint adapter beside the base model; above zero the adapter predicts them worse."
+                .to_owned(),
+            unit: "nats per token beyond the base model",
+            entries,
+            claims: claims.into_iter().collect(),
+        })
+    }
+}
+
+/// Nothing is lost where the loss doesn't rise.
+fn kept(entry: &Entry) -> Verdict {
+    match entry.interval {
+        Some(interval) if interval.low > 0.0 => Verdict::Disagrees,
+        Some(_) => Verdict::Agrees,
+        None => Verdict::Undecided,
+    }
+}

@@ -1,0 +1,140 @@
+//! Runs that differ from the base run in one setting: data quality, data quantity, ways to collect.
+
+use domain::instance::CollectionRule;
+use domain::prompt::PromptStyle;
+use domain::training_set::Source;
+
+use super::{Bench, METRIC, culture_parts};
+use crate::experiments::arm::Arm;
+use crate::experiments::section::{Claim, Entry, Section};
+use crate::jobs::JobError;
+use crate::jobs::evaluate::VoiceKind;
+use crate::jobs::work::Watcher;
+
+/// Instances and controls (paper, data quality).
+pub(super) const QUALITY: [Arm; 2] = [
+    Arm {
+        key: "random",
+        title: "as many random pairs",
+        change: |request| request.source = Some(Source::Random),
+        same_answers: true,
+    },
+    Arm {
+        key: "consistent",
+        title: "as many consistent pairs",
+        change: |request| request.source = Some(Source::Consistent),
+        same_answers: true,
+    },
+];
+
+/// Parts of the instances (paper, data quantity).
+pub(super) const QUANTITY: [Arm; 3] = [
+    Arm {
+        key: "share-10",
+        title: "10 % of the instances",
+        change: |request| request.share = Some(0.1),
+        same_answers: true,
+    },
+    Arm {
+        key: "share-25",
+        title: "25 %",
+        change: |request| request.share = Some(0.25),
+        same_answers: true,
+    },
+    Arm {
+        key: "share-50",
+        title: "50 %",
+        change: |request| request.share = Some(0.5),
+        same_answers: true,
+    },
+];
+
+/// Other ways to collect.
+pub(super) const COLLECTION: [Arm; 2] = [
+    Arm {
+        key: "cross-culture",
+        title: "collected with cross-culture thinking (P2)",
+        change: |request| request.style = Some(PromptStyle::CrossCulture),
+        same_answers: false,
+    },
+    Arm {
+        key: "shift",
+        title: "collected by shift above the noise floor",
+        change: |request| request.rule = Some(CollectionRule::Shift),
+        same_answers: true,
+    },
+];
+
+/// What sets a section of arms apart.
+pub(super) struct Shape {
+    key: &'static str,
+    title: &'static str,
+    measure: &'static str,
+    /// What the paper says of the base run beside each arm; empty where it says nothing.
+    claim: fn(&Arm) -> Option<String>,
+}
+
+impl Shape {
+    pub(super) const QUALITY: Self = Self {
+        key: "quality",
+        title: "Data quality: which pairs are learnt",
+        measure: "A joint adapter tuned on the collected instances (pairs whose answers differ), \
+                  beside adapters tuned on as many other pairs of each culture.",
+        claim: |arm| Some(format!("Instances teach more culture than {}.", arm.title)),
+    };
+    pub(super) const QUANTITY: Self = Self {
+        key: "quantity",
+        title: "Data quantity: how many instances are learnt",
+        measure: "A joint adapter tuned on all instances, beside adapters tuned on a part of every \
+                  culture's; a smaller part is contained in a larger one. The same number of epochs, \
+                  so fewer updates.",
+        claim: |arm| match arm.key {
+            "share-10" => Some("All instances teach more than a tenth of them.".to_owned()),
+            _ => None,
+        },
+    };
+    pub(super) const COLLECTION: Self = Self {
+        key: "collection",
+        title: "How instances are collected",
+        measure: "Joint adapters tuned on instances that were collected in other ways; all are asked \
+                  with the plain aware prompt (P1) afterwards.",
+        claim: |_| None,
+    };
+}
+
+impl Bench<'_> {
+    /// The base run beside each of `arms`.
+    pub(super) async fn arms(
+        &mut self,
+        shape: Shape,
+        arms: &[Arm],
+        watcher: &mut Watcher<'_>,
+        told: &mut (dyn FnMut(&str) + Send),
+    ) -> Result<Section, JobError> {
+        let note = |count: usize| format!("{count} instances");
+        let all =
+            Entry::closer("all instances", METRIC, &self.joint, &self.aware, note(self.instances));
+        let (mut entries, mut claims) = (vec![all], Vec::new());
+        let cross_culture = self.can_ask(PromptStyle::CrossCulture);
+        for arm in arms.iter().filter(|arm| arm.same_answers || cross_culture) {
+            told(arm.title);
+            let method = arm.run(self.base, watcher).await?;
+            let answers = method.evaluated_answers(VoiceKind::Joint).await?;
+            let parts = culture_parts(&method, &answers);
+            let learnt = method.tuned_on().await?;
+            entries.push(Entry::closer(arm.title, METRIC, &parts, &self.aware, note(learnt)));
+            if let Some(text) = (shape.claim)(arm) {
+                claims.push(Claim::closer(&text, METRIC, &self.joint, &parts));
+            }
+            self.done.push((arm.title, method));
+        }
+        Ok(Section {
+            key: shape.key,
+            title: shape.title,
+            measure: shape.measure.to_owned(),
+            unit: "alignment x 100 beyond the aware voice",
+            entries,
+            claims,
+        })
+    }
+}

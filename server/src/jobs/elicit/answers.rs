@@ -1,0 +1,181 @@
+//! What step 2 has stored, read once: answers, pairs of them, and how far the unaware voice shifts by
+//! itself.
+
+use std::collections::BTreeMap;
+
+use app::api::method_run::Replies;
+use domain::answer::most_probable;
+use domain::culture::CultureCode;
+use domain::instance::{AnswerPair, Shift};
+use domain::question::Question;
+use domain::voice::Voice;
+use serde::{Deserialize, Serialize};
+
+use super::{STEP, again, key};
+use crate::jobs::{JobError, Method};
+use crate::store::UnitKey;
+
+/// What a voice answered to a question, as it is stored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Answered {
+    /// Probability per option, in the question's order.
+    Probabilities(Vec<f64>),
+    /// The number that each drawn reply named.
+    Numbers {
+        /// `None` where a reply holds no number up to [`LARGEST_COLLECTED`].
+        numbers: Vec<Option<u32>>,
+    },
+}
+
+impl Answered {
+    /// The option number that counts as the answer: the most probable one, or the one named most
+    /// often; the first of equals. `None` where no reply was readable.
+    pub fn chosen(&self, question: &Question) -> Option<u32> {
+        let numbers = match self {
+            Self::Probabilities(probabilities) => {
+                return most_probable(probabilities).map(|index| question.number_of(index));
+            }
+            Self::Numbers { numbers } => numbers,
+        };
+        let mut best: Option<(u32, usize)> = None;
+        for number in numbers.iter().flatten() {
+            let times = numbers.iter().filter(|other| **other == Some(*number)).count();
+            if best.is_none_or(|(_, most)| times > most) {
+                best = Some((*number, times));
+            }
+        }
+        best.map(|(number, _)| number)
+    }
+
+    /// This unaware answer and the `aware` one of a culture to the same question.
+    fn paired(&self, aware: &Self, question: &Question, culture: CultureCode) -> AnswerPair {
+        AnswerPair {
+            question: question.id.clone(),
+            topic: question.topic.clone(),
+            culture,
+            unaware: self.chosen(question),
+            aware: aware.chosen(question),
+            shift: self.shift(aware),
+        }
+    }
+
+    /// How far another answer to the same question is from this one.
+    fn shift(&self, other: &Self) -> Option<Shift> {
+        match (self, other) {
+            (Self::Probabilities(first), Self::Probabilities(second)) => Shift::new(first, second),
+            (Self::Numbers { numbers: first }, Self::Numbers { numbers: second }) => {
+                Shift::of_samples(first, second)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The questions of a run with everything that was answered to them.
+pub(in crate::jobs) struct Elicited<'a> {
+    method: &'a Method,
+    /// What was asked.
+    pub questions: Vec<Question>,
+    units: BTreeMap<UnitKey, Answered>,
+}
+
+impl Method {
+    /// Reads what step 2 has stored so far.
+    ///
+    /// # Errors
+    /// [`JobError::StepMissing`] before questions were generated.
+    pub(in crate::jobs) async fn elicited(&self) -> Result<Elicited<'_>, JobError> {
+        let questions = self.questions().await?;
+        let units = self.store.units(&self.run, STEP).await?;
+        Ok(Elicited { method: self, questions, units })
+    }
+}
+
+impl Elicited<'_> {
+    /// The answers of both sides.
+    ///
+    /// # Errors
+    /// [`JobError::StepMissing`] where an answer is missing.
+    pub fn pairs(&self) -> Result<Vec<AnswerPair>, JobError> {
+        let settings = &self.method.settings;
+        let mut pairs = Vec::new();
+        for question in &self.questions {
+            let unaware = self.answer(&Voice::unaware(), question)?;
+            for &culture in &settings.cultures {
+                let aware = self.answer(&Voice::styled(culture, settings.style), question)?;
+                pairs.push(unaware.paired(aware, question, culture));
+            }
+        }
+        Ok(pairs)
+    }
+
+    /// How far the unaware voice's answers shift between two wordings of its persona, by question;
+    /// empty where it was asked in one only.
+    pub fn unaware_shifts(&self) -> Vec<f64> {
+        let shift = |question: &Question| {
+            let first = self.units.get(&key(&Voice::unaware(), question))?;
+            Some(first.shift(self.units.get(&again(question))?)?.distance)
+        };
+        self.questions.iter().filter_map(shift).collect()
+    }
+
+    /// The drawn replies, over all voices; `None` where option probabilities were read instead.
+    pub fn replies(&self) -> Option<Replies> {
+        let mut replies = Replies::default();
+        for answered in self.units.values() {
+            if let Answered::Numbers { numbers } = answered {
+                replies.drawn += numbers.len();
+                replies.unreadable += numbers.iter().filter(|number| number.is_none()).count();
+            }
+        }
+        (replies.drawn > 0).then_some(replies)
+    }
+
+    fn answer(&self, voice: &Voice, question: &Question) -> Result<&Answered, JobError> {
+        self.units.get(&key(voice, question)).ok_or_else(|| JobError::StepMissing {
+            run: self.method.run.clone(),
+            what: "complete answers",
+            step: "elicit",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::generation::GeneratedQuestion;
+
+    use super::*;
+
+    #[test]
+    fn the_number_named_most_often_is_the_answer() {
+        let question = GeneratedQuestion {
+            question: "Well?".to_owned(),
+            options: vec!["Yes".to_owned(), "No".to_owned()],
+        };
+        let question = question.into_question("G1".into(), "t".into());
+        for (numbers, expect) in [
+            (vec![Some(2)], Some(2)),
+            (vec![Some(1), Some(2), Some(2)], Some(2)),
+            (vec![None, Some(2), Some(1)], Some(2)),
+            (vec![Some(12)], Some(12)),
+            (vec![None], None),
+            (vec![], None),
+        ] {
+            let answered = Answered::Numbers { numbers };
+            assert_eq!(answered.chosen(&question), expect, "{answered:?}");
+        }
+        assert_eq!(Answered::Probabilities(vec![0.2, 0.8]).chosen(&question), Some(2));
+    }
+
+    #[test]
+    fn answers_are_stored_as_before() {
+        for (json, answered) in [
+            ("[0.25,0.75]", Answered::Probabilities(vec![0.25, 0.75])),
+            (r#"{"numbers":[3,null]}"#, Answered::Numbers { numbers: vec![Some(3), None] }),
+        ] {
+            assert_eq!(serde_json::from_str::<Answered>(json).unwrap(), answered);
+            assert_eq!(serde_json::to_string(&answered).unwrap(), json);
+        }
+    }
+}
