@@ -3,6 +3,7 @@
 
 /// All stories; the files lie in a folder of their own.
 mod annotation {
+    mod adapter;
     mod app;
     mod bad_input;
     mod live;

@@ -14,6 +14,8 @@
 //! - `GET  /projects/{id}/invites` -> list of [`Invite`]; `POST` [`NewInvite`] -> [`NewlyInvited`];
 //! - `POST /projects/{id}/invites/{invite}/revoke` -> [`Invite`];
 //! - `POST /projects/{id}/members/{member}/leave`: for good, by the member or an owner;
+//! - `POST /projects/{id}/method-runs` -> [`MethodRunInfo`](super::MethodRunInfo): starts the run that
+//!   tunes on what is accepted now; `GET` -> list of [`AcceptedRun`]s, newest first;
 //! - `GET  /projects/{id}/export/{format}`: a file, see [`ExportFormat`];
 //! - `GET  /invites/{token}` -> [`Invitation`]; `POST /invites/{token}` [`Joining`] -> [`Joined`].
 
@@ -23,7 +25,7 @@ use domain::annotation::{
 use domain::culture::CultureCode;
 use serde::{Deserialize, Serialize};
 
-use super::ApiError;
+use super::{ApiError, JobState};
 
 /// A run whose collected instances can be judged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +35,19 @@ pub struct SourceInfo {
     /// Instances it has collected.
     pub instances: usize,
     /// When the run was begun, RFC 3339 in UTC.
+    pub created: String,
+}
+
+/// A run that tunes adapters on what a project has accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AcceptedRun {
+    /// Name of the run.
+    pub run: String,
+    /// Instances that it learns.
+    pub instances: usize,
+    /// Where it stands.
+    pub state: JobState,
+    /// When it was asked for, RFC 3339 in UTC.
     pub created: String,
 }
 
@@ -98,6 +113,9 @@ pub struct Project {
     pub id: String,
     /// What it asks for.
     pub settings: ProjectSettings,
+    /// The run whose instances are judged; `None` where the items came from a file.
+    #[serde(default)]
+    pub source_run: Option<String>,
     /// All items without their texts.
     pub items: Vec<ItemInfo>,
     /// Everybody who takes or took part.

@@ -7,9 +7,10 @@ use leptos::prelude::use_context;
 use serde::{Deserialize, Serialize};
 
 use super::{Answer, Events};
+use crate::api::MethodRunInfo;
 use crate::api::annotation::{
-    ClientMessage, ExportFormat, Invitation, Invite, Joined, Joining, NewInvite, NewProject,
-    NewlyInvited, Outcome, Project, RoomMessage, SourceInfo, Submission,
+    AcceptedRun, ClientMessage, ExportFormat, Invitation, Invite, Joined, Joining, NewInvite,
+    NewProject, NewlyInvited, Outcome, Project, RoomMessage, SourceInfo, Submission,
 };
 
 /// What opens a project to one of its members.
@@ -50,6 +51,10 @@ pub trait Annotation: Send + Sync {
     fn revoke(&self, key: Key, invite: String) -> Answer<Vec<Invite>>;
     /// Lets a member leave for good.
     fn leave(&self, key: Key, member: MemberId) -> Answer<()>;
+    /// The runs that tune on what is accepted, newest first.
+    fn method_runs(&self, key: Key) -> Answer<Vec<AcceptedRun>>;
+    /// Starts one on what is accepted now.
+    fn start_method_run(&self, key: Key) -> Answer<MethodRunInfo>;
     /// The text of a file with everything that was said.
     fn export(&self, key: Key, format: ExportFormat) -> Answer<String>;
     /// Enters the room, going on after the event numbered `since`; dropping the stream leaves it.

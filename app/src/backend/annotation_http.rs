@@ -15,11 +15,11 @@ use serde::de::DeserializeOwned;
 use super::annotation::{Annotation, Key, Speaker};
 use super::http::{HttpBackend, accepted, later, parse, read, unreachable};
 use super::{Answer, Events};
-use crate::api::ApiError;
 use crate::api::annotation::{
-    ClientMessage, ExportFormat, Invitation, Invite, Joined, Joining, NewInvite, NewProject,
-    NewlyInvited, NextRequest, Outcome, Project, RoomMessage, SourceInfo, Submission,
+    AcceptedRun, ClientMessage, ExportFormat, Invitation, Invite, Joined, Joining, NewInvite,
+    NewProject, NewlyInvited, NextRequest, Outcome, Project, RoomMessage, SourceInfo, Submission,
 };
+use crate::api::{ApiError, MethodRunInfo};
 use crate::browser;
 use crate::link::escape;
 
@@ -72,6 +72,14 @@ impl Annotation for HttpBackend {
     fn leave(&self, key: Key, member: MemberId) -> Answer<()> {
         let request = post(&key, &format!("/members/{}/leave", escape(member.as_str())));
         later(async move { accepted(request.send().await).await.map(|_| ()) })
+    }
+
+    fn method_runs(&self, key: Key) -> Answer<Vec<AcceptedRun>> {
+        later(read(get(&key, "/method-runs")))
+    }
+
+    fn start_method_run(&self, key: Key) -> Answer<MethodRunInfo> {
+        later(read(post(&key, "/method-runs")))
     }
 
     fn export(&self, key: Key, format: ExportFormat) -> Answer<String> {

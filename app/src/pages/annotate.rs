@@ -10,7 +10,8 @@
 //! `last-judged`, `show-keys`, `keys`, `key`, `nothing-to-judge`, `guidelines`; `comment`,
 //! `answer`, `comment-text`, `comment-send`; `queue-size`, `disagreement` (with `data-item`), `one-item`,
 //! `opinion`, `verdict`, `decide` (with `data-label`), `reopen`; `agreement-size`, `coefficient` (with
-//! `data-coefficient`), `agreement-part`, `pair`; `member`, `leave`, `invite-role`, `invite`,
+//! `data-coefficient`), `agreement-part`, `pair`; `accepted-count`, `tune-accepted`, `accepted-run` (with
+//! `data-run`), `tuning` (with `data-state`), in it the Studio’s `step`, `talk-to` and `evaluation-table`; `member`, `leave`, `invite-role`, `invite`,
 //! `invite-link`, `invite-entry`, `revoke`, `export` (with `data-format`); `error` (with `data-code`).
 
 use std::collections::BTreeSet;
@@ -30,7 +31,8 @@ use crate::components::annotation::live::keep_in_step;
 use crate::components::annotation::markdown::Markdown;
 use crate::components::annotation::membership::Membership;
 use crate::components::annotation::{
-    AgreementView, CultureChoice, Items, Judge, NewProjectForm, People, Presence, ProjectList,
+    AdapterView, AgreementView, CultureChoice, Items, Judge, NewProjectForm, People, Presence,
+    ProjectList,
 };
 use crate::link;
 use crate::shell::WorldResource;
@@ -207,10 +209,11 @@ fn no_key(project: &str) -> ApiError {
 }
 
 /// The views of a project, by their name in the address.
-const VIEWS: [(&str, &str); 4] = [
+const VIEWS: [(&str, &str); 5] = [
     ("judge", "Judge"),
     ("items", "Disagreements"),
     ("agreement", "Agreement"),
+    ("adapter", "Adapter"),
     ("people", "People"),
 ];
 
@@ -243,6 +246,7 @@ fn Opened(desk: Desk) -> impl IntoView {
         {move || match view.get() {
             "items" => view! { <Items desk shown/> }.into_any(),
             "agreement" => view! { <AgreementView desk/> }.into_any(),
+            "adapter" => view! { <AdapterView desk/> }.into_any(),
             "people" => view! { <People desk/> }.into_any(),
             _ => view! { <Judge desk/> }.into_any(),
         }}

@@ -44,7 +44,7 @@ pub use member::{Member, MemberId, MemberRole};
 pub use project::ProjectSettings;
 pub use report::{AnnotatorReport, annotator_report};
 pub use state::{Record, State};
-pub use verdict::{Basis, Verdict, accepted, disagreements, verdict};
+pub use verdict::{Basis, Verdict, accepted, disagreements, is_accepted, verdict};
 
 #[cfg(test)]
 mod tests;

@@ -34,6 +34,7 @@ pub enum Notice {
 pub struct Room {
     pub(super) id: String,
     pub(super) settings: ProjectSettings,
+    pub(super) source_run: Option<String>,
     pub(super) created: String,
     pub(super) items: Vec<Item>,
     pub(super) infos: Vec<ItemInfo>,
@@ -75,6 +76,7 @@ impl Room {
         let mut room = Self {
             id: id.to_owned(),
             settings: project.settings,
+            source_run: project.source_run,
             created: project.created,
             places: infos.iter().enumerate().map(|(n, info)| (info.id.clone(), n)).collect(),
             infos,

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use app::api::annotation::{Numbered, Project};
 use domain::annotation::visibility::{self, sees_others};
-use domain::annotation::{Item, ItemId, ItemInfo, Member, Record};
+use domain::annotation::{Item, ItemId, ItemInfo, Member, Record, verdict};
+use domain::training_set::Accepted;
 
 use super::{Room, RoomError};
 
@@ -18,11 +19,31 @@ impl Room {
         Project {
             id: self.id.clone(),
             settings: self.settings.clone(),
+            source_run: self.source_run.clone(),
             items: self.infos.iter().map(hide).collect(),
             members: self.members(),
             me: member.id.clone(),
             created: self.created.clone(),
         }
+    }
+
+    /// What is accepted now, for a run that learns it.
+    ///
+    /// # Errors
+    /// [`RoomError::Refused`] where the items are of no run, which alone has what tuning needs.
+    pub fn accepted(&self) -> Result<Accepted, RoomError> {
+        let source = self.source_run.as_deref().ok_or_else(|| {
+            RoomError::refused(
+                format!(
+                    "the items of the project `{}` came from a file, and a file has no survey by \
+                     which alignment could be measured",
+                    self.id
+                ),
+                "Save the training set and tune on it elsewhere, or make a project from a run.",
+            )
+        })?;
+        let instances = verdict::accepted(&self.settings, &self.state, &self.items);
+        Ok(Accepted::new(&self.id, source, &instances))
     }
 
     /// Everybody who takes or took part.

@@ -1,8 +1,9 @@
 //! Annotation projects: who may do what is the room's to say, and who asks is said by their token.
 
+use app::api::MethodRunInfo;
 use app::api::annotation::{
-    ExportFormat, Invitation, Invite, Joined, Joining, MOST_SUBMISSIONS, NewInvite, NewProject,
-    NewlyInvited, NextRequest, Numbered, Outcome, Project, SourceInfo, Submission,
+    AcceptedRun, ExportFormat, Invitation, Invite, Joined, Joining, MOST_SUBMISSIONS, NewInvite,
+    NewProject, NewlyInvited, NextRequest, Numbered, Outcome, Project, SourceInfo, Submission,
 };
 use axum::Json;
 use axum::extract::{FromRequestParts, Path, Query, State};
@@ -16,6 +17,7 @@ use super::HttpError;
 use super::error::api_error;
 use super::extract::Body;
 use crate::annotation::{Room, RoomError, Token};
+use crate::jobs::accepted;
 use crate::jobs::annotation::sources;
 use crate::state::AppState;
 
@@ -189,6 +191,31 @@ pub async fn leave(
         manager(&room, &token)?;
     }
     Ok(Json(room.leave(&who).await?))
+}
+
+/// `GET /api/annotation/projects/{id}/method-runs`
+pub async fn list_method_runs(
+    State(state): State<AppState>,
+    Path(project): Path<String>,
+    Bearer(token): Bearer,
+) -> Result<Json<Vec<AcceptedRun>>, HttpError> {
+    state.rooms.room(&project).await?.lock().await.member(&token)?;
+    Ok(Json(accepted::runs(&state.store, &project).await?))
+}
+
+/// `POST /api/annotation/projects/{id}/method-runs`: tunes on what is accepted now.
+pub async fn start_method_run(
+    State(state): State<AppState>,
+    Path(project): Path<String>,
+    Bearer(token): Bearer,
+) -> Result<(StatusCode, Json<MethodRunInfo>), HttpError> {
+    let room = state.rooms.room(&project).await?;
+    let accepted = {
+        let room = room.lock().await;
+        manager(&room, &token)?;
+        room.accepted()?
+    };
+    Ok((StatusCode::CREATED, Json(state.method_runs.start_accepted(accepted).await?)))
 }
 
 /// `GET /api/annotation/projects/{id}/export/{format}`: for those who may see every judgement.

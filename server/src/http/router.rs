@@ -73,6 +73,7 @@ fn annotation_api() -> Router<AppState> {
         .route("/projects/{id}/invites", get(to::list_invites).post(to::invite))
         .route("/projects/{id}/invites/{invite}/revoke", post(to::revoke))
         .route("/projects/{id}/members/{member}/leave", post(to::leave))
+        .route("/projects/{id}/method-runs", get(to::list_method_runs).post(to::start_method_run))
         .route("/projects/{id}/export/{format}", get(to::export))
         .route("/invites/{token}", get(to::invitation).post(to::join))
         .fallback(unknown_api)

@@ -107,6 +107,7 @@ fn migrations() -> Migrator {
         (1, "initial", include_str!("../../migrations/0001_initial.sql")),
         (20, "steps", include_str!("../../migrations/0020_steps.sql")),
         (30, "annotation", include_str!("../../migrations/0030_annotation.sql")),
+        (31, "annotation_source", include_str!("../../migrations/0031_annotation_source.sql")),
     ];
     Migrator::with_migrations(all.into_iter().map(migration).collect())
 }

@@ -3,7 +3,7 @@
 //! - [`membership`], [`outbox`], [`keys`]: what this browser keeps between visits;
 //! - [`desk`]: a project at work; [`live`]: how it and the server keep in step;
 //! - [`summary`]: agreement and progress as rows; [`markdown`]: guidelines as views;
-//! - the rest is seen: [`Judge`], [`Items`], [`AgreementView`], [`People`] are what a project shows,
+//! - the rest is seen: [`Judge`], [`Items`], [`AgreementView`], [`AdapterView`], [`People`] are what a project shows,
 //!   [`NewProjectForm`] and [`ProjectList`] what leads to one.
 
 pub mod desk;
@@ -14,6 +14,7 @@ pub mod membership;
 pub mod outbox;
 pub mod summary;
 
+mod adapter;
 mod agreement;
 mod comments;
 mod culture_choice;
@@ -28,6 +29,7 @@ mod people;
 mod presence;
 mod project_list;
 
+pub use adapter::AdapterView;
 pub use agreement::AgreementView;
 pub use culture_choice::CultureChoice;
 pub use items::Items;

@@ -19,6 +19,9 @@ mod evaluate;
 mod generate;
 mod tune;
 
+pub use card::StepCard;
+pub use evaluate::Evaluated;
 pub use run::ShownRun;
 pub use run_list::RunList;
 pub use start::StartRun;
+pub use tune::Tuned;
