@@ -6,6 +6,7 @@ mod annotation {
     mod adapter;
     mod app;
     mod bad_input;
+    mod exports;
     mod live;
     mod together;
 }

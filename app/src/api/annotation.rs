@@ -5,6 +5,8 @@
 //! - `GET  /sources` -> list of [`SourceInfo`]: the runs whose instances can be judged;
 //! - `POST /projects` [`NewProject`] -> [`Joined`]: makes a project, and its owner;
 //! - `GET  /projects/{id}` -> [`Project`];
+//! - `POST /projects/{id}/settings` [`SettingsChange`] -> the settings now, for owners; everybody hears of
+//!   it as an event;
 //! - `POST /projects/{id}/next` [`NextRequest`] -> list of [`Item`](domain::annotation::Item)s, kept for the member;
 //! - `POST /projects/{id}/submissions` list of [`Submission`] -> list of [`Outcome`], in that order;
 //! - `GET  /projects/{id}/items/{item}` -> [`Item`](domain::annotation::Item);
@@ -84,6 +86,15 @@ pub struct NewProject {
     pub source: ItemSource,
     /// Who makes it.
     pub owner: Joining,
+}
+
+/// A change of what a project asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SettingsChange {
+    /// What it asks for, as far as the owner knows: two who change it at once notice.
+    pub from: ProjectSettings,
+    /// What it is to ask for.
+    pub to: ProjectSettings,
 }
 
 /// Somebody who joins a project.
@@ -239,9 +250,13 @@ pub enum ExportFormat {
     Jsonl,
     /// One line per judgement.
     Csv,
-    /// Records to import into Argilla.
+    /// The same as a Parquet table.
+    Parquet,
+    /// A folder that Hugging Face `datasets` loads, with its card, as a zip file.
+    Dataset,
+    /// Settings and records for Argilla, as a zip file.
     Argilla,
-    /// Tasks to import into Label Studio.
+    /// Configuration and tasks for Label Studio, as a zip file.
     LabelStudio,
     /// The accepted instances as chats, one JSON object per line: what an adapter is tuned on.
     Training,
@@ -249,14 +264,23 @@ pub enum ExportFormat {
 
 impl ExportFormat {
     /// All formats.
-    pub const ALL: [Self; 5] =
-        [Self::Jsonl, Self::Csv, Self::Argilla, Self::LabelStudio, Self::Training];
+    pub const ALL: [Self; 7] = [
+        Self::Jsonl,
+        Self::Csv,
+        Self::Parquet,
+        Self::Dataset,
+        Self::Argilla,
+        Self::LabelStudio,
+        Self::Training,
+    ];
 
     /// Name in addresses.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Jsonl => "jsonl",
             Self::Csv => "csv",
+            Self::Parquet => "parquet",
+            Self::Dataset => "dataset",
             Self::Argilla => "argilla",
             Self::LabelStudio => "label-studio",
             Self::Training => "training",
@@ -268,8 +292,10 @@ impl ExportFormat {
         match self {
             Self::Jsonl => "JSONL",
             Self::Csv => "CSV",
-            Self::Argilla => "Argilla records",
-            Self::LabelStudio => "Label Studio tasks",
+            Self::Parquet => "Parquet",
+            Self::Dataset => "Hugging Face dataset",
+            Self::Argilla => "Argilla",
+            Self::LabelStudio => "Label Studio",
             Self::Training => "Training set of what is accepted",
         }
     }
@@ -279,7 +305,18 @@ impl ExportFormat {
         match self {
             Self::Jsonl | Self::Training => "jsonl",
             Self::Csv => "csv",
-            Self::Argilla | Self::LabelStudio => "json",
+            Self::Parquet => "parquet",
+            Self::Dataset | Self::Argilla | Self::LabelStudio => "zip",
+        }
+    }
+
+    /// Its media type.
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::Jsonl | Self::Training => "application/x-ndjson",
+            Self::Csv => "text/csv; charset=utf-8",
+            Self::Parquet => "application/vnd.apache.parquet",
+            Self::Dataset | Self::Argilla | Self::LabelStudio => "application/zip",
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::annotation::{Item, ItemId, MemberId};
+use domain::annotation::{Item, ItemId, MemberId, ProjectSettings};
 use futures::channel::mpsc;
 use futures::{SinkExt, Stream, StreamExt, future};
 use gloo_net::http::{Request, RequestBuilder};
@@ -17,7 +17,8 @@ use super::http::{HttpBackend, accepted, later, parse, read, unreachable};
 use super::{Answer, Events};
 use crate::api::annotation::{
     AcceptedRun, ClientMessage, ExportFormat, Invitation, Invite, Joined, Joining, NewInvite,
-    NewProject, NewlyInvited, NextRequest, Outcome, Project, RoomMessage, SourceInfo, Submission,
+    NewProject, NewlyInvited, NextRequest, Outcome, Project, RoomMessage, SettingsChange,
+    SourceInfo, Submission,
 };
 use crate::api::{ApiError, MethodRunInfo};
 use crate::browser;
@@ -43,6 +44,10 @@ impl Annotation for HttpBackend {
 
     fn project(&self, key: Key) -> Answer<Project> {
         later(read(get(&key, "")))
+    }
+
+    fn change(&self, key: Key, change: SettingsChange) -> Answer<ProjectSettings> {
+        later(send(post(&key, "/settings"), change))
     }
 
     fn next(&self, key: Key, wanted: usize) -> Answer<Vec<Item>> {
@@ -82,10 +87,10 @@ impl Annotation for HttpBackend {
         later(read(post(&key, "/method-runs")))
     }
 
-    fn export(&self, key: Key, format: ExportFormat) -> Answer<String> {
+    fn export(&self, key: Key, format: ExportFormat) -> Answer<Vec<u8>> {
         let request = get(&key, &format!("/export/{}", format.as_str()));
         later(
-            async move { accepted(request.send().await).await?.text().await.map_err(unreachable) },
+            async move { accepted(request.send().await).await?.binary().await.map_err(unreachable) },
         )
     }
 

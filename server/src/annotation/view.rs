@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use app::api::annotation::{Numbered, Project};
 use domain::annotation::visibility::{self, sees_others};
-use domain::annotation::{Item, ItemId, ItemInfo, Member, Record, verdict};
+use domain::annotation::{Act, Item, ItemId, ItemInfo, Member, ProjectSettings, Record, verdict};
 use domain::training_set::Accepted;
 
 use super::{Room, RoomError};
+use crate::jobs::annotation::{Origin, origin};
 
 impl Room {
     /// The project as `member` gets it.
@@ -27,6 +28,11 @@ impl Room {
         }
     }
 
+    /// What the project asks for now.
+    pub fn settings(&self) -> &ProjectSettings {
+        &self.settings
+    }
+
     /// What is accepted now, for a run that learns it.
     ///
     /// # Errors
@@ -44,6 +50,17 @@ impl Room {
         })?;
         let instances = verdict::accepted(&self.settings, &self.state, &self.items);
         Ok(Accepted::new(&self.id, source, &instances))
+    }
+
+    /// What is known of the run whose instances are judged; `None` where there is none any more.
+    ///
+    /// # Errors
+    /// A failure of the store.
+    pub async fn origin(&self) -> Result<Option<Origin>, RoomError> {
+        match &self.source_run {
+            Some(run) => Ok(origin(&self.store, run).await?),
+            None => Ok(None),
+        }
     }
 
     /// Everybody who takes or took part.
@@ -76,8 +93,12 @@ impl Room {
         let new = &self.events[start..];
         let mut sequences: BTreeSet<u64> = new.iter().map(|numbered| numbered.sequence).collect();
         if self.settings.blind && !member.role.adjudicates() && start > 0 {
-            let touched: BTreeSet<&ItemId> =
-                new.iter().filter_map(|numbered| numbered.event.item.as_ref()).collect();
+            let changed = new.iter().any(|known| matches!(known.event.act, Act::Changed(_)));
+            let touched: BTreeSet<&ItemId> = match changed {
+                // A smaller overlap completes items to which nothing has happened.
+                true => self.state.records().map(|(item, _)| item).collect(),
+                false => new.iter().filter_map(|numbered| numbered.event.item.as_ref()).collect(),
+            };
             for item in touched.into_iter().filter(|item| self.sees(member, item)) {
                 let events = self.state.record(item).into_iter().flat_map(Record::events);
                 sequences.extend(events.filter_map(|event| self.sequences.get(&event.submission)));

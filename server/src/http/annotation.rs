@@ -3,14 +3,15 @@
 use app::api::MethodRunInfo;
 use app::api::annotation::{
     AcceptedRun, ExportFormat, Invitation, Invite, Joined, Joining, MOST_SUBMISSIONS, NewInvite,
-    NewProject, NewlyInvited, NextRequest, Numbered, Outcome, Project, SourceInfo, Submission,
+    NewProject, NewlyInvited, NextRequest, Numbered, Outcome, Project, SettingsChange, SourceInfo,
+    Submission,
 };
 use axum::Json;
 use axum::extract::{FromRequestParts, Path, Query, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use domain::annotation::{Item, ItemId, Member, MemberId};
+use domain::annotation::{Item, ItemId, Member, MemberId, ProjectSettings};
 use serde::Deserialize;
 
 use super::HttpError;
@@ -65,6 +66,20 @@ pub async fn show(
     let room = state.rooms.room(&project).await?;
     let room = room.lock().await;
     Ok(Json(room.project(room.member(&token)?)))
+}
+
+/// `POST /api/annotation/projects/{id}/settings`
+pub async fn change(
+    State(state): State<AppState>,
+    Path(project): Path<String>,
+    Bearer(token): Bearer,
+    Body(SettingsChange { from, to }): Body<SettingsChange>,
+) -> Result<Json<ProjectSettings>, HttpError> {
+    let room = state.rooms.room(&project).await?;
+    let mut room = room.lock().await;
+    let owner = manager(&room, &token)?.id.clone();
+    room.change(&owner, &from, to).await?;
+    Ok(Json(room.settings().clone()))
 }
 
 /// `POST /api/annotation/projects/{id}/next`
@@ -227,11 +242,8 @@ pub async fn export(
     let known = ExportFormat::ALL.into_iter().find(|known| known.as_str() == format);
     let known = known.ok_or_else(|| {
         let message = format!("`{format}` is not a format");
-        HttpError::not_found(
-            "unknown-format",
-            message,
-            "Use jsonl, csv, argilla, label-studio or training.",
-        )
+        let all = ExportFormat::ALL.map(ExportFormat::as_str).join(", ");
+        HttpError::not_found("unknown-format", message, &format!("There are: {all}."))
     })?;
     let room = state.rooms.room(&project).await?;
     let room = room.lock().await;
@@ -239,13 +251,10 @@ pub async fn export(
     if !role.adjudicates() {
         return Err(RoomError::Forbidden { role, what: "export judgements" }.into());
     }
-    let kind = match known {
-        ExportFormat::Csv => "text/csv; charset=utf-8",
-        ExportFormat::Jsonl | ExportFormat::Training => "application/x-ndjson",
-        ExportFormat::Argilla | ExportFormat::LabelStudio => "application/json",
-    };
-    let mut response = room.export(known, &state.cultures())?.into_response();
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    let origin = room.origin().await?;
+    let mut response = room.export(known, &state.cultures(), origin.as_ref())?.into_response();
+    let kind = HeaderValue::from_static(known.media_type());
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
     Ok(response)
 }
 

@@ -65,6 +65,7 @@ fn annotation_api() -> Router<AppState> {
         .route("/sources", get(to::list_sources))
         .route("/projects", post(to::create).layer(DefaultBodyLimit::max(MAX_PROJECT_BYTES)))
         .route("/projects/{id}", get(to::show))
+        .route("/projects/{id}/settings", post(to::change))
         .route("/projects/{id}/next", post(to::next))
         .route("/projects/{id}/submissions", post(to::submit))
         .route("/projects/{id}/items/{item}", get(to::item))

@@ -165,11 +165,13 @@ async fn name(store: &Store, request: &MethodRequest) -> Result<String, JobError
     let (of_run, of_project) = LONGEST_PARTS;
     let base =
         format!("{}.{}", first(&accepted.source_run, of_run), first(&accepted.project, of_project));
-    for number in 1.. {
-        let name = if number == 1 { base.clone() } else { format!("{base}-{number}") };
-        if matches!(store.run(&name).await, Err(StoreError::UnknownRun { .. })) {
-            return Ok(name);
-        }
+    let (mut name, mut number) = (base.clone(), 1);
+    loop {
+        match store.run(&name).await {
+            Err(StoreError::UnknownRun { .. }) => return Ok(name),
+            found => found?,
+        };
+        number += 1;
+        name = format!("{base}-{number}");
     }
-    Ok(base)
 }

@@ -1,29 +1,17 @@
 //! From what was accepted to an adapter: the run that learns it, and what is refused.
 
-use app::api::annotation::{AcceptedRun, ItemSource, Joined, NewProject, Numbered};
+use app::api::annotation::{AcceptedRun, Joined, Numbered};
 use app::api::{JobState, MethodRun, MethodRunInfo};
 use domain::annotation::{Act, MemberRole, ProjectSettings};
 use domain::method::Step;
 use reqwest::StatusCode;
 use serde_json::json;
-use server::jobs::testing::run_with_questions;
-use server::jobs::{Method, reproduce};
+use server::jobs::reproduce;
 
-use super::app::{Person, TestApp, joining, judged, refused, submission};
+use super::app::{Person, TestApp, judged, refused, submission};
 
-/// A run `r` with collected instances, and a project of them whose owner judges alone.
-async fn judged_run(app: &TestApp) -> (Method, Person<'_>) {
-    let method = run_with_questions(&app.store, &app.engine, "r", 4, 2).await;
-    method.elicit(&mut |_| std::ops::ControlFlow::Continue(())).await.unwrap();
-    method.collect().await.unwrap();
-    let settings = ProjectSettings { overlap: 1, ..ProjectSettings::new("Small") };
-    let mut owner = joining("Olu");
-    owner.cultures = method.settings.cultures.clone();
-    let source = ItemSource::Run { run: "r".to_owned(), cultures: vec![] };
-    let new = NewProject { settings, source, owner };
-    let made = app.client.post(app.address("/projects")).json(&new).send().await.unwrap();
-    let joined: Joined = made.json().await.unwrap();
-    (method, app.person(joined))
+fn settings() -> ProjectSettings {
+    ProjectSettings { overlap: 1, ..ProjectSettings::new("Small") }
 }
 
 /// Judges every item, every other one right.
@@ -55,7 +43,7 @@ async fn ended(app: &TestApp, id: &str) -> MethodRun {
 async fn what_was_accepted_becomes_an_adapter_with_its_alignment() {
     let folder = tempfile::tempdir().unwrap();
     let app = TestApp::start(&folder).await;
-    let (source, owner) = judged_run(&app).await;
+    let (source, owner) = app.project_of_run(settings()).await;
     let judged_items = judge_all(&owner).await;
     let info = start(&owner).await;
     let project = &owner.joined.project;
@@ -96,7 +84,7 @@ async fn what_was_accepted_becomes_an_adapter_with_its_alignment() {
 async fn a_run_on_what_was_accepted_can_be_repeated_after_the_judgements_have_changed() {
     let folder = tempfile::tempdir().unwrap();
     let app = TestApp::start(&folder).await;
-    let (_, owner) = judged_run(&app).await;
+    let (_, owner) = app.project_of_run(settings()).await;
     judge_all(&owner).await;
     let id = start(&owner).await.id;
     ended(&app, &id).await;
@@ -124,7 +112,7 @@ async fn item_of(owner: &Person<'_>, number: usize) -> String {
 async fn tuning_on_what_was_accepted_is_refused_with_a_way_out() {
     let folder = tempfile::tempdir().unwrap();
     let app = TestApp::start(&folder).await;
-    let (_, owner) = judged_run(&app).await;
+    let (_, owner) = app.project_of_run(settings()).await;
     let tuned =
         async |who: &Person<'_>| refused(who.post("/method-runs", &json!(null)).await).await;
     assert_eq!(tuned(&owner).await, (422, "invalid-request".to_owned()), "nothing is accepted");

@@ -162,7 +162,7 @@ fn ShownTuning(followed: Followed, state: Memo<Option<JobState>>) -> impl IntoVi
         })
     };
     view! {
-        <section aria-labelledby="shown-tuning" data-testid="tuning"
+        <section class="method-run" aria-labelledby="shown-tuning" data-testid="tuning"
             data-state=move || state_name(state.get())>
             <h2 id="shown-tuning">{name}</h2>
             <p class="meta" role="status">
