@@ -97,6 +97,7 @@ async fn other_tools_get_their_settings_beside_the_items() {
     let studio = export(&owner, ExportFormat::LabelStudio).await;
     let tasks = json(&studio, "tasks.json");
     assert_eq!(tasks[0]["annotations"][0]["result"][0]["value"]["choices"][0], "right");
+    assert_eq!(tasks[1]["annotations"], Value::Array(vec![]));
     let config = String::from_utf8(file(&studio, "config.xml")).unwrap();
     assert!(config.contains("alias=\"right\""), "{config}");
 }

@@ -130,7 +130,9 @@ def read_argilla(folder, lines, project):
     same("labels", settings.questions["label"].labels, labels)
     same("guidelines", settings.guidelines, project["settings"]["guidelines"])
     same("overlap", settings.distribution.min_submitted, project["settings"]["overlap"])
-    records = [argilla.Record.from_dict(record) for record in json.loads((folder / "records.json").read_text())]
+    dataset = argilla.Dataset(name="exported", settings=settings)
+    records = json.loads((folder / "records.json").read_text())
+    records = [argilla.Record.from_dict(record, dataset=dataset) for record in records]
     same("number of records", len(records), len(lines))
     fields = [field.name for field in settings.fields]
     for record, line in zip(records, lines):
@@ -142,8 +144,8 @@ def read_argilla(folder, lines, project):
         said = [judgement["said"]["label"] for judgement in line["judgements"]]
         same("responses", [response.value for response in record.responses["label"]], said)
         verdict = line["verdict"] and line["verdict"]["label"]
-        suggestion = record.suggestions["label"]
-        same("suggestions", suggestion and suggestion.value, verdict)
+        suggestions = [suggestion.value for suggestion in record.suggestions]
+        same("suggestions", suggestions, [verdict] if verdict else [])
     print(f"argilla {argilla.__version__}: {len(records)} records")
 
 

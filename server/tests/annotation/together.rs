@@ -145,9 +145,6 @@ async fn every_file_holds_what_was_said() {
     let chat: Value = serde_json::from_str(chats.trim()).unwrap();
     assert!(chat["messages"][0]["content"].as_str().unwrap().contains("Thai"), "{chat}");
     assert_eq!(chat["messages"][2], json!({ "role": "assistant", "content": "2" }));
-    let tasks: Value = serde_json::from_str(&file("label-studio").await).unwrap();
-    let choice = &tasks[0]["annotations"][0]["result"][0]["value"]["choices"][0];
-    assert_eq!((choice, &tasks[1]["annotations"]), (&json!("Right"), &json!([])));
 }
 
 #[tokio::test]

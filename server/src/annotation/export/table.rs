@@ -155,7 +155,11 @@ mod tests {
         let rows = read(&columns());
         let rows: Vec<_> = rows.get_row_iter(None).unwrap().map(Result::unwrap).collect();
         let shown: Vec<String> = rows.iter().map(ToString::to_string).collect();
-        insta::assert_snapshot!(shown.join("\n"), @"");
+        insta::assert_snapshot!(shown.join("\n"), @r#"
+        {text: "=1+1", number: null, time: 1970-01-01 00:00:00.000 +00:00, texts: [], shares: [0.25, 0.75]}
+        {text: null, number: -7, time: 2023-11-14 22:13:20.123 +00:00, texts: ["a", ""], shares: []}
+        {text: "ไทย", number: 9223372036854775807, time: null, texts: ["b"], shares: [1.0]}
+        "#);
         let time = rows[1].get_column_iter().find(|(name, _)| *name == "time").unwrap().1;
         assert_eq!(*time, Field::TimestampMillis(1_700_000_000_123));
     }
