@@ -153,13 +153,13 @@ pub async fn pause(duration: std::time::Duration) {
     let _ = receiver.await;
 }
 
-/// Offers `text` to the person as a file.
-pub fn save_file(name: &str, text: &str) {
+/// Offers `content` to the person as a file.
+pub fn save_file(name: &str, content: &[u8]) {
     #[cfg(feature = "hydrate")]
     {
         use wasm_bindgen::JsCast;
-        let parts = js_sys::Array::of1(&text.into());
-        let Ok(blob) = web_sys::Blob::new_with_str_sequence(&parts) else { return };
+        let parts = js_sys::Array::of1(&js_sys::Uint8Array::from(content));
+        let Ok(blob) = web_sys::Blob::new_with_u8_array_sequence(&parts) else { return };
         let Ok(address) = web_sys::Url::create_object_url_with_blob(&blob) else { return };
         let link = leptos::prelude::document().create_element("a").ok();
         if let Some(link) = link.and_then(|link| link.dyn_into::<web_sys::HtmlAnchorElement>().ok())
@@ -172,7 +172,7 @@ pub fn save_file(name: &str, text: &str) {
         let _ = web_sys::Url::revoke_object_url(&address);
     }
     #[cfg(not(feature = "hydrate"))]
-    let _ = (name, text);
+    let _ = (name, content);
 }
 
 /// The text of the file that a person chose in an `input type=file`.

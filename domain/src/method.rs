@@ -15,7 +15,7 @@ use crate::culture::CultureCode;
 use crate::filter::FilterRules;
 use crate::instance::CollectionRule;
 use crate::prompt::{PromptStyle, PromptTemplates};
-use crate::training_set::Selection;
+use crate::training_set::{Accepted, Selection};
 
 mod preset;
 mod request;
@@ -118,6 +118,9 @@ pub struct MethodSettings {
     /// Which pairs are learnt.
     #[serde(default)]
     pub selection: Selection,
+    /// What people accepted: only that counts as an instance. `None` where nobody was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<Accepted>,
     /// General conversations that are learnt beside them, per instance.
     #[serde(default)]
     pub general: f64,
@@ -167,6 +170,7 @@ impl MethodSettings {
             rule: Some(self.rule),
             source: Some(self.selection.source),
             share: Some(self.selection.share),
+            accepted: self.accepted.clone(),
             general: Some(self.general),
             tuning: Some(self.tuning.clone()),
         }

@@ -51,7 +51,7 @@ pub struct Topic {
 }
 
 /// What the order of the options means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scale {
     /// Neighbouring options are neighbours in meaning; distances make sense.

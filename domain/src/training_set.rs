@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::culture::CultureCode;
 use crate::instance::{AnswerPair, Instance};
@@ -74,18 +75,62 @@ impl Default for Selection {
     }
 }
 
+/// What people accepted of a run's instances, as it stood when the run that learns it was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accepted {
+    /// The annotation project in which they judged.
+    pub project: String,
+    /// The run whose instances they judged.
+    pub source_run: String,
+    /// The questions whose aware answer was accepted, by culture.
+    pub instances: BTreeMap<CultureCode, BTreeSet<QuestionId>>,
+}
+
+impl Accepted {
+    /// These instances of `source_run`, as judged in `project`.
+    pub fn new(project: &str, source_run: &str, instances: &[Instance]) -> Self {
+        let mut by_culture: BTreeMap<CultureCode, BTreeSet<QuestionId>> = BTreeMap::new();
+        for instance in instances {
+            by_culture.entry(instance.culture).or_default().insert(instance.question.clone());
+        }
+        let (project, source_run) = (project.to_owned(), source_run.to_owned());
+        Self { project, source_run, instances: by_culture }
+    }
+
+    /// Number of instances.
+    pub fn count(&self) -> usize {
+        self.instances.values().map(BTreeSet::len).sum()
+    }
+
+    /// Whether this pair was accepted.
+    pub fn holds(&self, question: &QuestionId, culture: CultureCode) -> bool {
+        self.instances.get(&culture).is_some_and(|questions| questions.contains(question))
+    }
+
+    /// SHA-256 of the instances, in hexadecimal.
+    pub fn hash(&self) -> String {
+        let mut hash = Sha256::new();
+        for (culture, questions) in &self.instances {
+            for question in questions {
+                hash.update(format!("{culture}\t{}:{question}\n", question.as_str().len()));
+            }
+        }
+        format!("{:x}", hash.finalize())
+    }
+}
+
 /// Chooses from `pairs`, of which `instances` were collected. Where `accepted` is given, only what is
 /// in it counts as an instance. The result is in the order of the pairs.
 pub fn select(
     pairs: &[AnswerPair],
     instances: &[Instance],
     selection: Selection,
-    accepted: Option<&BTreeSet<(QuestionId, CultureCode)>>,
+    accepted: Option<&Accepted>,
 ) -> Vec<Instance> {
     let collected: BTreeSet<(&QuestionId, CultureCode)> =
         instances.iter().map(|instance| (&instance.question, instance.culture)).collect();
     let passes = |instance: &Instance| {
-        accepted.is_none_or(|set| set.contains(&(instance.question.clone(), instance.culture)))
+        accepted.is_none_or(|accepted| accepted.holds(&instance.question, instance.culture))
     };
     let mut candidates: BTreeMap<CultureCode, Vec<(usize, Instance)>> = BTreeMap::new();
     let mut sizes: BTreeMap<CultureCode, usize> = BTreeMap::new();
@@ -178,8 +223,8 @@ mod tests {
     fn only_what_people_accepted_is_learnt() {
         let pairs = pairs();
         let instances = collect(&pairs, CollectionRule::Different, None).instances;
-        let accepted: BTreeSet<_> =
-            instances.iter().step_by(3).map(|i| (i.question.clone(), i.culture)).collect();
+        let some: Vec<Instance> = instances.iter().step_by(3).cloned().collect();
+        let accepted = Accepted::new("p", "r", &some);
         let of = |source| {
             select(
                 &pairs,
@@ -188,12 +233,21 @@ mod tests {
                 Some(&accepted),
             )
         };
-        let kept: BTreeSet<_> =
-            of(Source::Inconsistent).into_iter().map(|i| (i.question, i.culture)).collect();
-        assert_eq!(kept, accepted);
-        assert_eq!(of(Source::Random).len(), accepted.len());
+        let kept = Accepted::new("p", "r", &of(Source::Inconsistent));
+        assert_eq!((&kept, kept.count()), (&accepted, some.len()));
+        assert_eq!(of(Source::Random).len(), some.len());
         // What people refused isn't consistent for that.
         assert!(of(Source::Consistent).iter().all(|instance| instance.unaware == instance.aware));
+    }
+
+    #[test]
+    fn the_hash_is_of_the_instances_alone() {
+        let instances = collect(&pairs(), CollectionRule::Different, None).instances;
+        let accepted = Accepted::new("p", "r", &instances);
+        assert_eq!(accepted.hash(), Accepted::new("other", "run", &instances).hash());
+        assert_ne!(accepted.hash(), Accepted::new("p", "r", &instances[1..]).hash());
+        let json = serde_json::to_string(&accepted).unwrap();
+        assert_eq!(serde_json::from_str::<Accepted>(&json).unwrap(), accepted);
     }
 
     proptest! {

@@ -3,8 +3,10 @@
 
 /// All stories; the files lie in a folder of their own.
 mod annotation {
+    mod adapter;
     mod app;
     mod bad_input;
+    mod exports;
     mod live;
     mod together;
 }

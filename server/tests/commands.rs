@@ -50,6 +50,7 @@ async fn errors_name_the_thing_and_a_way_out() {
         (vec!["run", "--model", model, "--run", "a b"], "`a b` can't name a run"),
         (vec!["reproduce", "x", "--model", model], "there is no run `x`"),
         (vec!["tune", "--model", nothing, "--run", "x"], nothing),
+        (vec!["run", "--model", model, "--accepted", "x"], "there is no annotation project `x`"),
     ] {
         let output = polylogue(&data).args(&arguments).output().unwrap();
         let text = refusal(&output);

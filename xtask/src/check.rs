@@ -13,16 +13,16 @@ use crate::count::{self, Count};
 use crate::serve::SITE_VARIABLE;
 use crate::step::{self, Failure};
 use crate::workspace::Workspace;
-use crate::{rules, score, site, tools};
+use crate::{exports, rules, score, site, tools};
 
 /// Everything native but this crate, which cargo has compiled with features of its own.
-const NATIVE: [&str; 3] = ["--workspace", "--exclude", "xtask"];
+pub const NATIVE: [&str; 3] = ["--workspace", "--exclude", "xtask"];
 
 /// A stage prints what it does and returns what passed and failed.
 type Stage = (&'static str, fn(&Workspace, &str) -> Result<Count, Failure>);
 
 /// The stages, cheap ones first, so that a slip shows early.
-const STAGES: [Stage; 11] = [
+const STAGES: [Stage; 12] = [
     ("repository rules", repository),
     ("format", format),
     ("clippy (native)", clippy),
@@ -31,6 +31,7 @@ const STAGES: [Stage; 11] = [
     ("compile for tests and journeys", compile),
     ("tests", tests),
     ("doc tests", doc_tests),
+    ("exports read by datasets, argilla and label-studio-sdk", exports::run),
     ("scores in WebAssembly", score::run),
     ("client for journeys", client_site),
     ("journeys in Chromium", journeys),
@@ -57,7 +58,7 @@ pub fn run(workspace: &Workspace, only: &[String]) -> ExitCode {
 
 /// `cargo xtask screenshots`: the journeys' browser visits the pages and keeps what it sees.
 pub fn screenshots(workspace: &Workspace) -> Result<ExitCode, Failure> {
-    for (name, stage) in [STAGES[5], STAGES[9]] {
+    for (name, stage) in [STAGES[5], STAGES[10]] {
         stage(workspace, name)?;
     }
     let mut command = tools::cargo();

@@ -3,7 +3,8 @@
 //! - [`workspace`]: where things lie; [`step`]: running commands, one progress line each;
 //! - [`tools`]: what a machine may lack (wasm target, wasm-opt, a browser), with pinned versions;
 //! - [`client`] and [`site`]: from the `app` crate to the folder which the server hands out;
-//! - [`serve`], [`dev`], [`check`], [`cuda`]: the commands; [`rules`]: what the repository demands of itself.
+//! - [`serve`], [`dev`], [`check`], [`cuda`]: the commands; [`rules`]: what the repository demands of itself;
+//! - [`exports`], [`score`]: stages that need more than cargo.
 //!
 //! **Invariant:** no product code. Nothing here runs when the product runs.
 
@@ -12,6 +13,7 @@ mod client;
 mod count;
 mod cuda;
 mod dev;
+mod exports;
 mod rules;
 mod score;
 mod serve;

@@ -5,6 +5,8 @@
 //! - `GET  /sources` -> list of [`SourceInfo`]: the runs whose instances can be judged;
 //! - `POST /projects` [`NewProject`] -> [`Joined`]: makes a project, and its owner;
 //! - `GET  /projects/{id}` -> [`Project`];
+//! - `POST /projects/{id}/settings` [`SettingsChange`] -> the settings now, for owners; everybody hears of
+//!   it as an event;
 //! - `POST /projects/{id}/next` [`NextRequest`] -> list of [`Item`](domain::annotation::Item)s, kept for the member;
 //! - `POST /projects/{id}/submissions` list of [`Submission`] -> list of [`Outcome`], in that order;
 //! - `GET  /projects/{id}/items/{item}` -> [`Item`](domain::annotation::Item);
@@ -14,6 +16,8 @@
 //! - `GET  /projects/{id}/invites` -> list of [`Invite`]; `POST` [`NewInvite`] -> [`NewlyInvited`];
 //! - `POST /projects/{id}/invites/{invite}/revoke` -> [`Invite`];
 //! - `POST /projects/{id}/members/{member}/leave`: for good, by the member or an owner;
+//! - `POST /projects/{id}/method-runs` -> [`MethodRunInfo`](super::MethodRunInfo): starts the run that
+//!   tunes on what is accepted now; `GET` -> list of [`AcceptedRun`]s, newest first;
 //! - `GET  /projects/{id}/export/{format}`: a file, see [`ExportFormat`];
 //! - `GET  /invites/{token}` -> [`Invitation`]; `POST /invites/{token}` [`Joining`] -> [`Joined`].
 
@@ -23,7 +27,7 @@ use domain::annotation::{
 use domain::culture::CultureCode;
 use serde::{Deserialize, Serialize};
 
-use super::ApiError;
+use super::{ApiError, JobState};
 
 /// A run whose collected instances can be judged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +37,19 @@ pub struct SourceInfo {
     /// Instances it has collected.
     pub instances: usize,
     /// When the run was begun, RFC 3339 in UTC.
+    pub created: String,
+}
+
+/// A run that tunes adapters on what a project has accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AcceptedRun {
+    /// Name of the run.
+    pub run: String,
+    /// Instances that it learns.
+    pub instances: usize,
+    /// Where it stands.
+    pub state: JobState,
+    /// When it was asked for, RFC 3339 in UTC.
     pub created: String,
 }
 
@@ -71,6 +88,15 @@ pub struct NewProject {
     pub owner: Joining,
 }
 
+/// A change of what a project asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SettingsChange {
+    /// What it asks for, as far as the owner knows: two who change it at once notice.
+    pub from: ProjectSettings,
+    /// What it is to ask for.
+    pub to: ProjectSettings,
+}
+
 /// Somebody who joins a project.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Joining {
@@ -98,6 +124,9 @@ pub struct Project {
     pub id: String,
     /// What it asks for.
     pub settings: ProjectSettings,
+    /// The run whose instances are judged; `None` where the items came from a file.
+    #[serde(default)]
+    pub source_run: Option<String>,
     /// All items without their texts.
     pub items: Vec<ItemInfo>,
     /// Everybody who takes or took part.
@@ -221,9 +250,13 @@ pub enum ExportFormat {
     Jsonl,
     /// One line per judgement.
     Csv,
-    /// Records to import into Argilla.
+    /// The same as a Parquet table.
+    Parquet,
+    /// A folder that Hugging Face `datasets` loads, with its card, as a zip file.
+    Dataset,
+    /// Settings and records for Argilla, as a zip file.
     Argilla,
-    /// Tasks to import into Label Studio.
+    /// Configuration and tasks for Label Studio, as a zip file.
     LabelStudio,
     /// The accepted instances as chats, one JSON object per line: what an adapter is tuned on.
     Training,
@@ -231,14 +264,23 @@ pub enum ExportFormat {
 
 impl ExportFormat {
     /// All formats.
-    pub const ALL: [Self; 5] =
-        [Self::Jsonl, Self::Csv, Self::Argilla, Self::LabelStudio, Self::Training];
+    pub const ALL: [Self; 7] = [
+        Self::Jsonl,
+        Self::Csv,
+        Self::Parquet,
+        Self::Dataset,
+        Self::Argilla,
+        Self::LabelStudio,
+        Self::Training,
+    ];
 
     /// Name in addresses.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Jsonl => "jsonl",
             Self::Csv => "csv",
+            Self::Parquet => "parquet",
+            Self::Dataset => "dataset",
             Self::Argilla => "argilla",
             Self::LabelStudio => "label-studio",
             Self::Training => "training",
@@ -250,8 +292,10 @@ impl ExportFormat {
         match self {
             Self::Jsonl => "JSONL",
             Self::Csv => "CSV",
-            Self::Argilla => "Argilla records",
-            Self::LabelStudio => "Label Studio tasks",
+            Self::Parquet => "Parquet",
+            Self::Dataset => "Hugging Face dataset",
+            Self::Argilla => "Argilla",
+            Self::LabelStudio => "Label Studio",
             Self::Training => "Training set of what is accepted",
         }
     }
@@ -261,7 +305,18 @@ impl ExportFormat {
         match self {
             Self::Jsonl | Self::Training => "jsonl",
             Self::Csv => "csv",
-            Self::Argilla | Self::LabelStudio => "json",
+            Self::Parquet => "parquet",
+            Self::Dataset | Self::Argilla | Self::LabelStudio => "zip",
+        }
+    }
+
+    /// Its media type.
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::Jsonl | Self::Training => "application/x-ndjson",
+            Self::Csv => "text/csv; charset=utf-8",
+            Self::Parquet => "application/vnd.apache.parquet",
+            Self::Dataset | Self::Argilla | Self::LabelStudio => "application/zip",
         }
     }
 }

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use domain::annotation::{Item, ItemId, MemberId};
+use domain::annotation::{Item, ItemId, MemberId, ProjectSettings};
 use leptos::prelude::use_context;
 use serde::{Deserialize, Serialize};
 
 use super::{Answer, Events};
+use crate::api::MethodRunInfo;
 use crate::api::annotation::{
-    ClientMessage, ExportFormat, Invitation, Invite, Joined, Joining, NewInvite, NewProject,
-    NewlyInvited, Outcome, Project, RoomMessage, SourceInfo, Submission,
+    AcceptedRun, ClientMessage, ExportFormat, Invitation, Invite, Joined, Joining, NewInvite,
+    NewProject, NewlyInvited, Outcome, Project, RoomMessage, SettingsChange, SourceInfo,
+    Submission,
 };
 
 /// What opens a project to one of its members.
@@ -36,6 +38,8 @@ pub trait Annotation: Send + Sync {
     fn join(&self, token: String, joining: Joining) -> Answer<Joined>;
     /// A project.
     fn project(&self, key: Key) -> Answer<Project>;
+    /// Changes what it asks for; returns that.
+    fn change(&self, key: Key, change: SettingsChange) -> Answer<ProjectSettings>;
     /// Items to judge, kept for the member.
     fn next(&self, key: Key, wanted: usize) -> Answer<Vec<Item>>;
     /// One item.
@@ -50,8 +54,12 @@ pub trait Annotation: Send + Sync {
     fn revoke(&self, key: Key, invite: String) -> Answer<Vec<Invite>>;
     /// Lets a member leave for good.
     fn leave(&self, key: Key, member: MemberId) -> Answer<()>;
-    /// The text of a file with everything that was said.
-    fn export(&self, key: Key, format: ExportFormat) -> Answer<String>;
+    /// The runs that tune on what is accepted, newest first.
+    fn method_runs(&self, key: Key) -> Answer<Vec<AcceptedRun>>;
+    /// Starts one on what is accepted now.
+    fn start_method_run(&self, key: Key) -> Answer<MethodRunInfo>;
+    /// A file with everything that was said.
+    fn export(&self, key: Key, format: ExportFormat) -> Answer<Vec<u8>>;
     /// Enters the room, going on after the event numbered `since`; dropping the stream leaves it.
     fn enter(&self, key: Key, since: u64) -> Answer<(Events<RoomMessage>, Speaker)>;
 }

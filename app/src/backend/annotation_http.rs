@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::annotation::{Item, ItemId, MemberId};
+use domain::annotation::{Item, ItemId, MemberId, ProjectSettings};
 use futures::channel::mpsc;
 use futures::{SinkExt, Stream, StreamExt, future};
 use gloo_net::http::{Request, RequestBuilder};
@@ -15,11 +15,12 @@ use serde::de::DeserializeOwned;
 use super::annotation::{Annotation, Key, Speaker};
 use super::http::{HttpBackend, accepted, later, parse, read, unreachable};
 use super::{Answer, Events};
-use crate::api::ApiError;
 use crate::api::annotation::{
-    ClientMessage, ExportFormat, Invitation, Invite, Joined, Joining, NewInvite, NewProject,
-    NewlyInvited, NextRequest, Outcome, Project, RoomMessage, SourceInfo, Submission,
+    AcceptedRun, ClientMessage, ExportFormat, Invitation, Invite, Joined, Joining, NewInvite,
+    NewProject, NewlyInvited, NextRequest, Outcome, Project, RoomMessage, SettingsChange,
+    SourceInfo, Submission,
 };
+use crate::api::{ApiError, MethodRunInfo};
 use crate::browser;
 use crate::link::escape;
 
@@ -43,6 +44,10 @@ impl Annotation for HttpBackend {
 
     fn project(&self, key: Key) -> Answer<Project> {
         later(read(get(&key, "")))
+    }
+
+    fn change(&self, key: Key, change: SettingsChange) -> Answer<ProjectSettings> {
+        later(send(post(&key, "/settings"), change))
     }
 
     fn next(&self, key: Key, wanted: usize) -> Answer<Vec<Item>> {
@@ -74,10 +79,18 @@ impl Annotation for HttpBackend {
         later(async move { accepted(request.send().await).await.map(|_| ()) })
     }
 
-    fn export(&self, key: Key, format: ExportFormat) -> Answer<String> {
+    fn method_runs(&self, key: Key) -> Answer<Vec<AcceptedRun>> {
+        later(read(get(&key, "/method-runs")))
+    }
+
+    fn start_method_run(&self, key: Key) -> Answer<MethodRunInfo> {
+        later(read(post(&key, "/method-runs")))
+    }
+
+    fn export(&self, key: Key, format: ExportFormat) -> Answer<Vec<u8>> {
         let request = get(&key, &format!("/export/{}", format.as_str()));
         later(
-            async move { accepted(request.send().await).await?.text().await.map_err(unreachable) },
+            async move { accepted(request.send().await).await?.binary().await.map_err(unreachable) },
         )
     }
 

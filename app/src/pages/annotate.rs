@@ -5,13 +5,17 @@
 //! `project-guidelines`, `source-run`, `source-file`, `file-read`, `overlap`, `target`, `blind`, `labels`,
 //! `ordered`, `owner-name`, `know-culture`, `make-project`; `join`, in it `join-name`, `know-culture`,
 //! `join-send`; `tab` (with `data-view`); `connection` (with `data-state`: in-step, handing-in, cut-off),
-//! `present-member`, `progress` (with `data-complete`, `data-judgements`); `item` (with `data-item`), in
-//! it `item-question`, `item-option`; `label` (with `data-label`), `skip`, `skip-reason`, `undo`,
-//! `last-judged`, `show-keys`, `keys`, `key`, `nothing-to-judge`, `guidelines`; `comment`,
-//! `answer`, `comment-text`, `comment-send`; `queue-size`, `disagreement` (with `data-item`), `one-item`,
-//! `opinion`, `verdict`, `decide` (with `data-label`), `reopen`; `agreement-size`, `coefficient` (with
-//! `data-coefficient`), `agreement-part`, `pair`; `member`, `leave`, `invite-role`, `invite`,
-//! `invite-link`, `invite-entry`, `revoke`, `export` (with `data-format`); `error` (with `data-code`).
+//! `present-member`, `progress` (with `data-complete`, `data-judgements`); `item` (with `data-item`), in it
+//! `item-question`, `item-option`; `label` (with `data-label`), `skip`, `skip-reason`, `undo`,
+//! `last-judged`, `show-keys`, `keys`, `key`, `nothing-to-judge`, `guidelines`; `comment`, `answer`,
+//! `comment-text`, `comment-send`; `mine-size`, `my-judgement` (with `data-item`), `my-word`, `judge-again`
+//! (with `data-label`), `take-back`; `change-project`, in it fields of `new-project` and `save-project`;
+//! `queue-size`, `disagreement` (with `data-item`), `one-item`, `opinion`, `verdict`, `decide` (with
+//! `data-label`), `reopen`; `agreement-size`, `coefficient` (with `data-coefficient`), `agreement-part`,
+//! `pair`; `accepted-count`, `tune-accepted`, `accepted-run` (with `data-run`), `tuning` (with
+//! `data-state`), in it the Studio’s `step`, `talk-to` and `evaluation-table`; `member`, `leave`,
+//! `invite-role`, `invite`, `invite-link`, `invite-entry`, `revoke`, `export` (with `data-format`); `error`
+//! (with `data-code`).
 
 use std::collections::BTreeSet;
 
@@ -30,7 +34,8 @@ use crate::components::annotation::live::keep_in_step;
 use crate::components::annotation::markdown::Markdown;
 use crate::components::annotation::membership::Membership;
 use crate::components::annotation::{
-    AgreementView, CultureChoice, Items, Judge, NewProjectForm, People, Presence, ProjectList,
+    AdapterView, AgreementView, CultureChoice, Items, Judge, MyJudgements, NewProjectForm, People,
+    Presence, ProjectList,
 };
 use crate::link;
 use crate::shell::WorldResource;
@@ -207,10 +212,12 @@ fn no_key(project: &str) -> ApiError {
 }
 
 /// The views of a project, by their name in the address.
-const VIEWS: [(&str, &str); 4] = [
+const VIEWS: [(&str, &str); 6] = [
     ("judge", "Judge"),
+    ("mine", "Mine"),
     ("items", "Disagreements"),
     ("agreement", "Agreement"),
+    ("adapter", "Adapter"),
     ("people", "People"),
 ];
 
@@ -226,7 +233,15 @@ fn Opened(desk: Desk) -> impl IntoView {
             .unwrap_or("judge")
     });
     let shown = Memo::new(move |_| query.with(|query| query.get("item")));
-    let title = desk.settings().title;
+    let title = Memo::new(move |_| desk.settings.with(|settings| settings.title.clone()));
+    // The list of projects in this browser names it too.
+    Effect::new(move |_| {
+        let title = title.get();
+        let known = Membership::of(&desk.project.with_value(|project| project.id.clone()));
+        if let Some(membership) = known.filter(|known| known.title != title) {
+            Membership { title, ..membership }.keep();
+        }
+    });
     let tab = move |(name, words): (&'static str, &'static str)| {
         view! {
             <a href=format!("?view={name}") data-testid="tab" data-view=name
@@ -234,15 +249,17 @@ fn Opened(desk: Desk) -> impl IntoView {
         }
     };
     view! {
-        <Title text=title.clone()/>
+        <Title text=move || title.get()/>
         <header class="intro">
-            <h1>{title}</h1>
+            <h1>{move || title.get()}</h1>
             <nav class="tabs" aria-label="Views of the project">{VIEWS.map(tab).collect_view()}</nav>
         </header>
         <Presence desk/>
         {move || match view.get() {
+            "mine" => view! { <MyJudgements desk shown/> }.into_any(),
             "items" => view! { <Items desk shown/> }.into_any(),
             "agreement" => view! { <AgreementView desk/> }.into_any(),
+            "adapter" => view! { <AdapterView desk/> }.into_any(),
             "people" => view! { <People desk/> }.into_any(),
             _ => view! { <Judge desk/> }.into_any(),
         }}

@@ -31,7 +31,7 @@ pub struct Event {
     /// When it reached the server, by the server's clock: milliseconds since 1970 (UTC). A client's
     /// clock is never believed.
     pub at: i64,
-    /// The item it is about; `None` for [`Act::Left`] alone.
+    /// The item it is about; `None` for [`Act::Changed`] and [`Act::Left`].
     pub item: Option<ItemId>,
     /// The act that this one takes the place of. Counts only for an act of the same kind: the own
     /// judgement of this item, or the item's adjudication.
@@ -64,6 +64,8 @@ pub enum Act {
     Adjudicated(Judgement),
     /// An adjudicator took a decision back.
     Reopened,
+    /// An owner changed what the project asks for.
+    Changed(ProjectSettings),
     /// The author has left for good.
     Left,
     /// An act whose content isn't shown yet; the real one takes its place when it arrives.
@@ -151,7 +153,7 @@ impl Act {
     ) -> Result<(), AnnotationError> {
         let allowed = match self {
             Self::Adjudicated(_) | Self::Reopened => member.role.adjudicates(),
-            Self::Left | Self::Hidden { .. } => false,
+            Self::Changed(_) | Self::Left | Self::Hidden { .. } => false,
             _ => member.role.judges(),
         };
         if !allowed {
@@ -181,6 +183,7 @@ impl Act {
             Self::Commented { .. } => "commented",
             Self::Adjudicated(_) => "adjudicated",
             Self::Reopened => "reopened",
+            Self::Changed(_) => "changed",
             Self::Left => "left",
             Self::Hidden { .. } => "hidden",
         }

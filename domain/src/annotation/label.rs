@@ -10,7 +10,7 @@ text_id!(
 );
 
 /// One choice.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Label {
     /// Identifier; what judgements and exports hold.
     pub id: LabelId,

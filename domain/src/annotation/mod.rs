@@ -6,6 +6,7 @@
 //!
 //! - [`project`]: what a project asks for: [`label`]s, guidelines, how many people per item;
 //! - [`item`]: an instance as it is judged; [`member`]: who takes part, and what they may do;
+//! - [`change`]: what an owner may change of a project at work;
 //! - [`event`]: what happened; [`state`]: where that leaves every item;
 //! - [`lease`], [`assignment`]: who judges what next, as functions of the state and a given time;
 //! - [`visibility`]: what a blind project keeps from annotators until an item is done;
@@ -26,6 +27,8 @@ pub mod member;
 pub mod event;
 pub mod state;
 
+pub mod change;
+
 pub mod assignment;
 pub mod lease;
 pub mod visibility;
@@ -35,6 +38,7 @@ pub mod report;
 pub mod verdict;
 
 pub use assignment::next_items;
+pub use change::check_change;
 pub use error::AnnotationError;
 pub use event::{Act, Event, Judgement, SkipReason, SubmissionId};
 pub use item::{Item, ItemId, ItemInfo};
@@ -44,7 +48,7 @@ pub use member::{Member, MemberId, MemberRole};
 pub use project::ProjectSettings;
 pub use report::{AnnotatorReport, annotator_report};
 pub use state::{Record, State};
-pub use verdict::{Basis, Verdict, accepted, disagreements, verdict};
+pub use verdict::{Basis, Verdict, accepted, disagreements, is_accepted, verdict};
 
 #[cfg(test)]
 mod tests;

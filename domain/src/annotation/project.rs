@@ -24,7 +24,7 @@ pub const LONGEST_GUIDELINES: usize = 64 * 1024;
 pub const LONGEST_NAME: usize = 200;
 
 /// What a project asks for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ProjectSettings {
     /// Name for people.
     pub title: String,

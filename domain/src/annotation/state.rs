@@ -6,19 +6,23 @@
 //! - an author's word on an item is, of their own acts of judging that no other of their acts on the
 //!   item replaces, the one with the greatest time, then the greatest submission; so nobody's word
 //!   replaces another's;
-//! - an item's decision is found alike among all acts of adjudication, whoever made them.
+//! - an item's decision is found alike among all acts of adjudication, whoever made them;
+//! - the project asks for what the latest change says, by time and then by submission.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::event::{Act, Event, HiddenKind, Judgement, SkipReason, SubmissionId};
 use super::item::ItemId;
 use super::member::MemberId;
+use super::project::ProjectSettings;
 
 /// A project's events by item.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct State {
     records: BTreeMap<ItemId, Record>,
     left: BTreeSet<MemberId>,
+    change: Option<Event>,
 }
 
 /// The events of one item.
@@ -51,13 +55,42 @@ impl State {
     /// Adds an event. Returns whether it changed anything.
     pub fn apply(&mut self, event: &Event) -> bool {
         match &event.item {
-            None if event.act == Act::Left => self.left.insert(event.author.clone()),
-            None => false,
+            None => match event.act {
+                Act::Left => self.left.insert(event.author.clone()),
+                Act::Changed(_) => self.apply_change(event),
+                _ => false,
+            },
             Some(item) => match self.records.get_mut(item) {
                 Some(record) => record.apply(event),
                 None => self.records.entry(item.clone()).or_default().apply(event),
             },
         }
+    }
+
+    fn apply_change(&mut self, event: &Event) -> bool {
+        // Of two under one submission and time, which the server never stores, the lesser is kept.
+        let newer = self
+            .change
+            .as_ref()
+            .is_none_or(|known| (later(known), Reverse(known)) < (later(event), Reverse(event)));
+        if newer {
+            self.change = Some(event.clone());
+        }
+        newer
+    }
+
+    /// The latest change of what the project asks for; `None` where it asks for what it began with.
+    pub fn change(&self) -> Option<(&Event, &ProjectSettings)> {
+        match &self.change {
+            Some(event @ Event { act: Act::Changed(settings), .. }) => Some((event, settings)),
+            _ => None,
+        }
+    }
+
+    /// Whether anything was ever judged or decided, taken back or not.
+    pub fn is_judged(&self) -> bool {
+        let says = |event: &Event| matches!(event.act, Act::Judged(_) | Act::Adjudicated(_));
+        self.records.values().flat_map(Record::events).any(says)
     }
 
     /// Takes back an event that the server never stored.

@@ -1,6 +1,7 @@
 //! The rules of annotation, and that the order of events is nothing.
 
 mod assignment;
+mod change;
 mod fold;
 mod outcome;
 

@@ -68,21 +68,24 @@ pub fn verdict(settings: &ProjectSettings, state: &State, item: &ItemInfo) -> Op
     Some(Verdict { label: label.clone(), option: option.map(|(option, _)| option), basis })
 }
 
+/// Whether an item's verdict puts it into the training set. Gold items are no instances.
+pub fn is_accepted(settings: &ProjectSettings, state: &State, item: &ItemInfo) -> bool {
+    let verdict = verdict(settings, state, item);
+    let label = verdict.and_then(|verdict| settings.label(&verdict.label));
+    item.gold.is_none() && label.is_some_and(|label| label.accepts)
+}
+
 /// The instances whose verdict puts them into the training set, in the project's order: the culture's
-/// persona and the question, labelled with the aware answer. Gold items are no instances.
+/// persona and the question, labelled with the aware answer.
 pub fn accepted(settings: &ProjectSettings, state: &State, items: &[Item]) -> Vec<Instance> {
-    let accepts = |item: &&Item| {
-        let verdict = verdict(settings, state, &item.info());
-        let label = verdict.and_then(|verdict| settings.label(&verdict.label));
-        item.gold.is_none() && label.is_some_and(|label| label.accepts)
-    };
     let instance = |item: &Item| Instance {
         question: item.question.id.clone(),
         culture: item.culture,
         unaware: item.unaware,
         aware: item.aware,
     };
-    items.iter().filter(accepts).map(instance).collect()
+    let accepted = items.iter().filter(|item| is_accepted(settings, state, &item.info()));
+    accepted.map(instance).collect()
 }
 
 /// The items that wait for a decision, those with the most different opinions first, then in the

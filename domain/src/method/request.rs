@@ -10,7 +10,7 @@ use crate::culture::CultureCode;
 use crate::filter::FilterRules;
 use crate::instance::CollectionRule;
 use crate::prompt::{PromptStyle, PromptTemplates};
-use crate::training_set::Source;
+use crate::training_set::{Accepted, Source};
 
 /// What is wanted of a run; `None` takes the run's own value, or the default.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -65,6 +65,9 @@ pub struct MethodRequest {
     /// Which share of them, above 0 and at most 1; all by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub share: Option<f64>,
+    /// See [`super::MethodSettings::accepted`]. Read from the project, never sent.
+    #[serde(skip)]
+    pub accepted: Option<Accepted>,
     /// See [`super::MethodSettings::general`]; none by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub general: Option<f64>,
@@ -112,6 +115,7 @@ impl MethodRequest {
             rule: self.rule.or(other.rule),
             source: self.source.or(other.source),
             share: self.share.or(other.share),
+            accepted: self.accepted.or(other.accepted),
             general: self.general.or(other.general),
             tuning: self.tuning.or(other.tuning),
         }
@@ -139,6 +143,7 @@ impl MethodRequest {
             rule: own(&self.rule, &other.rule),
             source: own(&self.source, &other.source),
             share: own(&self.share, &other.share),
+            accepted: own(&self.accepted, &other.accepted),
             general: own(&self.general, &other.general),
             tuning: own(&self.tuning, &other.tuning),
         }
@@ -226,6 +231,7 @@ impl MethodRequest {
             ("rule", self.rule.map(|value| value.to_string())),
             ("source", self.source.map(|value| value.to_string())),
             ("share", self.share.map(|value| value.to_string())),
+            ("accepted", self.accepted.as_ref().map(|accepted| accepted.project.clone())),
             ("general", self.general.map(|value| value.to_string())),
             ("tuning", self.tuning.as_ref().map(ToString::to_string)),
         ];

@@ -60,6 +60,10 @@ pub enum RoomError {
     #[error("the last owner can't leave\nInvite another owner first.")]
     LastOwner,
 
+    /// Two owners change the project at once.
+    #[error("the project was changed meanwhile\nLook at what it asks for now, and change that.")]
+    ChangedMeanwhile,
+
     /// Another member's act has this identifier.
     #[error("the submission `{0}` is somebody else's\nGive yours an identifier of its own.")]
     SubmissionTaken(SubmissionId),
@@ -93,6 +97,7 @@ impl RoomError {
             Self::UnknownItem(_) => "unknown-item",
             Self::UnknownMember(_) => "unknown-member",
             Self::LastOwner => "last-owner",
+            Self::ChangedMeanwhile => "changed-meanwhile",
             Self::SubmissionTaken(_) => "submission-taken",
             Self::Refused { .. } => "invalid-request",
             Self::Random(_) => "no-random-numbers",

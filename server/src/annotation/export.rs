@@ -1,4 +1,8 @@
 //! Judgements as files. Members are named by their identifiers, which say nothing about the person.
+//!
+//! - here: lines and cells, and chats to train on;
+//! - [`table`], [`dataset`]: Parquet, and the Hugging Face folder; [`tools`]: other annotation tools;
+//! - [`archive`]: several files in one.
 
 use std::collections::HashMap;
 
@@ -13,6 +17,12 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{Room, RoomError};
+use crate::jobs::annotation::Origin;
+
+mod archive;
+mod dataset;
+mod table;
+mod tools;
 
 /// One item with everything that was said of it.
 #[derive(Debug, Serialize)]
@@ -36,17 +46,25 @@ struct Said<'a, T> {
 }
 
 impl Room {
-    /// Everything that was said, as a file. Personas are of `cultures`.
+    /// Everything that was said, as a file. Personas are of `cultures`; `origin` is what is known of the
+    /// items' run.
     ///
     /// # Errors
     /// [`RoomError::Refused`] where a value can't be written in that form.
-    pub fn export(&self, format: ExportFormat, cultures: &[Culture]) -> Result<String, RoomError> {
+    pub fn export(
+        &self,
+        format: ExportFormat,
+        cultures: &[Culture],
+        origin: Option<&Origin>,
+    ) -> Result<Vec<u8>, RoomError> {
         match format {
             ExportFormat::Jsonl => json_lines(&self.lines()),
-            ExportFormat::Training => json_lines(&self.examples(cultures)?),
             ExportFormat::Csv => self.csv(),
-            ExportFormat::Argilla => self.json(argilla),
-            ExportFormat::LabelStudio => self.json(label_studio),
+            ExportFormat::Parquet => self.judgements_table(),
+            ExportFormat::Dataset => self.dataset(origin),
+            ExportFormat::Argilla => self.argilla(),
+            ExportFormat::LabelStudio => self.label_studio(),
+            ExportFormat::Training => json_lines(&self.examples(cultures)?),
         }
     }
 
@@ -60,11 +78,6 @@ impl Room {
             Some(example(item, instance, cultures))
         });
         found.collect()
-    }
-
-    fn json(&self, record: fn(&Room, &Line<'_>) -> Value) -> Result<String, RoomError> {
-        let records: Vec<Value> = self.lines().iter().map(|line| record(self, line)).collect();
-        serde_json::to_string_pretty(&records).map_err(unwritable)
     }
 
     fn lines(&self) -> Vec<Line<'_>> {
@@ -106,7 +119,7 @@ impl Room {
     }
 
     /// One line per judgement; an item that nobody has judged has none.
-    fn csv(&self) -> Result<String, RoomError> {
+    fn csv(&self) -> Result<Vec<u8>, RoomError> {
         let mut writer = csv::Writer::from_writer(Vec::new());
         let heading = [
             "item",
@@ -130,8 +143,7 @@ impl Room {
                 writer.write_record(cells(&line, member, *at, said)).map_err(unwritable)?;
             }
         }
-        let bytes = writer.into_inner().map_err(unwritable)?;
-        String::from_utf8(bytes).map_err(unwritable)
+        writer.into_inner().map_err(unwritable)
     }
 }
 
@@ -153,11 +165,11 @@ fn example(item: &Item, instance: &Instance, cultures: &[Culture]) -> Result<Val
     Ok(json!({ "item": item.id, "culture": instance.culture, "messages": messages }))
 }
 
-fn json_lines(values: &[impl Serialize]) -> Result<String, RoomError> {
-    let mut text = String::new();
+fn json_lines(values: &[impl Serialize]) -> Result<Vec<u8>, RoomError> {
+    let mut text = Vec::new();
     for value in values {
-        text += &serde_json::to_string(value).map_err(unwritable)?;
-        text.push('\n');
+        serde_json::to_writer(&mut text, value).map_err(unwritable)?;
+        text.push(b'\n');
     }
     Ok(text)
 }
@@ -190,59 +202,6 @@ fn harmless(cell: String) -> String {
         true => format!("'{cell}"),
         false => cell,
     }
-}
-
-/// A record for Argilla's `Dataset.records.log`: fields, responses and metadata by name.
-fn argilla(_: &Room, line: &Line<'_>) -> Value {
-    let responses: Vec<Value> = line
-        .judgements
-        .iter()
-        .map(|said| json!({ "user_id": said.member, "label": said.said.label }))
-        .collect();
-    json!({
-        "id": line.item.id,
-        "fields": fields(line.item),
-        "metadata": { "culture": line.item.culture, "topic": line.item.question.topic },
-        "suggestions": { "label": line.verdict.as_ref().map(|verdict| &verdict.label) },
-        "responses": responses,
-    })
-}
-
-/// A task for Label Studio's import, with `Choices` named `label` over a `Text` named `question`.
-fn label_studio(room: &Room, line: &Line<'_>) -> Value {
-    let result = |judgement: &Judgement| {
-        let name = room.settings.label(&judgement.label).map(|label| &label.name);
-        json!([{
-            "from_name": "label",
-            "to_name": "question",
-            "type": "choices",
-            "value": { "choices": [name] },
-        }])
-    };
-    let place = |member: &MemberId| room.members.iter().position(|known| known.id == *member);
-    let annotations: Vec<Value> = line
-        .judgements
-        .iter()
-        .map(|said| json!({ "completed_by": place(said.member), "result": result(said.said) }))
-        .collect();
-    let mut data = fields(line.item);
-    data["id"] = json!(line.item.id);
-    data["culture"] = json!(line.item.culture);
-    json!({ "data": data, "annotations": annotations })
-}
-
-/// The texts of an item, as a person reads them.
-fn fields(item: &Item) -> Value {
-    let option = |number: u32| {
-        let index = item.question.index_of(number);
-        index.and_then(|index| item.question.options.get(index))
-    };
-    json!({
-        "question": item.question.text,
-        "options": item.question.options.join("\n"),
-        "unaware": option(item.unaware),
-        "aware": option(item.aware),
-    })
 }
 
 fn unwritable(error: impl std::fmt::Display) -> RoomError {

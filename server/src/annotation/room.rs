@@ -7,7 +7,7 @@ use domain::annotation::assignment::{Moment, check_lease, next_items};
 use domain::annotation::event::LONGEST_SUBMISSION;
 use domain::annotation::{
     Act, Event, Item, ItemId, ItemInfo, Lease, Leases, Member, MemberId, ProjectSettings, State,
-    SubmissionId,
+    SubmissionId, check_change,
 };
 use tokio::sync::broadcast;
 
@@ -34,6 +34,7 @@ pub enum Notice {
 pub struct Room {
     pub(super) id: String,
     pub(super) settings: ProjectSettings,
+    pub(super) source_run: Option<String>,
     pub(super) created: String,
     pub(super) items: Vec<Item>,
     pub(super) infos: Vec<ItemInfo>,
@@ -48,7 +49,7 @@ pub struct Room {
     present: BTreeMap<MemberId, BTreeMap<u64, Option<ItemId>>>,
     connections: u64,
     notices: broadcast::Sender<Notice>,
-    store: Store,
+    pub(super) store: Store,
 }
 
 impl Room {
@@ -75,6 +76,7 @@ impl Room {
         let mut room = Self {
             id: id.to_owned(),
             settings: project.settings,
+            source_run: project.source_run,
             created: project.created,
             places: infos.iter().enumerate().map(|(n, info)| (info.id.clone(), n)).collect(),
             infos,
@@ -90,6 +92,9 @@ impl Room {
             notices: broadcast::Sender::new(NOTICES),
             store,
         };
+        if let Some((_, settings)) = room.state.change() {
+            room.settings.clone_from(settings);
+        }
         project.members.into_iter().for_each(|member| room.seat(member));
         room
     }
@@ -181,6 +186,40 @@ impl Room {
             _ => {}
         }
         Ok(self.keep(Numbered { sequence, event }))
+    }
+
+    /// Changes what the project asks for from `from`, as the owner `who` knows it, to `to`.
+    ///
+    /// # Errors
+    /// [`RoomError::ChangedMeanwhile`] where it asks for something else by now; what [`check_change`]
+    /// refuses; a failure of the store.
+    pub async fn change(
+        &mut self,
+        who: &MemberId,
+        from: &ProjectSettings,
+        to: ProjectSettings,
+    ) -> Result<(), RoomError> {
+        if to == self.settings {
+            return Ok(());
+        }
+        if *from != self.settings {
+            return Err(RoomError::ChangedMeanwhile);
+        }
+        check_change(from, &to, &self.state, &self.infos)?;
+        // The fold takes the latest, so two changes never have the same time.
+        let last = self.state.change().map_or(0, |(event, _)| event.at);
+        let event = Event {
+            submission: random_text(16)?.as_str().into(),
+            author: who.clone(),
+            at: now().max(last + 1),
+            item: None,
+            replaces: None,
+            act: Act::Changed(to),
+        };
+        let sequence =
+            self.store.append_annotation_event(&self.id, &event, &LeaseChange::None).await?;
+        self.keep(Numbered { sequence, event });
+        Ok(())
     }
 
     /// Lets a member leave for good: their name is forgotten, their judgements stay.
@@ -282,6 +321,9 @@ impl Room {
 
     fn keep(&mut self, numbered: Numbered) -> Numbered {
         self.state.apply(&numbered.event);
+        if let Some((_, settings)) = self.state.change() {
+            self.settings.clone_from(settings);
+        }
         self.sequences.insert(numbered.event.submission.clone(), numbered.sequence);
         self.events.push(numbered.clone());
         self.tell(Notice::Events);

@@ -4,7 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use app::api::annotation::{
-    Invitation, Invite, Joined, Joining, MOST_INVITE_HOURS, NewInvite, NewProject, NewlyInvited,
+    Invitation, Invite, ItemSource, Joined, Joining, MOST_INVITE_HOURS, NewInvite, NewProject,
+    NewlyInvited,
 };
 use domain::annotation::project::LONGEST_NAME;
 use domain::annotation::{Item, Member, MemberRole};
@@ -50,11 +51,16 @@ impl Rooms {
     /// Settings or items that break a rule; see [`RoomError`] for the rest.
     pub async fn create(&self, engine: &Engine, new: NewProject) -> Result<Joined, RoomError> {
         new.settings.check()?;
+        let source_run = match &new.source {
+            ItemSource::Run { run, .. } => Some(run.clone()),
+            ItemSource::Jsonl { .. } | ItemSource::Csv { .. } => None,
+        };
         let items = import::items(&self.store, engine, new.source).await?;
         import::check(&new.settings, &items)?;
         let id = random_text(8)?;
         let (owner, token) = member(new.owner, MemberRole::Owner)?;
-        self.store.create_annotation_project(&id, &new.settings, &items, &owner).await?;
+        let (settings, source_run) = (&new.settings, source_run.as_deref());
+        self.store.create_annotation_project(&id, settings, source_run, &items, &owner).await?;
         Ok(Joined { project: id, member: owner.member.id, token: token.into_text() })
     }
 

@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 
 use app::api::annotation::{Numbered, Project};
 use domain::annotation::visibility::{self, sees_others};
-use domain::annotation::{Item, ItemId, ItemInfo, Member, Record};
+use domain::annotation::{Act, Item, ItemId, ItemInfo, Member, ProjectSettings, Record, verdict};
+use domain::training_set::Accepted;
 
 use super::{Room, RoomError};
+use crate::jobs::annotation::{Origin, origin};
 
 impl Room {
     /// The project as `member` gets it.
@@ -18,10 +20,46 @@ impl Room {
         Project {
             id: self.id.clone(),
             settings: self.settings.clone(),
+            source_run: self.source_run.clone(),
             items: self.infos.iter().map(hide).collect(),
             members: self.members(),
             me: member.id.clone(),
             created: self.created.clone(),
+        }
+    }
+
+    /// What the project asks for now.
+    pub fn settings(&self) -> &ProjectSettings {
+        &self.settings
+    }
+
+    /// What is accepted now, for a run that learns it.
+    ///
+    /// # Errors
+    /// [`RoomError::Refused`] where the items are of no run, which alone has what tuning needs.
+    pub fn accepted(&self) -> Result<Accepted, RoomError> {
+        let source = self.source_run.as_deref().ok_or_else(|| {
+            RoomError::refused(
+                format!(
+                    "the items of the project `{}` came from a file, and a file has no survey by \
+                     which alignment could be measured",
+                    self.id
+                ),
+                "Save the training set and tune on it elsewhere, or make a project from a run.",
+            )
+        })?;
+        let instances = verdict::accepted(&self.settings, &self.state, &self.items);
+        Ok(Accepted::new(&self.id, source, &instances))
+    }
+
+    /// What is known of the run whose instances are judged; `None` where there is none any more.
+    ///
+    /// # Errors
+    /// A failure of the store.
+    pub async fn origin(&self) -> Result<Option<Origin>, RoomError> {
+        match &self.source_run {
+            Some(run) => Ok(origin(&self.store, run).await?),
+            None => Ok(None),
         }
     }
 
@@ -55,8 +93,12 @@ impl Room {
         let new = &self.events[start..];
         let mut sequences: BTreeSet<u64> = new.iter().map(|numbered| numbered.sequence).collect();
         if self.settings.blind && !member.role.adjudicates() && start > 0 {
-            let touched: BTreeSet<&ItemId> =
-                new.iter().filter_map(|numbered| numbered.event.item.as_ref()).collect();
+            let changed = new.iter().any(|known| matches!(known.event.act, Act::Changed(_)));
+            let touched: BTreeSet<&ItemId> = match changed {
+                // A smaller overlap completes items to which nothing has happened.
+                true => self.state.records().map(|(item, _)| item).collect(),
+                false => new.iter().filter_map(|numbered| numbered.event.item.as_ref()).collect(),
+            };
             for item in touched.into_iter().filter(|item| self.sees(member, item)) {
                 let events = self.state.record(item).into_iter().flat_map(Record::events);
                 sequences.extend(events.filter_map(|event| self.sequences.get(&event.submission)));

@@ -99,11 +99,9 @@ impl EngineBench {
     /// Only ours: a peer that fails is left out, with its reason.
     pub fn run(options: &Options, mut progress: impl FnMut(&str)) -> Result<Self, BenchError> {
         let files = checkpoint::make(&options.folder, options.shape, &mut progress)?;
-        let device = options.device.open().map_err(BenchError::model)?;
         progress("what the machine could do at best");
-        let roofline = Roofline::measure(&device)?;
-        // The processes of the measures want all of a GPU's memory.
-        drop(device);
+        // The device is let go of at once: the processes of the measures want all of a GPU's memory.
+        let roofline = Roofline::measure(&options.device.open().map_err(BenchError::model)?)?;
         let work = Workload::read(&files.workload())?;
         let python = options.python();
         let mut measures = BTreeMap::new();

@@ -10,17 +10,19 @@ use domain::instance::CollectionRule;
 use domain::method::{AdapterTarget, Step, Tuning};
 use domain::prompt::PromptStyle;
 use domain::score::Metric;
-use domain::training_set::Source;
+use domain::training_set::{Accepted, Source};
 
 use super::output;
 use super::preset::PresetChoice;
 use super::progress::Reporter;
+use crate::annotation::Room;
 use crate::config::{ModelArgs, StoreArgs, TemplateArgs};
 use crate::jobs::generate::GenerationCounts;
 use crate::jobs::pipeline::StepDone;
 use crate::jobs::tune::TunedAdapter;
-use crate::jobs::{Method, MethodRequest, Opening};
+use crate::jobs::{JobError, Method, MethodRequest, Opening, accepted};
 use crate::starter::world::world;
+use crate::store::Store;
 
 /// Arguments of every step. Settings are fixed when a run begins; later steps take them from it.
 #[derive(Debug, Args)]
@@ -70,6 +72,10 @@ pub struct MethodArgs {
     /// What is learnt: `inconsistent` pairs (the default), or as many `random` or `consistent` ones.
     #[arg(long, value_name = "SOURCE")]
     source: Option<Source>,
+    /// Tunes only on what this annotation project has accepted of a run's instances, with that run's
+    /// questions and answers.
+    #[arg(long, value_name = "PROJECT")]
+    accepted: Option<String>,
     /// Which share of the pairs is learnt, such as 0.5; all by default.
     #[arg(long, value_name = "SHARE")]
     share: Option<f64>,
@@ -174,6 +180,7 @@ impl MethodArgs {
             rule: self.rule,
             source: self.source,
             share: self.share,
+            accepted: None,
             general: self.general,
             tuning: self.tuning,
         };
@@ -185,11 +192,29 @@ impl MethodArgs {
         if let Some(id) = &request.survey {
             store.survey(id).await?;
         }
+        let accepted = match &self.accepted {
+            Some(project) => Some(accepted_of(&store, project).await?),
+            None => None,
+        };
         let engine = self.model.start().await?;
-        let method = Method::open(&store, &engine, &request, opening).await?;
+        let method = match accepted {
+            Some(accepted) => accepted::open(&store, &engine, accepted, request).await?,
+            None => Method::open(&store, &engine, &request, opening).await?,
+        };
         eprintln!("run `{}`, model {} `{}`", method.run, engine.info().name, engine.info().hash);
         Ok(method)
     }
+}
+
+/// What the annotation project of this identifier has accepted so far.
+async fn accepted_of(store: &Store, project: &str) -> Result<Accepted, Box<dyn Error>> {
+    let room = Room::open(store, project).await?.ok_or_else(|| {
+        JobError::refused(
+            format!("there is no annotation project `{project}` in this data folder"),
+            "Take the identifier from the project's address, `/annotate/PROJECT`.",
+        )
+    })?;
+    Ok(room.accepted()?)
 }
 
 /// Runs steps with their progress on the terminal, notes how they ended, and hands every step's

@@ -1,21 +1,24 @@
 //! Annotation projects: who may do what is the room's to say, and who asks is said by their token.
 
+use app::api::MethodRunInfo;
 use app::api::annotation::{
-    ExportFormat, Invitation, Invite, Joined, Joining, MOST_SUBMISSIONS, NewInvite, NewProject,
-    NewlyInvited, NextRequest, Numbered, Outcome, Project, SourceInfo, Submission,
+    AcceptedRun, ExportFormat, Invitation, Invite, Joined, Joining, MOST_SUBMISSIONS, NewInvite,
+    NewProject, NewlyInvited, NextRequest, Numbered, Outcome, Project, SettingsChange, SourceInfo,
+    Submission,
 };
 use axum::Json;
 use axum::extract::{FromRequestParts, Path, Query, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use domain::annotation::{Item, ItemId, Member, MemberId};
+use domain::annotation::{Item, ItemId, Member, MemberId, ProjectSettings};
 use serde::Deserialize;
 
 use super::HttpError;
 use super::error::api_error;
 use super::extract::Body;
 use crate::annotation::{Room, RoomError, Token};
+use crate::jobs::accepted;
 use crate::jobs::annotation::sources;
 use crate::state::AppState;
 
@@ -63,6 +66,20 @@ pub async fn show(
     let room = state.rooms.room(&project).await?;
     let room = room.lock().await;
     Ok(Json(room.project(room.member(&token)?)))
+}
+
+/// `POST /api/annotation/projects/{id}/settings`
+pub async fn change(
+    State(state): State<AppState>,
+    Path(project): Path<String>,
+    Bearer(token): Bearer,
+    Body(SettingsChange { from, to }): Body<SettingsChange>,
+) -> Result<Json<ProjectSettings>, HttpError> {
+    let room = state.rooms.room(&project).await?;
+    let mut room = room.lock().await;
+    let owner = manager(&room, &token)?.id.clone();
+    room.change(&owner, &from, to).await?;
+    Ok(Json(room.settings().clone()))
 }
 
 /// `POST /api/annotation/projects/{id}/next`
@@ -191,6 +208,31 @@ pub async fn leave(
     Ok(Json(room.leave(&who).await?))
 }
 
+/// `GET /api/annotation/projects/{id}/method-runs`
+pub async fn list_method_runs(
+    State(state): State<AppState>,
+    Path(project): Path<String>,
+    Bearer(token): Bearer,
+) -> Result<Json<Vec<AcceptedRun>>, HttpError> {
+    state.rooms.room(&project).await?.lock().await.member(&token)?;
+    Ok(Json(accepted::runs(&state.store, &project).await?))
+}
+
+/// `POST /api/annotation/projects/{id}/method-runs`: tunes on what is accepted now.
+pub async fn start_method_run(
+    State(state): State<AppState>,
+    Path(project): Path<String>,
+    Bearer(token): Bearer,
+) -> Result<(StatusCode, Json<MethodRunInfo>), HttpError> {
+    let room = state.rooms.room(&project).await?;
+    let accepted = {
+        let room = room.lock().await;
+        manager(&room, &token)?;
+        room.accepted()?
+    };
+    Ok((StatusCode::CREATED, Json(state.method_runs.start_accepted(accepted).await?)))
+}
+
 /// `GET /api/annotation/projects/{id}/export/{format}`: for those who may see every judgement.
 pub async fn export(
     State(state): State<AppState>,
@@ -200,11 +242,8 @@ pub async fn export(
     let known = ExportFormat::ALL.into_iter().find(|known| known.as_str() == format);
     let known = known.ok_or_else(|| {
         let message = format!("`{format}` is not a format");
-        HttpError::not_found(
-            "unknown-format",
-            message,
-            "Use jsonl, csv, argilla, label-studio or training.",
-        )
+        let all = ExportFormat::ALL.map(ExportFormat::as_str).join(", ");
+        HttpError::not_found("unknown-format", message, &format!("There are: {all}."))
     })?;
     let room = state.rooms.room(&project).await?;
     let room = room.lock().await;
@@ -212,13 +251,10 @@ pub async fn export(
     if !role.adjudicates() {
         return Err(RoomError::Forbidden { role, what: "export judgements" }.into());
     }
-    let kind = match known {
-        ExportFormat::Csv => "text/csv; charset=utf-8",
-        ExportFormat::Jsonl | ExportFormat::Training => "application/x-ndjson",
-        ExportFormat::Argilla | ExportFormat::LabelStudio => "application/json",
-    };
-    let mut response = room.export(known, &state.cultures())?.into_response();
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    let origin = room.origin().await?;
+    let mut response = room.export(known, &state.cultures(), origin.as_ref())?.into_response();
+    let kind = HeaderValue::from_static(known.media_type());
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
     Ok(response)
 }
 

@@ -100,7 +100,9 @@ impl From<RoomError> for HttpError {
             | RoomError::UnknownMember(_) => StatusCode::NOT_FOUND,
             RoomError::ExpiredInvite | RoomError::RevokedInvite => StatusCode::GONE,
             RoomError::Forbidden { .. } => StatusCode::FORBIDDEN,
-            RoomError::LastOwner | RoomError::SubmissionTaken(_) => StatusCode::CONFLICT,
+            RoomError::LastOwner | RoomError::ChangedMeanwhile | RoomError::SubmissionTaken(_) => {
+                StatusCode::CONFLICT
+            }
             RoomError::Rule(_) | RoomError::Refused { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             RoomError::Random(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };

@@ -6,11 +6,12 @@ use app::api::annotation::SourceInfo;
 use domain::annotation::Item;
 use domain::instance::Collection;
 use domain::question::{Question, QuestionId};
+use domain::survey::Provenance;
 use domain::voice::Voice;
 
 use super::elicit::{self, Answered};
-use super::{JobError, Method, MethodRequest, Opening, collect};
-use crate::store::{RunKind, Store, UnitKey};
+use super::{JobError, Method, MethodRequest, MethodSettings, Opening, collect};
+use crate::store::{RunKind, Store, StoreError, UnitKey};
 use engine::Engine;
 
 /// The runs that have collected instances, newest first.
@@ -27,6 +28,41 @@ pub async fn sources(store: &Store) -> Result<Vec<SourceInfo>, JobError> {
         }
     }
     Ok(sources)
+}
+
+/// Where a run's questions and answers come from, for those who read them elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// The run.
+    pub run: String,
+    /// The model's name; `None` in runs of older versions.
+    pub model: Option<String>,
+    /// The survey's name for people.
+    pub survey: String,
+    /// Whether its people were asked.
+    pub provenance: Provenance,
+}
+
+/// The origin of what the run named `run` has; `None` where the run or its survey is gone.
+///
+/// # Errors
+/// A failure of the store.
+pub async fn origin(store: &Store, run: &str) -> Result<Option<Origin>, JobError> {
+    let found = match store.run(run).await {
+        Err(StoreError::UnknownRun { .. }) => return Ok(None),
+        found => found?,
+    };
+    let settings: MethodSettings = found.settings()?;
+    let survey = match store.survey(&settings.survey).await {
+        Err(StoreError::UnknownSurvey { .. }) => return Ok(None),
+        found => found?,
+    };
+    Ok(Some(Origin {
+        run: run.to_owned(),
+        model: settings.inputs.map(|inputs| inputs.model),
+        survey: survey.title,
+        provenance: survey.provenance,
+    }))
 }
 
 /// The instances of the run named `run`, each with its question and the model's probabilities.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use app::api::JobState;
 use domain::method::{Inputs, MethodSettings, Step};
+use domain::training_set::Accepted;
 use serde::{Deserialize, Serialize};
 
 use super::JobError;
@@ -75,6 +76,10 @@ impl Manifest {
             ("prompts", input(|inputs| &inputs.prompts_hash)),
         ] {
             compared.push(Comparison::maybe(what.to_owned(), first, second));
+        }
+        if self.settings.accepted.is_some() || other.settings.accepted.is_some() {
+            let of = |manifest: &Self| manifest.settings.accepted.as_ref().map(Accepted::hash);
+            compared.push(Comparison::maybe("accepted".to_owned(), of(self), of(other)));
         }
         for step in Step::ALL {
             let of = |manifest: &Self| manifest.steps.get(&step).map(|c| c.sha256.clone());

@@ -6,7 +6,7 @@ use domain::instance::CollectionRule;
 use domain::method::{Elicitation, Inputs, MethodRequest, MethodSettings};
 use domain::prompt::{PromptStyle, PromptTemplates};
 use domain::survey::Survey;
-use domain::training_set::Selection;
+use domain::training_set::{Accepted, Selection};
 use domain::voice::Voice;
 
 use super::{JobError, ask};
@@ -204,7 +204,7 @@ async fn latest(
 }
 
 /// The first setting that the request names otherwise, with both values.
-fn difference(settings: &MethodSettings, request: &MethodRequest) -> Option<String> {
+pub(super) fn difference(settings: &MethodSettings, request: &MethodRequest) -> Option<String> {
     fn differs<T: PartialEq + std::fmt::Debug>(
         name: &str,
         stored: &T,
@@ -236,6 +236,11 @@ fn difference(settings: &MethodSettings, request: &MethodRequest) -> Option<Stri
         .or_else(|| differs("rule", &settings.rule, &request.rule))
         .or_else(|| differs("source", &settings.selection.source, &request.source))
         .or_else(|| differs("share", &settings.selection.share, &request.share))
+        .or_else(|| {
+            let named = |accepted: &Accepted| format!("{}@{}", accepted.project, accepted.hash());
+            let stored = settings.accepted.as_ref().map_or_else(|| "nothing".to_owned(), named);
+            differs("accepted", &stored, &request.accepted.as_ref().map(named))
+        })
         .or_else(|| differs("general", &settings.general, &request.general))
         .or_else(|| differs("tuning", &settings.tuning, &request.tuning))
 }
@@ -294,6 +299,7 @@ async fn new_settings(
             share: request.share.unwrap_or(1.0),
             seed: request.seed.unwrap_or(7),
         },
+        accepted: request.accepted.clone(),
         general: request.general.unwrap_or(0.0),
         tuning: request.tuning.clone().unwrap_or_default(),
     };

@@ -8,12 +8,13 @@ use app::api::method_run::{MethodRun, MethodRunInfo, StepInfo};
 use app::api::{AdapterInfo, ApiError, JobState};
 use domain::method::{MethodRequest, MethodSettings, Step};
 use domain::score::Metric;
+use domain::training_set::Accepted;
 use futures::Stream;
 
 use super::manifest::Manifest;
 use super::runner::{Handle, Live, RunInfo, Runner, StopKind, kept_error};
 use super::work::Progress;
-use super::{JobError, Method, Opening, method, summary};
+use super::{JobError, Method, Opening, accepted, method, summary};
 use crate::store::{Run, RunKind, Store, StoreError};
 use engine::Engine;
 
@@ -86,6 +87,19 @@ impl MethodRuns {
         }
         let method = Method::create(&self.store, &self.engine, &request).await?;
         self.spawn(method).await
+    }
+
+    /// Starts the run that learns what people accepted, or goes on with it; see [`accepted::open`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn start_accepted(&self, accepted: Accepted) -> Result<MethodRunInfo, JobError> {
+        let own = MethodRequest::default();
+        let method = accepted::open(&self.store, &self.engine, accepted, own).await?;
+        match self.find(&method.run).await?.state {
+            JobState::Done => self.info(&method.run).await,
+            _ => self.spawn(method).await,
+        }
     }
 
     /// All runs of the method, newest first.

@@ -13,7 +13,8 @@
 //! - [`runner`]: runs in the background, watched and stopped; [`method_run`]: runs of the method
 //!   from the studio; [`survey_run`]: a survey asked from the survey page; [`recorded`]: one that
 //!   somebody else asked;
-//! - [`annotation`]: a run's instances as items to judge;
+//! - [`annotation`]: a run's instances as items to judge; [`accepted`]: runs that learn what people
+//!   accepted of them;
 //! - [`import`]: surveys from files; [`culturespa`]: the released data of the paper;
 //! - [`error`]: what can go wrong.
 //!
@@ -43,6 +44,7 @@ pub mod summary;
 pub mod manifest;
 pub mod reproduce;
 
+pub mod accepted;
 pub mod annotation;
 pub mod method_run;
 pub mod recorded;

@@ -51,7 +51,8 @@ impl Method {
     pub async fn tune(&self, watcher: &mut Watcher<'_>) -> Result<Vec<TunedAdapter>, JobError> {
         let collected = self.collection().await?.instances;
         let pairs = self.answer_pairs().await?;
-        let instances = training_set::select(&pairs, &collected, self.settings.selection, None);
+        let (selection, accepted) = (self.settings.selection, self.settings.accepted.as_ref());
+        let instances = training_set::select(&pairs, &collected, selection, accepted);
         let questions = self.questions().await?;
         let mut done = self.tuned().await?;
         for (place, target) in self.settings.adapters() {

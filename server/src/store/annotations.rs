@@ -12,6 +12,8 @@ use super::{Store, StoreError, now};
 pub struct StoredProject {
     /// What it asks for.
     pub settings: ProjectSettings,
+    /// The run whose instances are judged; `None` where the items came from a file.
+    pub source_run: Option<String>,
     /// All items, in order.
     pub items: Vec<Item>,
     /// All members, in the order of joining.
@@ -49,17 +51,22 @@ impl Store {
         &self,
         id: &str,
         settings: &ProjectSettings,
+        source_run: Option<&str>,
         items: &[Item],
         owner: &StoredMember,
     ) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin().await.map_err(|e| self.failed(e))?;
-        sqlx::query("INSERT INTO annotation_projects (id, settings, created) VALUES ($1, $2, $3)")
-            .bind(id)
-            .bind(encode("settings", settings)?)
-            .bind(now())
-            .execute(&mut *transaction)
-            .await
-            .map_err(|e| self.failed(e))?;
+        sqlx::query(
+            "INSERT INTO annotation_projects (id, settings, created, source_run) \
+             VALUES ($1, $2, $3, $4)",
+        )
+        .bind(id)
+        .bind(encode("settings", settings)?)
+        .bind(now())
+        .bind(source_run)
+        .execute(&mut *transaction)
+        .await
+        .map_err(|e| self.failed(e))?;
         for (place, item) in items.iter().enumerate() {
             sqlx::query(
                 "INSERT INTO annotation_items (project, item, place, body) VALUES ($1, $2, $3, $4)",
@@ -81,13 +88,14 @@ impl Store {
     /// # Errors
     /// [`StoreError::Broken`] if a stored value doesn't have its shape.
     pub async fn annotation_project(&self, id: &str) -> Result<Option<StoredProject>, StoreError> {
-        let row: Option<(String, String)> =
-            sqlx::query_as("SELECT settings, created FROM annotation_projects WHERE id = $1")
-                .bind(id)
-                .fetch_optional(&self.pool)
-                .await
-                .map_err(|e| self.failed(e))?;
-        let Some((settings, created)) = row else { return Ok(None) };
+        let row: Option<(String, String, Option<String>)> = sqlx::query_as(
+            "SELECT settings, created, source_run FROM annotation_projects WHERE id = $1",
+        )
+        .bind(id)
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(|e| self.failed(e))?;
+        let Some((settings, created, source_run)) = row else { return Ok(None) };
         let what = format!("annotation project `{id}`");
         let items: Vec<String> = sqlx::query_scalar(
             "SELECT body FROM annotation_items WHERE project = $1 ORDER BY place",
@@ -98,6 +106,7 @@ impl Store {
         .map_err(|e| self.failed(e))?;
         Ok(Some(StoredProject {
             settings: decode(&what, &settings)?,
+            source_run,
             items: items.iter().map(|body| decode(&what, body)).collect::<Result<_, _>>()?,
             members: self.annotation_members(id).await?,
             created,

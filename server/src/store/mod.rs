@@ -108,6 +108,7 @@ fn migrations() -> Migrator {
         (20, "steps", include_str!("../../migrations/0020_steps.sql")),
         (21, "served", include_str!("../../migrations/0021_served.sql")),
         (30, "annotation", include_str!("../../migrations/0030_annotation.sql")),
+        (31, "annotation_source", include_str!("../../migrations/0031_annotation_source.sql")),
     ];
     Migrator::with_migrations(all.into_iter().map(migration).collect())
 }

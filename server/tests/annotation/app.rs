@@ -1,6 +1,7 @@
 //! A running server with a project in it, and people who act there.
 
 use std::net::SocketAddr;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use app::api::ApiError;
@@ -13,8 +14,8 @@ use engine::Engine;
 use reqwest::{Client, Response, StatusCode};
 use serde_json::{Value, json};
 use server::http;
-use server::jobs::testing::{engine, survey, write_tiny_model};
-use server::jobs::{MethodRuns, SurveyRuns};
+use server::jobs::testing::{engine, run_with_questions, survey, write_tiny_model};
+use server::jobs::{Method, MethodRuns, SurveyRuns};
 use server::state::AppState;
 use server::store::Store;
 use tempfile::TempDir;
@@ -77,6 +78,19 @@ impl TestApp {
         let joined = self.client.post(self.address("/projects")).json(&new).send().await.unwrap();
         assert_eq!(joined.status(), StatusCode::CREATED, "{:?}", joined.text().await);
         Person { app: self, joined: joined.json().await.unwrap() }
+    }
+
+    /// A run `r` that has collected, and a project of its instances whose owner knows all cultures.
+    pub async fn project_of_run(&self, settings: ProjectSettings) -> (Method, Person<'_>) {
+        let method = run_with_questions(&self.store, &self.engine, "r", 4, 2).await;
+        method.elicit(&mut |_| ControlFlow::Continue(())).await.unwrap();
+        method.collect().await.unwrap();
+        let source = ItemSource::Run { run: "r".to_owned(), cultures: vec![] };
+        let owner = Joining { cultures: method.settings.cultures.clone(), ..joining("Olu") };
+        let new = NewProject { settings, source, owner };
+        let joined = self.client.post(self.address("/projects")).json(&new).send().await.unwrap();
+        assert_eq!(joined.status(), StatusCode::CREATED, "{:?}", joined.text().await);
+        (method, Person { app: self, joined: joined.json().await.unwrap() })
     }
 
     /// The person whom the server told `joined`.

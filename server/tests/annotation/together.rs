@@ -11,7 +11,7 @@ use domain::annotation::{
 use serde_json::{Value, json};
 use server::jobs::testing::run_with_questions;
 
-use super::app::{TestApp, joining, judged, submission};
+use super::app::{TestApp, joining, judged, refused, submission};
 
 fn settings(overlap: usize) -> ProjectSettings {
     ProjectSettings { overlap, ..ProjectSettings::new("Thai answers") }
@@ -141,16 +141,10 @@ async fn every_file_holds_what_was_said() {
     let csv = file("csv").await;
     assert_eq!(csv.lines().count(), 2, "a heading and one judgement");
     assert!(csv.contains(",'=How good is 0?,"), "no cell is a formula: {csv}");
-    let argilla: Value = serde_json::from_str(&file("argilla").await).unwrap();
-    assert_eq!(argilla[0]["suggestions"]["label"], "right");
-    assert_eq!(argilla[0]["fields"]["aware"], "Fair");
     let chats = file("training").await;
     let chat: Value = serde_json::from_str(chats.trim()).unwrap();
     assert!(chat["messages"][0]["content"].as_str().unwrap().contains("Thai"), "{chat}");
     assert_eq!(chat["messages"][2], json!({ "role": "assistant", "content": "2" }));
-    let tasks: Value = serde_json::from_str(&file("label-studio").await).unwrap();
-    let choice = &tasks[0]["annotations"][0]["result"][0]["value"]["choices"][0];
-    assert_eq!((choice, &tasks[1]["annotations"]), (&json!("Right"), &json!([])));
 }
 
 #[tokio::test]
@@ -174,4 +168,43 @@ async fn a_runs_instances_become_items() {
         assert_eq!(item.aware_probabilities.len(), item.question.options.len());
         assert_ne!(item.unaware, item.aware);
     }
+}
+
+#[tokio::test]
+async fn an_owner_changes_the_project_and_others_hear_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let app = TestApp::start(&folder).await;
+    let owner = app.project(settings(2), 1).await;
+    let ann = owner.bring("Ann", MemberRole::Annotator).await;
+    let bob = owner.bring("Bob", MemberRole::Annotator).await;
+    ann.next(1).await;
+    ann.judge("a", "t0", "wrong").await;
+    let seen = bob.events(0).await;
+    assert!(matches!(seen[0].event.act, Act::Hidden { .. }), "blind until it is complete");
+    let from = owner.project().await.settings;
+    let mut to = ProjectSettings { title: "Meals".to_owned(), overlap: 1, ..from.clone() };
+    to.labels[0].name = "Fine".to_owned();
+    let change = json!({ "from": from, "to": to });
+    assert_eq!(refused(ann.post("/settings", &change).await).await, (403, "role".to_owned()));
+    let changed = owner.post("/settings", &change).await;
+    assert_eq!(changed.json::<ProjectSettings>().await.unwrap(), to);
+    // One judgement is enough now, so the item is complete, and Bob sees what was said before.
+    let news = bob.events(seen.last().unwrap().sequence).await;
+    assert!(news.iter().any(|known| known.event.act == judged("wrong")), "{news:?}");
+    assert_eq!(state(&news).change().unwrap().1, &to);
+    let late = json!({ "from": from, "to": ProjectSettings { overlap: 3, ..from.clone() } });
+    let conflict = refused(owner.post("/settings", &late).await).await;
+    assert_eq!(conflict, (409, "changed-meanwhile".to_owned()));
+    let mut less = to.clone();
+    less.labels.pop();
+    let less = json!({ "from": to, "to": less });
+    assert_eq!(refused(owner.post("/settings", &less).await).await.1, "project-setting");
+    let count = owner.events(0).await.len();
+    assert_eq!(owner.post("/settings", &json!({ "from": to, "to": to })).await.status(), 200);
+    assert_eq!(owner.events(0).await.len(), count, "nothing changed, nothing happened");
+    let (token, project) = (owner.joined.token.clone(), owner.joined.project.clone());
+    let member = owner.joined.member.clone();
+    let app = app.restart(&folder).await;
+    let owner = app.person(Joined { project, member, token });
+    assert_eq!(owner.project().await.settings, to);
 }

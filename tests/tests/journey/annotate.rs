@@ -7,6 +7,8 @@ use serde_json::json;
 use tempfile::TempDir;
 use tests::{Page, all, journey, journey_of};
 
+use super::keyboard::tab_to;
+
 /// A file of `count` items about Thailand.
 fn file(folder: &TempDir, count: usize) -> String {
     let lines = (0..count).map(|number| {
@@ -118,11 +120,25 @@ async fn three_people_judge_disagree_and_see_the_decision() {
         for page in [&olu, &ann, &bob] {
             page.until("agreement changes by itself", &format!("{} === '0.67'", percent())).await;
         }
+        rename(&olu, &[&ann, &bob]).await;
         ann.click("tab[data-view=items]").await;
         decide(&olu, &ann).await;
         export_holds_it_all(&olu).await;
     })
     .await;
+}
+
+/// The owner gives the project another title, which the others see.
+async fn rename(owner: &Page, others: &[&Page]) {
+    owner.click("tab[data-view=people]").await;
+    owner.click("change-project").await;
+    owner.until_there("save-project").await;
+    owner.fill("project-title", " together").await;
+    owner.click("save-project").await;
+    for page in others {
+        let title = "document.querySelector('h1').innerText === 'Meals together'";
+        page.until("the title changes by itself", title).await;
+    }
 }
 
 /// The owner discusses and decides the disagreement; a comment and the decision show at the others'.
@@ -172,9 +188,9 @@ async fn export_holds_it_all(owner: &Page) {
 async fn keys_alone_judge_skip_and_take_back() {
     journey("annotate-keys", |page| async move {
         make_project(&page, 4, 1).await;
-        page.click("tab[data-view=judge]").await;
+        // From here on nothing is clicked.
+        open_by_keys(&page, "judge").await;
         at(&page, "t0").await;
-        page.eval("document.activeElement.blur()").await;
         page.type_text("1").await;
         at(&page, "t1").await;
         page.press(&[Key::Down, Key::Down]).await;
@@ -192,17 +208,37 @@ async fn keys_alone_judge_skip_and_take_back() {
         assert_eq!(kept, "1?", "a key that belongs to a text judges nothing");
         page.press(&[Key::Enter]).await;
         page.until_there("comment").await;
-        page.click("skip-reason").await;
+        tab_to(&page, "document.activeElement.dataset.testid === 'skip-reason'").await;
+        page.press(&[Key::Enter]).await;
         at(&page, "t3").await;
         page.type_text("3").await;
         page.until_there("nothing-to-judge").await;
         in_step(&page).await;
-        page.click("tab[data-view=people]").await;
+        open_by_keys(&page, "mine").await;
+        tab_to(&page, "document.activeElement.closest('[data-item=t0]') !== null").await;
+        page.press(&[Key::Enter]).await;
+        tab_to(&page, "document.activeElement.dataset.label === 'wrong'").await;
+        page.press(&[Key::Enter]).await;
+        page.until("the word is replaced", &said("Wrong")).await;
+        in_step(&page).await;
+        open_by_keys(&page, "people").await;
+        page.until_there("member").await;
         let row = page.text("member").await;
         let numbers: Vec<&str> = row.split_whitespace().collect();
         assert!(numbers.windows(2).any(|pair| pair == ["3", "1"]), "3 judged, 1 skipped: {row}");
     })
     .await;
+}
+
+/// Goes to a view of the project by its tab.
+async fn open_by_keys(page: &Page, view: &str) {
+    tab_to(page, &format!("document.activeElement.dataset.view === '{view}'")).await;
+    page.press(&[Key::Enter]).await;
+}
+
+/// Whether the member's own word names this label.
+fn said(label: &str) -> String {
+    format!("{}.some(e => e.innerText.includes('{label}'))", all("my-word"))
 }
 
 #[tokio::test]
@@ -218,6 +254,13 @@ async fn a_phone_shows_all_of_it() {
         page.click("last-judged").await;
         page.until_there("opinion").await;
         assert_eq!(page.overflowing().await, Vec::<String>::new(), "one item");
+        page.click("tab[data-view=mine]").await;
+        page.click("my-judgement [href]").await;
+        page.until_there("judge-again").await;
+        assert_eq!(page.overflowing().await, Vec::<String>::new(), "mine");
+        page.click("tab[data-view=adapter]").await;
+        page.until_there("no-source").await;
+        assert_eq!(page.overflowing().await, Vec::<String>::new(), "adapter");
         page.click("tab[data-view=agreement]").await;
         page.until_there("no-agreement").await;
         assert_eq!(page.overflowing().await, Vec::<String>::new(), "agreement");

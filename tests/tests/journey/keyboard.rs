@@ -24,7 +24,7 @@ async fn a_message_is_sent_and_the_survey_reached_without_a_mouse() {
 }
 
 /// Presses Tab until the focus is there; the focus must be visible at every stop.
-async fn tab_to(page: &Page, there: &str) {
+pub(super) async fn tab_to(page: &Page, there: &str) {
     let visible = "(() => {
         const e = document.activeElement, s = getComputedStyle(e), b = e.getBoundingClientRect();
         return e === document.body || (b.width > 0 && b.height > 0 && s.visibility === 'visible');

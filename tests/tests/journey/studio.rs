@@ -74,6 +74,7 @@ async fn a_run_is_watched_paused_cancelled_and_ends() {
         page.until_there("evaluation-table").await;
         everything_is_shown(&page).await;
         the_adapter_can_be_talked_to(&page).await;
+        what_people_accept_makes_another_adapter(&page).await;
     })
     .await;
 }
@@ -119,6 +120,37 @@ async fn the_adapter_can_be_talked_to(page: &Page) {
     page.fill("message", "What matters most in your life?").await;
     page.click("send").await;
     page.until("three voices have answered", &super::talk::answered(3)).await;
+}
+
+/// A project of the run's instances: two are accepted, tuned on, and compared with people.
+async fn what_people_accept_makes_another_adapter(page: &Page) {
+    page.open("/annotate").await;
+    page.fill("project-title", "Short").await;
+    page.until_there("source-run").await;
+    set(page, "overlap", "1").await;
+    page.fill("owner-name", "Olu").await;
+    page.click("know-culture[value=THA]").await;
+    page.click("make-project").await;
+    page.until_there("member").await;
+    page.click("tab[data-view=judge]").await;
+    for _ in 0..2 {
+        page.until_there("item").await;
+        let item = page.data("item", "item").await.remove(0);
+        page.click("label[data-label=right]").await;
+        let gone = format!("!{}.some(e => e.dataset.item === '{item}')", all("item"));
+        page.until("the next item is there", &gone).await;
+    }
+    page.click("tab[data-view=adapter]").await;
+    let counted = format!("{}[0]?.innerText === '2 instances'", all("accepted-count"));
+    page.until("two are accepted", &counted).await;
+    page.click("tune-accepted").await;
+    let done = format!("{}[0]?.dataset.state === 'done'", all("tuning"));
+    page.until("the adapter is tuned and compared", &done).await;
+    page.until_there("evaluation-table").await;
+    let table = page.texts("evaluation-table :is(tr)").await;
+    assert!(table.len() == 3 && table[2].contains('['), "differences have intervals: {table:?}");
+    page.look_through(360, 740, false).await;
+    assert_eq!(page.overflowing().await, Vec::<String>::new(), "it fits a phone");
 }
 
 #[tokio::test]

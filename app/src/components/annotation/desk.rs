@@ -26,8 +26,10 @@ pub const AHEAD: usize = 10;
 /// A project at work; a handle that can be copied.
 #[derive(Clone, Copy)]
 pub struct Desk {
-    /// The project as it was when it was opened; members and events change.
+    /// The project as it was when it was opened; settings, members and events change.
     pub project: StoredValue<Project>,
+    /// What the project asks for.
+    pub settings: Memo<ProjectSettings>,
     /// Everybody who takes or took part.
     pub members: RwSignal<Vec<Member>>,
     /// Who is here.
@@ -63,11 +65,16 @@ impl Desk {
         annotation: Arc<dyn Annotation>,
     ) -> (Self, mpsc::UnboundedReceiver<()>) {
         let (waker, woken) = mpsc::unbounded();
+        let (state, first) = (RwSignal::new(State::default()), project.settings.clone());
         let desk = Self {
             members: RwSignal::new(project.members.clone()),
             project: StoredValue::new(project),
+            settings: Memo::new(move |_| {
+                let changed = state.with(|state| state.change().map(|(_, now)| now.clone()));
+                changed.unwrap_or_else(|| first.clone())
+            }),
             present: RwSignal::default(),
-            state: RwSignal::default(),
+            state,
             queue: RwSignal::default(),
             exhausted: RwSignal::new(false),
             outbox: RwSignal::default(),
@@ -98,19 +105,15 @@ impl Desk {
         self.wake();
     }
 
-    /// What the project asks for.
-    pub fn settings(self) -> ProjectSettings {
-        self.project.with_value(|project| project.settings.clone())
-    }
-
-    /// The labels to choose from.
+    /// The labels to choose from. Tracks.
     pub fn labels(self) -> Vec<Label> {
-        self.project.with_value(|project| project.settings.labels.clone())
+        self.settings.with(|settings| settings.labels.clone())
     }
 
-    /// All items without their texts.
+    /// All items without their texts. Tracks the settings.
     pub fn with_items<T>(self, read: impl FnOnce(&ProjectSettings, &[ItemInfo]) -> T) -> T {
-        self.project.with_value(|project| read(&project.settings, &project.items))
+        self.settings
+            .with(|settings| self.project.with_value(|project| read(settings, &project.items)))
     }
 
     /// Who this browser is here.

@@ -20,9 +20,9 @@ pub fn Exports(
         refusal.set(None);
         spawn_local(async move {
             match desk.annotation.get_value().export(desk.key.get_value(), format).await {
-                Ok(text) => {
+                Ok(content) => {
                     let name = format!("{}.{}", format.as_str(), format.extension());
-                    browser::save_file(&format!("annotation-{name}"), &text);
+                    browser::save_file(&format!("annotation-{name}"), &content);
                 }
                 Err(error) => refusal.set(Some(error)),
             }

@@ -41,7 +41,9 @@ pub fn Items(
                     </For>
                 </ul>
             </section>
-            {move || shown.get().map(|id| view! { <OneItem desk id=ItemId(id)/> })}
+            {move || shown.get().map(|id| {
+                view! { <OneItem desk id=ItemId(id) body=whole/> }
+            })}
         </div>
     }
     .into_any()
@@ -69,16 +71,23 @@ fn QueueEntry(desk: Desk, item: ItemId, shown: Memo<Option<String>>) -> impl Int
 }
 
 /// The name of a label; its identifier where the project has no such label.
-fn label_name(desk: Desk, label: &LabelId) -> String {
-    desk.project.with_value(|project| {
-        let known = project.settings.label(label);
+pub(super) fn label_name(desk: Desk, label: &LabelId) -> String {
+    desk.settings.with(|settings| {
+        let known = settings.label(label);
         known.map_or_else(|| label.to_string(), |label| label.name.clone())
     })
 }
 
-/// An item with everything that was said of it.
+/// An item, fetched by its identifier.
 #[component]
-fn OneItem(desk: Desk, id: ItemId) -> impl IntoView {
+pub(super) fn OneItem(
+    /// The project.
+    desk: Desk,
+    /// Which item.
+    id: ItemId,
+    /// What is shown of it.
+    body: fn(Desk, Item) -> AnyView,
+) -> impl IntoView {
     let item = RwSignal::new(None::<Result<Item, ApiError>>);
     let (annotation, key) = (desk.annotation.get_value(), desk.key.get_value());
     let wanted = id.clone();
@@ -92,15 +101,15 @@ fn OneItem(desk: Desk, id: ItemId) -> impl IntoView {
             {move || match item.get() {
                 None => view! { <p class="meta">"Loading the item"</p> }.into_any(),
                 Some(Err(error)) => view! { <ErrorNote error/> }.into_any(),
-                Some(Ok(item)) => view! { <Whole desk item/> }.into_any(),
+                Some(Ok(item)) => body(desk, item),
             }}
         </section>
     }
     .into_any()
 }
 
-#[component]
-fn Whole(desk: Desk, item: Item) -> impl IntoView {
+/// An item with everything that was said of it.
+fn whole(desk: Desk, item: Item) -> AnyView {
     let (chosen, id) = (RwSignal::new(None), item.id.clone());
     let decides = move || desk.member().is_some_and(|member| member.role.adjudicates());
     let (of_words, of_verdict, of_decision) =
@@ -153,7 +162,7 @@ fn Opinions(desk: Desk, item: ItemId) -> impl IntoView {
         view! {
             <li data-testid="opinion">
                 <span class="who">{move || desk.name_of(&who)}</span>
-                {label_name(desk, &said.label)}{option.unwrap_or_default()}
+                {move || label_name(desk, &said.label)}{option.unwrap_or_default()}
             </li>
         }
     };
@@ -188,7 +197,7 @@ fn Decision(desk: Desk, item: ItemId, chosen: RwSignal<Option<u32>>) -> impl Int
     view! {
         <div class="decision" role="group" aria-label="Decide">
             <p class="meta">"Decide for all:"</p>
-            {desk.labels().into_iter().map(button).collect_view()}
+            {move || desk.labels().into_iter().map(button).collect_view()}
             <Show when=decided>
                 <button type="button" class="quiet" data-testid="reopen"
                     on:click=move |_| desk.act(&item.get_value(), Act::Reopened)>

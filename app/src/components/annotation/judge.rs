@@ -61,7 +61,7 @@ impl Judging {
         if event.ctrl_key() || event.meta_key() || event.alt_key() || is_writing() {
             return;
         }
-        let labels = self.desk.labels();
+        let labels = untrack(|| self.desk.labels());
         let meaning = self.keys.with_untracked(|keys| keys.meaning(&labels, &event.key()));
         let Some(meaning) = meaning else { return };
         event.prevent_default();
@@ -104,15 +104,15 @@ pub fn Judge(
     };
     let listener = window_event_listener(leptos::ev::keydown, move |event| judging.hear(&event));
     on_cleanup(move || listener.remove());
-    let guidelines = desk.settings().guidelines;
+    let guidelines = Memo::new(move |_| desk.settings.with(|s| s.guidelines.clone()));
     view! {
         <div class="judge">
-            {(!guidelines.is_empty()).then(|| view! {
+            <Show when=move || !guidelines.with(String::is_empty)>
                 <details class="guidelines" data-testid="guidelines">
                     <summary>"Guidelines"</summary>
-                    <Markdown text=guidelines/>
+                    {move || view! { <Markdown text=guidelines.get()/> }}
                 </details>
-            })}
+            </Show>
             {move || match judging.current.get() {
                 Some(item) => view! { <Current judging item/> }.into_any(),
                 None => view! { <Nothing desk/> }.into_any(),
@@ -141,14 +141,16 @@ fn Current(judging: Judging, item: Item) -> impl IntoView {
 
 #[component]
 fn Labels(judging: Judging) -> impl IntoView {
-    let labels = judging.desk.labels();
-    let all = labels.clone();
+    let desk = judging.desk;
+    let labels = Memo::new(move |_| desk.labels());
     let button = move |(place, label): (usize, domain::annotation::Label)| {
-        let (id, all) = (label.id.clone(), all.clone());
+        let id = label.id.clone();
         view! {
             <button type="button" class="label-button" data-testid="label" data-label=id.to_string()
                 title=label.explanation on:click=move |_| judging.judge(id.clone())>
-                <kbd aria-hidden="true">{move || judging.keys.with(|keys| keys.of(&all, place))}</kbd>
+                <kbd aria-hidden="true">{move || {
+                    labels.with(|all| judging.keys.with(|keys| keys.of(all, place)))
+                }}</kbd>
                 {label.name}
             </button>
         }
@@ -156,7 +158,7 @@ fn Labels(judging: Judging) -> impl IntoView {
     view! {
         <p class="asked-of" id="asked-of">"Is the framed answer right for this culture?"</p>
         <div class="label-bar" role="group" aria-labelledby="asked-of">
-            {labels.into_iter().enumerate().map(button).collect_view()}
+            {move || labels.get().into_iter().enumerate().map(button).collect_view()}
             <button type="button" class="label-button quiet-label" data-testid="skip"
                 aria-expanded=move || judging.skipping.get().to_string()
                 on:click=move |_| judging.skipping.update(|skipping| *skipping = !*skipping)>

@@ -17,14 +17,17 @@ pub fn KeyHelp(
     open: RwSignal<bool>,
 ) -> impl IntoView {
     let refusal = RwSignal::new(None::<String>);
-    let labels = desk.labels();
+    let labels = Memo::new(move |_| desk.labels());
+    let entries = move || {
+        let all = labels.get();
+        let entry = |(place, label)| entry(all.clone(), place, label, keys, refusal);
+        all.iter().enumerate().map(entry).collect_view()
+    };
     view! {
         <section class="key-help" aria-label="Keys" data-testid="keys" hidden=move || !open.get()>
             <h2>"Keys"</h2>
             <dl>
-                {labels.iter().enumerate().map(|(place, label)| {
-                    entry(labels.clone(), place, label, keys, refusal)
-                }).collect_view()}
+                {entries}
                 {fixed().map(|(key, what)| view! {
                     <div><dt><kbd>{key}</kbd></dt><dd>{what}</dd></div>
                 }).collect_view()}

@@ -3,7 +3,7 @@
 //! - [`membership`], [`outbox`], [`keys`]: what this browser keeps between visits;
 //! - [`desk`]: a project at work; [`live`]: how it and the server keep in step;
 //! - [`summary`]: agreement and progress as rows; [`markdown`]: guidelines as views;
-//! - the rest is seen: [`Judge`], [`Items`], [`AgreementView`], [`People`] are what a project shows,
+//! - the rest is seen: [`Judge`], [`MyJudgements`], [`Items`], [`AgreementView`], [`AdapterView`], [`People`] are what a project shows,
 //!   [`NewProjectForm`] and [`ProjectList`] what leads to one.
 
 pub mod desk;
@@ -14,7 +14,9 @@ pub mod membership;
 pub mod outbox;
 pub mod summary;
 
+mod adapter;
 mod agreement;
+mod change_project;
 mod comments;
 mod culture_choice;
 mod exports;
@@ -23,15 +25,19 @@ mod item;
 mod items;
 mod judge;
 mod key_help;
+mod mine;
 mod new_project;
 mod people;
 mod presence;
 mod project_list;
+mod settings_form;
 
+pub use adapter::AdapterView;
 pub use agreement::AgreementView;
 pub use culture_choice::CultureChoice;
 pub use items::Items;
 pub use judge::Judge;
+pub use mine::MyJudgements;
 pub use new_project::NewProjectForm;
 pub use people::People;
 pub use presence::Presence;

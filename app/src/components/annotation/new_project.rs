@@ -2,16 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use domain::annotation::label::default_labels;
-use domain::annotation::project::{LONGEST_GUIDELINES, LONGEST_NAME, LONGEST_TITLE, MOST_OVERLAP};
-use domain::annotation::{Label, MemberRole, ProjectSettings};
+use domain::annotation::project::LONGEST_NAME;
+use domain::annotation::{MemberRole, ProjectSettings};
 use domain::culture::{Culture, CultureCode};
-use domain::question::Scale;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use super::culture_choice::CultureChoice;
 use super::membership::Membership;
+use super::settings_form::{SettingsDraft, SettingsRules, SettingsWords};
 use crate::api::ApiError;
 use crate::api::annotation::{ItemSource, Joining, NewProject, SourceInfo};
 use crate::backend::annotation::{Key, use_annotation};
@@ -21,13 +20,7 @@ use crate::components::ErrorNote;
 /// What is being written.
 #[derive(Clone, Copy)]
 struct Draft {
-    title: RwSignal<String>,
-    guidelines: RwSignal<String>,
-    labels: RwSignal<String>,
-    ordered: RwSignal<bool>,
-    overlap: RwSignal<usize>,
-    target: RwSignal<Option<usize>>,
-    blind: RwSignal<bool>,
+    settings: SettingsDraft,
     run: RwSignal<String>,
     file: RwSignal<Option<(String, String)>>,
     name: RwSignal<String>,
@@ -37,15 +30,7 @@ struct Draft {
 impl Draft {
     fn new() -> Self {
         Self {
-            title: RwSignal::default(),
-            guidelines: RwSignal::default(),
-            labels: RwSignal::new(
-                default_labels().iter().map(line_of).collect::<Vec<_>>().join("\n"),
-            ),
-            ordered: RwSignal::new(false),
-            overlap: RwSignal::new(2),
-            target: RwSignal::new(None),
-            blind: RwSignal::new(true),
+            settings: SettingsDraft::of(&ProjectSettings::new("")),
             run: RwSignal::default(),
             file: RwSignal::default(),
             name: RwSignal::default(),
@@ -59,17 +44,8 @@ impl Draft {
             Some((_, text)) => ItemSource::Jsonl { text },
             None => ItemSource::Run { run: self.run.get_untracked(), cultures: Vec::new() },
         };
-        let scale = if self.ordered.get_untracked() { Scale::Ordered } else { Scale::Nominal };
         NewProject {
-            settings: ProjectSettings {
-                title: self.title.get_untracked(),
-                guidelines: self.guidelines.get_untracked(),
-                labels: self.labels.with_untracked(|text| labels_of(text)),
-                scale,
-                overlap: self.overlap.get_untracked(),
-                target: self.target.get_untracked(),
-                blind: self.blind.get_untracked(),
-            },
+            settings: self.settings.finished(),
             source,
             owner: Joining {
                 name: self.name.get_untracked(),
@@ -77,33 +53,6 @@ impl Draft {
             },
         }
     }
-}
-
-/// A label as a line of the form: `right = Right: Most people would say so. +`.
-fn line_of(label: &Label) -> String {
-    let accepts = if label.accepts { " +" } else { "" };
-    format!("{} = {}: {}{accepts}", label.id, label.name, label.explanation)
-}
-
-/// The labels of the form's lines; what is left out stays empty, for the server to refuse by its name.
-fn labels_of(text: &str) -> Vec<Label> {
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    lines
-        .map(|line| {
-            let (line, accepts) = match line.strip_suffix('+') {
-                Some(line) => (line.trim_end(), true),
-                None => (line, false),
-            };
-            let (id, rest) = line.split_once('=').unwrap_or((line, ""));
-            let (name, explanation) = rest.split_once(':').unwrap_or((rest, ""));
-            Label {
-                id: id.trim().into(),
-                name: name.trim().to_owned(),
-                explanation: explanation.trim().to_owned(),
-                accepts,
-            }
-        })
-        .collect()
 }
 
 /// Makes a project; `on_made` gets its identifier.
@@ -142,9 +91,9 @@ pub fn NewProjectForm(
     view! {
         <form class="new-run new-project" aria-label="New project" autocomplete="off" on:submit=make
             data-testid="new-project">
-            <Words draft/>
+            <SettingsWords draft=draft.settings/>
             <Source draft/>
-            <Rules draft/>
+            <SettingsRules draft=draft.settings new=true/>
             <label class="field">
                 "Your name in the project"
                 <input type="text" required maxlength=LONGEST_NAME.to_string() data-testid="owner-name"
@@ -160,22 +109,6 @@ pub fn NewProjectForm(
         </form>
     }
     .into_any()
-}
-
-#[component]
-fn Words(draft: Draft) -> impl IntoView {
-    view! {
-        <label class="field">
-            "Title"
-            <input type="text" required maxlength=LONGEST_TITLE.to_string() data-testid="project-title"
-                on:input=move |event| draft.title.set(event_target_value(&event))/>
-        </label>
-        <label class="field">
-            "Guidelines for annotators (Markdown)"
-            <textarea rows="4" maxlength=LONGEST_GUIDELINES.to_string() data-testid="project-guidelines"
-                on:input=move |event| draft.guidelines.set(event_target_value(&event))></textarea>
-        </label>
-    }
 }
 
 /// A run, or a file.
@@ -229,60 +162,4 @@ fn Source(draft: Draft) -> impl IntoView {
         </fieldset>
     }
     .into_any()
-}
-
-#[component]
-fn Rules(draft: Draft) -> impl IntoView {
-    let overlap = move |event| {
-        draft.overlap.set(event_target_value(&event).trim().parse().unwrap_or(0));
-    };
-    let target = move |event| draft.target.set(event_target_value(&event).trim().parse().ok());
-    view! {
-        <div class="choices">
-            <label class="field">
-                "People per item"
-                <input type="number" min="1" max=MOST_OVERLAP.to_string() value="2" data-testid="overlap"
-                    on:change=overlap/>
-            </label>
-            <label class="field">
-                "Items per culture (empty: all)"
-                <input type="number" min="1" data-testid="target" on:change=target/>
-            </label>
-        </div>
-        <label>
-            <input type="checkbox" checked data-testid="blind"
-                on:change=move |event| draft.blind.set(event_target_checked(&event))/>
-            "Blind: nobody sees others’ judgements of an item until it is complete"
-        </label>
-        <details class="note">
-            <summary>"Labels"</summary>
-            <label class="field">
-                "One per line: identifier = Name: when to choose it. A + at the end puts instances with
-                this verdict into the training set."
-                <textarea rows="6" data-testid="labels" prop:value=move || draft.labels.get()
-                    on:input=move |event| draft.labels.set(event_target_value(&event))></textarea>
-            </label>
-            <label>
-                <input type="checkbox" data-testid="ordered"
-                    on:change=move |event| draft.ordered.set(event_target_checked(&event))/>
-                "The labels are in an order that means something"
-            </label>
-        </details>
-    }
-    .into_any()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn labels_survive_their_lines() {
-        let labels = default_labels();
-        let text = labels.iter().map(line_of).collect::<Vec<_>>().join("\n");
-        assert_eq!(labels_of(&text), labels);
-        let short = labels_of("yes = Yes +\n\nno");
-        assert!(short[0].accepts && short[0].name == "Yes");
-        assert_eq!((short[1].id.as_str(), short[1].name.as_str()), ("no", ""));
-    }
 }

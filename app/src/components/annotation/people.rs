@@ -4,6 +4,7 @@ use domain::annotation::{AnnotatorReport, Member, MemberId, annotator_report};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
+use super::change_project::ChangeProject;
 use super::desk::Desk;
 use super::exports::Exports;
 use super::invites::Invites;
@@ -37,7 +38,7 @@ pub fn People(
                     </table>
                 </div>
             </section>
-            <Show when=manages><Invites desk/></Show>
+            <Show when=manages><Invites desk/><ChangeProject desk/></Show>
             <Show when=decides><Exports desk/></Show>
         </div>
     }

@@ -18,5 +18,8 @@ mod evaluate;
 mod generate;
 mod tune;
 
+pub use card::StepCard;
+pub use evaluate::Evaluated;
 pub use run::ShownRun;
 pub use start::StartRun;
+pub use tune::Tuned;

@@ -1,6 +1,7 @@
 //! The shown run: its name and state, what a person can do with it, and its five steps.
 
 use domain::method::Step;
+use domain::training_set::Accepted;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
@@ -13,7 +14,7 @@ use super::tune::Tuned;
 use crate::api::{ApiError, JobState, MethodRunInfo};
 use crate::backend::{Steering, use_live};
 use crate::components::ErrorNote;
-use crate::components::words::state_name;
+use crate::components::words::{counted, state_name};
 use crate::link;
 
 /// The run that the address names.
@@ -46,6 +47,7 @@ pub fn ShownRun(
                 </p>
                 <Controls followed state/>
             </header>
+            {move || info.with(|info| info.as_ref()?.settings.accepted.as_ref().map(learnt))}
             {move || followed.error.get().map(|error| view! { <ErrorNote error/> })}
             {move || info.with(|info| info.as_ref()?.error.clone())
                 .map(|error| view! { <ErrorNote error/> })}
@@ -60,6 +62,19 @@ pub fn ShownRun(
         </section>
     }
     .into_any()
+}
+
+/// That a run learns only what people accepted, and of whose instances.
+fn learnt(accepted: &Accepted) -> impl IntoView + use<> {
+    let source = accepted.source_run.clone();
+    let address = format!("/studio?run={}", link::escape(&source));
+    let words = counted(accepted.count(), "instance");
+    view! {
+        <p class="meta" data-testid="learns-accepted">
+            {format!("Learns only the {words} that people accepted, of the run ")}
+            <a href=address>{source}</a>"."
+        </p>
+    }
 }
 
 /// Pause, resume, cancel: those that make sense now.

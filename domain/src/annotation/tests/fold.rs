@@ -125,6 +125,20 @@ fn decisions_replace_each_other_and_can_be_taken_back() {
     assert_eq!(label(&State::of([&reopened, &second, &first])), None);
 }
 
+#[test]
+fn the_latest_change_is_what_the_project_asks_for() {
+    let changed = |id, at, overlap| Event {
+        item: None,
+        ..event(id, "ann", at, "i", Act::Changed(settings(overlap)))
+    };
+    let overlap = |state: &State| state.change().map(|(_, settings)| settings.overlap);
+    assert_eq!(overlap(&State::default()), None);
+    let (first, second) = (changed("b", 1, 2), changed("a", 2, 3));
+    assert_eq!(overlap(&State::of([&first, &second])), Some(3));
+    assert_eq!(overlap(&State::of([&second, &first])), Some(3));
+    assert!(!State::of([&first]).is_judged());
+}
+
 /// Few names, so that acts meet, replace each other and collide.
 fn events() -> impl Strategy<Value = Vec<Event>> {
     let act = prop_oneof![
@@ -137,6 +151,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         }),
         1 => Just(Act::Adjudicated(Judgement::of("wrong".into()))),
         1 => Just(Act::Reopened),
+        1 => (1usize..4).prop_map(|overlap| Act::Changed(settings(overlap))),
         1 => Just(Act::Hidden { kind: event::HiddenKind::Judged }),
     ];
     let name = |names: &'static [&'static str]| prop::sample::select(names);
@@ -150,6 +165,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
     );
     let event = one.prop_map(|(submission, author, at, item, old, act)| Event {
         replaces: old.map(SubmissionId::from),
+        item: (!matches!(act, Act::Changed(_))).then(|| item.into()),
         ..event(submission, author, at, item, act)
     });
     prop::collection::vec(event, 0..20)
@@ -160,7 +176,8 @@ fn seen(state: &State) -> Vec<String> {
     let of_item = |(item, record): (&ItemId, &Record)| {
         format!("{item} {:?} {:?} {:?}", record.words(), record.adjudication(), record.threads())
     };
-    state.records().map(of_item).collect()
+    let change = format!("{:?}", state.change());
+    state.records().map(of_item).chain([change]).collect()
 }
 
 proptest! {
