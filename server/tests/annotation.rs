@@ -6,5 +6,6 @@ mod annotation {
     mod app;
     mod bad_input;
     mod live;
+    mod servers;
     mod together;
 }

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::bench::annotation::{AnnotationBench, Load};
 use crate::bench::{self, EngineBench, MethodBench, MethodOptions, TuneBench, engine::Options};
+use crate::store::DatabaseUrl;
 use engine::WeightFormat;
 
 #[derive(Debug, Subcommand)]
@@ -87,6 +88,13 @@ pub struct AnnotateArgs {
     /// Leaves the server alive.
     #[arg(long)]
     no_kill: bool,
+    /// An empty PostgreSQL database instead of SQLite, as for `serve`; what is made in it stays there.
+    #[arg(long, value_name = "URL")]
+    database: Option<DatabaseUrl>,
+    /// Servers on that database, which share the annotators.
+    #[arg(long, default_value_t = 1, requires = "database",
+        value_parser = clap::value_parser!(u16).range(1..=16))]
+    servers: u16,
     /// Prints JSON instead of a table.
     #[arg(long)]
     json: bool,
@@ -172,9 +180,11 @@ impl MethodArgs {
 
 impl AnnotateArgs {
     fn run(self) -> Result<(), Box<dyn Error>> {
-        let Self { annotators, items, per_second, seconds, no_kill, json } = self;
-        let load = Load { annotators, items, per_second, seconds, kill: !no_kill };
-        show(&AnnotationBench::run(load, |step| eprintln!("{step}"))?, json)
+        let Self { annotators, items, per_second, seconds, no_kill, database, servers, json } =
+            self;
+        let load = Load { annotators, items, per_second, seconds, kill: !no_kill, servers };
+        let bench = AnnotationBench::run(load, database.as_ref(), |step| eprintln!("{step}"));
+        show(&bench?, json)
     }
 }
 

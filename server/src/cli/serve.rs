@@ -33,6 +33,8 @@ pub(super) async fn run(args: ServeArgs) -> Result<(), Box<dyn Error>> {
     let cultures = world().survey().cultures.clone();
     let state = AppState::new(engine, store, (runs, methods), cultures, &args.site);
     state.refresh_cultures().await?;
+    let following = state.clone();
+    tokio::spawn(async move { following.follow_surveys().await });
     http::serve(state, listener, stopped()).await?;
     Ok(())
 }

@@ -172,7 +172,7 @@ async fn a_full_disk_ends_a_run_that_goes_on_when_there_is_room() {
     drop((store, runs));
     let data = folder.path().join("data");
     // SQLite reports this page limit exactly as it reports a full disk; 1 means what there is.
-    let store = Store::open_with(&data, |options| options.pragma("max_page_count", "1")).await;
+    let store = Store::open_with(&data, &["PRAGMA max_page_count = 1"]).await;
     let store = store.unwrap();
     let runs = MethodRuns::new(engine.clone(), store.clone());
     runs.go_on("r").await.unwrap();
@@ -296,4 +296,50 @@ async fn a_run_once_more_gives_the_same_bytes() {
     assert!(differ.contains(&"generate") && differ.contains(&"elicit"), "{differ:?}");
     assert!(!differ.contains(&"settings") && !differ.contains(&"survey"), "{differ:?}");
     drop(method);
+}
+
+mod postgres {
+    use super::*;
+    use crate::store::testing::Postgres;
+
+    #[tokio::test]
+    #[ignore = "needs PostgreSQL, which `cargo xtask test` finds or gets"]
+    async fn a_run_goes_on_at_another_server_once_its_own_is_gone() {
+        let postgres = Postgres::start().await;
+        let folder = tempfile::tempdir().unwrap();
+        write_tiny_model(&folder.path().join("model"));
+        let engine = engine(&folder.path().join("model"));
+        let url = postgres.url("postgres");
+        let open = async |name: &str| {
+            let store = Store::open_shared(&folder.path().join(name), &url).await.unwrap();
+            (MethodRuns::new(engine.clone(), store.clone()), store)
+        };
+        let (_, first) = open("first").await;
+        run_with_questions(&first, &engine, "r", 3, 1).await;
+        let (second, store) = open("second").await;
+        assert_eq!(second.resume_all().await.unwrap(), 0, "not its own");
+        let shown = second.list().await.unwrap().remove(0);
+        assert_eq!((shown.state, shown.error), (JobState::Running, None));
+        for refused in [second.pause("r").await, second.cancel("r").await, second.go_on("r").await]
+        {
+            assert_eq!(refused.unwrap_err().code(), "other-server");
+        }
+        drop(first);
+        let paused = loop {
+            match second.pause("r").await {
+                Ok(paused) => break paused,
+                Err(error) => assert_eq!(error.code(), "other-server"),
+            }
+            tokio::task::yield_now().await;
+        };
+        assert_eq!(paused.state, JobState::Paused);
+        second.go_on("r").await.unwrap();
+        let last = end(&second, "r").await;
+        assert_eq!(last.state, JobState::Done, "{:?}", last.error);
+        assert!(!store.adapters(engine.base_hash()).await.unwrap().is_empty());
+        let (first, kept) = open("first").await;
+        assert_eq!(kept.adapters(engine.base_hash()).await.unwrap(), [], "the files are not here");
+        assert_eq!(first.open_adapter("r", "joint").await.unwrap_err().code(), "other-server");
+        assert_eq!(first.get("r").await.unwrap().info.state, JobState::Done);
+    }
 }
