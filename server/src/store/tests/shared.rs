@@ -76,7 +76,11 @@ mod postgres {
             (guarded("secret", "empty"), "database", "password"),
             (guarded(PASSWORD, "missing"), "database", "createdb"),
             (guarded(PASSWORD, "empty"), "database", "GRANT"),
-            (format!("postgres://ann:secret@localhost/p?host={nowhere}"), "database-unreachable", "Start"),
+            (
+                format!("postgres://ann:secret@localhost/p?host={nowhere}"),
+                "database-unreachable",
+                "Start",
+            ),
             ("postgres://ann:secret@127.0.0.1:1/p".to_owned(), "database-unreachable", "Start"),
             ("mysql://ann:secret@localhost/p".to_owned(), "database", "postgres://"),
             ("ann:secret@localhost".to_owned(), "database", "postgres://"),
