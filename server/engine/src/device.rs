@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use candle_core::Device;
+use candle_core::{Device, DeviceLocation};
 use thiserror::Error;
 
 /// What the user asked for; written `auto`, `cpu` or `cuda:N`.
@@ -76,6 +76,26 @@ impl DeviceChoice {
             Self::Auto => Ok(open_cuda(0).unwrap_or(Device::Cpu)),
         }
     }
+}
+
+/// Name of a device in [`domain::model::ModelInfo::device`].
+pub fn name(device: &Device) -> String {
+    match device.location() {
+        DeviceLocation::Cpu => "cpu".to_owned(),
+        DeviceLocation::Cuda { gpu_id } => format!("cuda:{gpu_id}"),
+        DeviceLocation::Metal { gpu_id } => format!("metal:{gpu_id}"),
+    }
+}
+
+/// Megabytes of a GPU's memory that are in use, by everybody; `None` on the CPU.
+pub fn used_megabytes(device: &Device) -> Option<f64> {
+    #[cfg(feature = "cuda")]
+    if let Device::Cuda(device) = device {
+        let (free, total) = device.cuda_stream().context().mem_get_info().ok()?;
+        return Some((total - free) as f64 / f64::from(1 << 20));
+    }
+    let _ = device;
+    None
 }
 
 fn open_cuda(index: usize) -> Result<Device, DeviceError> {

@@ -92,7 +92,7 @@ impl LoadedModel {
             hash: short_id(&id(&hash, format)),
             parameters,
             context,
-            device: device_name(device),
+            device: crate::device::name(device),
             weights: format.to_string(),
             starter: *source == ModelSource::Starter,
         };
@@ -117,15 +117,6 @@ fn id(hash: &str, weights: WeightFormat) -> String {
 pub fn short_id(id: &str) -> String {
     let (hash, rest) = id.split_at_checked(64).unwrap_or((id, ""));
     hash.chars().take(12).chain(rest.chars()).collect()
-}
-
-/// Name of a device in [`ModelInfo::device`].
-fn device_name(device: &Device) -> String {
-    match device.location() {
-        candle_core::DeviceLocation::Cpu => "cpu".to_owned(),
-        candle_core::DeviceLocation::Cuda { gpu_id } => format!("cuda:{gpu_id}"),
-        candle_core::DeviceLocation::Metal { gpu_id } => format!("metal:{gpu_id}"),
-    }
 }
 
 /// What every source of a model comes down to.

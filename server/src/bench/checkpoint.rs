@@ -1,4 +1,4 @@
-//! A random model of the shape of Qwen2.5-0.5B with 18 random adapters, made once per folder.
+//! A random model of a published shape with 18 random adapters, made once per folder.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -8,46 +8,36 @@ use std::path::{Path, PathBuf};
 use candle_core::quantized::gguf_file::{self, Value};
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{DType, Device, Tensor};
+use domain::random::SplitMix64;
+use half::bf16;
+use rayon::prelude::*;
 use serde_json::json;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 
 use super::BenchError;
+use super::shape::Shape;
 use super::workload::{VOICES, Workload};
-use engine::decoder::{DecoderConfig, LoraAdapter, LoraConfig, TokenIds, init_parameters};
+use engine::decoder::init::parameter_shapes;
+use engine::decoder::{DecoderConfig, LoraAdapter, LoraConfig};
 use engine::gguf::names::file_name;
 use engine::testing::{TEMPLATE, write_tokenizer};
 use engine::tuning::peft;
+use engine::weights::shard_names;
 use engine::{ModelSource, WeightFormat};
-
-/// The model's config.json: Qwen2.5-0.5B's sizes (Qwen2.5 technical report, table 1, and its
-/// published configuration).
-fn config() -> DecoderConfig {
-    DecoderConfig {
-        architectures: Some(vec!["Qwen2ForCausalLM".to_owned()]),
-        model_type: Some("qwen2".to_owned()),
-        hidden_size: 896,
-        intermediate_size: 4864,
-        num_hidden_layers: 24,
-        num_attention_heads: 14,
-        num_key_value_heads: Some(2),
-        vocab_size: 151_936,
-        max_position_embeddings: 32_768,
-        rope_theta: Some(1e6),
-        rms_norm_eps: 1e-6,
-        tie_word_embeddings: Some(true),
-        // Nothing that the measures draw ends a reply.
-        eos_token_id: Some(TokenIds::One(4)),
-        ..DecoderConfig::default()
-    }
-}
 
 /// Where the files of the bench are.
 #[derive(Debug, Clone)]
 pub struct Files {
     folder: PathBuf,
+    shape: Shape,
 }
 
 impl Files {
+    /// The model's shape.
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
     /// The model's folder.
     pub fn model(&self) -> PathBuf {
         self.folder.join("model")
@@ -80,7 +70,7 @@ impl Files {
 
     /// Number of tokens that the model knows.
     pub fn vocabulary(&self) -> usize {
-        config().vocab_size
+        self.shape.config().vocab_size
     }
 
     /// The work.
@@ -91,46 +81,42 @@ impl Files {
     /// The model to load for a form of the matrices: the GGUF file where it is kept as it is stored.
     pub fn source(&self, weights: WeightFormat) -> ModelSource {
         match weights {
-            WeightFormat::Stored => ModelSource::Gguf(self.gguf()),
+            WeightFormat::Stored if self.shape.has_gguf() => ModelSource::Gguf(self.gguf()),
             _ => ModelSource::Folder(self.model()),
         }
     }
 
-    /// The files in a folder that [`make`] has filled.
-    pub fn at(folder: &Path) -> Self {
-        Self { folder: folder.to_owned() }
+    /// The files of a shape below a folder that [`make`] has filled.
+    pub fn at(folder: &Path, shape: Shape) -> Self {
+        Self { folder: folder.join(shape.as_str()), shape }
     }
 }
 
-/// Makes what is missing in `folder`; `progress` hears what is being made.
-pub fn make(folder: &Path, mut progress: impl FnMut(&str)) -> Result<Files, BenchError> {
-    let files = Files::at(folder);
-    let config = config();
+/// Makes what is missing below `folder`; `progress` hears what is being made.
+pub fn make(
+    folder: &Path,
+    shape: Shape,
+    mut progress: impl FnMut(&str),
+) -> Result<Files, BenchError> {
+    let files = Files::at(folder, shape);
+    let config = shape.config();
     let model = files.model();
-    let weights = model.join("model.safetensors");
     std::fs::create_dir_all(&model).map_err(BenchError::file(&model))?;
     Workload::new(config.vocab_size).write(&files.workload())?;
-    if !weights.is_file() {
-        progress("a random model of the shape of Qwen2.5-0.5B, 1 GB");
+    let path = model.join("config.json");
+    if !path.is_file() {
+        let weights = shape.layer_weights() + 2 * shape.head_weights();
+        let gigabytes = 2.0 * weights as f64 / 1e9;
+        progress(&format!("a random model of the shape of {shape}, up to {gigabytes:.0} GB"));
         write_tokenizer(&model);
-        let path = model.join("config.json");
+        write_weights(&model, &config, SHARD)?;
+        // The last one: where it is, the weights are whole.
         let text = serde_json::to_vec_pretty(&config_json(&config)).map_err(BenchError::model)?;
         std::fs::write(&path, text).map_err(BenchError::file(&path))?;
-        let half = |(name, tensor): (String, candle_core::Var)| {
-            Ok((name, tensor.as_tensor().detach().to_dtype(DType::BF16)?))
-        };
-        let tensors = init_parameters(&config, 1, &Device::Cpu).map_err(BenchError::model)?;
-        let tensors: candle_core::Result<HashMap<String, Tensor>> =
-            tensors.into_iter().map(half).collect();
-        // Under another name first: a file that is there is whole.
-        let unfinished = model.join("model.safetensors.part");
-        candle_core::safetensors::save(&tensors.map_err(BenchError::model)?, &unfinished)
-            .map_err(BenchError::model)?;
-        std::fs::rename(&unfinished, &weights).map_err(BenchError::file(&weights))?;
     }
-    if !files.gguf().is_file() {
-        progress("the same model as a GGUF file with Q8_0, 0.5 GB");
-        write_gguf(&config, &weights, &files.gguf())?;
+    if shape.has_gguf() && !files.gguf().is_file() {
+        progress("the same model as a GGUF file with Q8_0");
+        write_gguf(&config, &model, &files.gguf())?;
     }
     if !files.first_adapter().join("adapter_model.safetensors").is_file() {
         progress("19 random adapters");
@@ -142,6 +128,52 @@ pub fn make(folder: &Path, mut progress: impl FnMut(&str)) -> Result<Files, Benc
         save(&files.first_adapter(), &first.map_err(BenchError::model)?, &model)?;
     }
     Ok(files)
+}
+
+/// Bytes of a file of weights.
+const SHARD: usize = 2 << 30;
+
+/// Writes random bf16 weights in files of about `shard` bytes, with an index of them: no more than one
+/// file's weights are in memory.
+fn write_weights(folder: &Path, config: &DecoderConfig, shard: usize) -> Result<(), BenchError> {
+    let mut index = serde_json::Map::new();
+    let (mut tensors, mut bytes, mut file) = (HashMap::new(), 0, 1);
+    let parameters = parameter_shapes(config);
+    let last = parameters.len().saturating_sub(1);
+    for (place, (name, shape)) in parameters.into_iter().enumerate() {
+        let tensor = random_weight(&name, shape, place as u64).map_err(BenchError::model)?;
+        bytes += 2 * tensor.elem_count();
+        let path = format!("model-{file:05}.safetensors");
+        index.insert(name.clone(), json!(path));
+        tensors.insert(name, tensor);
+        if bytes >= shard || place == last {
+            candle_core::safetensors::save(&tensors, folder.join(path))
+                .map_err(BenchError::model)?;
+            (tensors, bytes, file) = (HashMap::new(), 0, file + 1);
+        }
+    }
+    let path = folder.join("model.safetensors.index.json");
+    let text = json!({ "metadata": {}, "weight_map": index }).to_string();
+    std::fs::write(&path, text).map_err(BenchError::file(&path))
+}
+
+/// Norms of one, biases of zero, and matrices with the deviation of fresh ones (0.02), evenly spread.
+fn random_weight(name: &str, shape: Vec<usize>, seed: u64) -> candle_core::Result<Tensor> {
+    const CHUNK: usize = 1 << 16;
+    let width = 0.02 * 3_f64.sqrt();
+    let count: usize = shape.iter().product();
+    let mut values = vec![bf16::ONE; count];
+    if name.ends_with(".bias") {
+        values.fill(bf16::ZERO);
+    } else if shape.len() > 1 {
+        values.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, values)| {
+            let mut random = SplitMix64::new(seed << 32 | chunk as u64);
+            for value in values {
+                *value = bf16::from_f64((2.0 * random.unit() - 1.0) * width);
+            }
+        });
+    }
+    Tensor::from_vec(values, shape, &Device::Cpu)
 }
 
 /// Saves an adapter whose settings say nothing of the weights it belongs to: the model is there in
@@ -169,7 +201,7 @@ fn config_json(config: &DecoderConfig) -> serde_json::Value {
 }
 
 /// The model as llama.cpp's converter would write it, with a vocabulary of the model's size.
-fn write_gguf(config: &DecoderConfig, weights: &Path, path: &Path) -> Result<(), BenchError> {
+fn write_gguf(config: &DecoderConfig, model: &Path, path: &Path) -> Result<(), BenchError> {
     let text = |text: &str| Value::String(text.to_owned());
     let number = |number: usize| Value::U32(number as u32);
     let bytes = ByteLevel::alphabet().into_iter().map(|byte| byte.to_string());
@@ -200,8 +232,11 @@ fn write_gguf(config: &DecoderConfig, weights: &Path, path: &Path) -> Result<(),
         ("tokenizer.ggml.tokens", Value::Array(tokens.into_iter().map(Value::String).collect())),
     ];
     let write = || -> candle_core::Result<()> {
-        let tensors = candle_core::safetensors::load(weights, &Device::Cpu)?;
-        let mut tensors: Vec<(String, Tensor)> = tensors.into_iter().collect();
+        let index = model.join("model.safetensors.index.json");
+        let mut tensors: Vec<(String, Tensor)> = Vec::new();
+        for file in shard_names(&index).map_err(candle_core::Error::wrap)? {
+            tensors.extend(candle_core::safetensors::load(model.join(file), &Device::Cpu)?);
+        }
         tensors.sort_by(|a, b| a.0.cmp(&b.0));
         let quantise = |(name, tensor): (String, Tensor)| {
             let kind = if tensor.rank() == 2 { GgmlDType::Q8_0 } else { GgmlDType::F32 };
@@ -236,4 +271,26 @@ fn adapter(
     let tensors: candle_core::Result<HashMap<String, Tensor>> =
         fresh.parameters().into_iter().map(change).collect();
     LoraAdapter::from_tensors(config, fresh.config.clone(), &tensors?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use engine::testing::tiny_config;
+
+    #[test]
+    fn a_model_in_several_files_is_loaded_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = tiny_config();
+        write_tokenizer(folder.path());
+        write_weights(folder.path(), &config, 4096).unwrap();
+        std::fs::write(folder.path().join("config.json"), config_json(&config).to_string())
+            .unwrap();
+        let source = ModelSource::Folder(folder.path().to_owned());
+        let model = engine::LoadedModel::load(&source, &Device::Cpu).unwrap();
+        let weights = parameter_shapes(&config);
+        let count: usize = weights.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
+        assert_eq!(model.info.parameters, count);
+        assert!(folder.path().join("model-00002.safetensors").is_file());
+    }
 }

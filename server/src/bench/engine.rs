@@ -2,19 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use serde::Serialize;
 
 use super::BenchError;
 use super::checkpoint::{self, Files};
+use super::limits::{self, Share};
 use super::ours::Measured;
 use super::peers::{Peer, Python};
 use super::roofline::Roofline;
+use super::shape::Shape;
 use super::watch::watch;
-use super::workload::Measure;
-use engine::WeightFormat;
+use super::workload::{Measure, Workload};
+use engine::{DeviceChoice, WeightFormat};
 
 /// What to measure, and beside what.
 #[derive(Debug, Clone)]
@@ -23,6 +25,10 @@ pub struct Options {
     pub folder: PathBuf,
     /// A Python with peers; without one only ours is measured.
     pub python: Option<PathBuf>,
+    /// The model's shape.
+    pub shape: Shape,
+    /// Where everybody computes.
+    pub device: DeviceChoice,
     /// The form of our matrices.
     pub weights: WeightFormat,
     /// Threads of everybody.
@@ -35,7 +41,21 @@ impl Options {
     /// The Python with peers; why there is none.
     pub(super) fn python(&self) -> Result<Python, String> {
         let program = self.python.clone().ok_or("no Python was given with `--python`")?;
-        Ok(Python { program, threads: self.threads })
+        let device = match self.device {
+            DeviceChoice::Cuda(index) => format!("cuda:{index}"),
+            DeviceChoice::Auto | DeviceChoice::Cpu => "cpu".to_owned(),
+        };
+        Ok(Python { program, threads: self.threads, device })
+    }
+
+    /// Our process for one part of a bench.
+    pub(super) fn part(&self, key: &str) -> std::io::Result<Command> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["bench", "part", key, "--weights", &self.weights.to_string()]);
+        command.args(["--shape", self.shape.as_str(), "--device", &self.device.to_string()]);
+        command.arg("--folder").arg(&self.folder);
+        command.env("RAYON_NUM_THREADS", self.threads.to_string());
+        Ok(command)
     }
 }
 
@@ -50,6 +70,8 @@ pub struct Comparison {
     pub llama_cpp: Option<f64>,
     /// Ours by the best peer's.
     pub ratio_to_best_peer: Option<f64>,
+    /// Ours beside what the machine could do, for rates.
+    pub share: Option<Share>,
     /// What the numbers count.
     pub unit: &'static str,
     /// How each was run, and why one wasn't.
@@ -64,6 +86,8 @@ pub struct EngineBench {
     pub measures: BTreeMap<&'static str, Comparison>,
     /// What the machine could do at best.
     pub roofline: Roofline,
+    /// Whose shape the model has.
+    pub shape: &'static str,
     /// Threads of everybody.
     pub threads: usize,
 }
@@ -74,7 +98,13 @@ impl EngineBench {
     /// # Errors
     /// Only ours: a peer that fails is left out, with its reason.
     pub fn run(options: &Options, mut progress: impl FnMut(&str)) -> Result<Self, BenchError> {
-        let files = checkpoint::make(&options.folder, &mut progress)?;
+        let files = checkpoint::make(&options.folder, options.shape, &mut progress)?;
+        let device = options.device.open().map_err(BenchError::model)?;
+        progress("what the machine could do at best");
+        let roofline = Roofline::measure(&device)?;
+        // The processes of the measures want all of a GPU's memory.
+        drop(device);
+        let work = Workload::read(&files.workload())?;
         let python = options.python();
         let mut measures = BTreeMap::new();
         let wanted = |measure: &Measure| {
@@ -84,14 +114,21 @@ impl EngineBench {
             progress(&format!("{}: ours", measure.key()));
             let ours = ours(options, measure)?;
             let mut comparison = Comparison::new(measure, &ours);
+            comparison.share = limits::share(
+                measure,
+                ours.value,
+                options.shape,
+                options.weights,
+                &work,
+                &roofline,
+            );
             for peer in Peer::ALL {
                 progress(&format!("{}: {}", measure.key(), peer.key()));
                 comparison.add(measure, peer, compare(&python, peer, measure, &files));
             }
             measures.insert(measure.key(), comparison);
         }
-        progress("what the machine could do at best");
-        Ok(Self { measures, roofline: Roofline::measure()?, threads: options.threads })
+        Ok(Self { measures, roofline, shape: options.shape.as_str(), threads: options.threads })
     }
 }
 
@@ -101,11 +138,7 @@ fn ours(options: &Options, measure: Measure) -> Result<Measured, BenchError> {
         whose: "ours".to_owned(),
         reason,
     };
-    let program = std::env::current_exe().map_err(|error| failed(error.to_string()))?;
-    let mut command = Command::new(program);
-    command.args(["bench", "part", measure.key(), "--weights", &options.weights.to_string()]);
-    command.arg("--folder").arg(Path::new(&options.folder));
-    command.env("RAYON_NUM_THREADS", options.threads.to_string());
+    let mut command = options.part(measure.key()).map_err(|error| failed(error.to_string()))?;
     let (result, at) = watch(&mut command).map_err(|error| failed(error.to_string()))?;
     Ok(measure.of_process(result.map_err(failed)?, at))
 }
@@ -128,6 +161,7 @@ impl Comparison {
             transformers: None,
             llama_cpp: None,
             ratio_to_best_peer: None,
+            share: None,
             unit: measure.unit(),
             notes: BTreeMap::from([("ours", ours.note.clone())]),
         }
@@ -155,8 +189,9 @@ impl Comparison {
 
 impl fmt::Display for EngineBench {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "| key | unit | ours | transformers | llama.cpp | ours / best peer |")?;
-        writeln!(f, "|---|---|---:|---:|---:|---:|")?;
+        let heading = ["key", "unit", "ours", "transformers", "llama.cpp", "ours / best peer"];
+        writeln!(f, "| {} | of what the machine could do |", heading.join(" | "))?;
+        writeln!(f, "|---|---|---:|---:|---:|---:|---|")?;
         let cell = |value: Option<f64>| match value {
             Some(value) if value < 10.0 => format!("{value:.2}"),
             Some(value) => format!("{value:.1}"),
@@ -166,21 +201,32 @@ impl fmt::Display for EngineBench {
             let Some(row) = self.measures.get(measure.key()) else { continue };
             let (ours, ratio) = (cell(Some(row.ours)), cell(row.ratio_to_best_peer));
             let (transformers, llama) = (cell(row.transformers), cell(row.llama_cpp));
+            let share = row.share.map_or("–".to_owned(), |share| {
+                let [roofline, arithmetic] =
+                    [share.of_roofline, share.of_arithmetic].map(|share| 100.0 * share);
+                format!("{roofline:.0} % ({}); {arithmetic:.0} % of arithmetic", share.limit)
+            });
+            let (key, unit) = (measure.key(), row.unit);
             writeln!(
                 f,
-                "| {} | {} | {ours} | {transformers} | {llama} | {ratio} |",
-                measure.key(),
-                row.unit
+                "| {key} | {unit} | {ours} | {transformers} | {llama} | {ratio} | {share} |"
             )?;
         }
-        let Roofline { read_gb_s, f32_gflop_s, q8_0_gop_s, candle_q8_0_gop_s } = self.roofline;
+        let Roofline { device, read_gb_s, dense_gflop_s, q8_0_gop_s, candle_q8_0_gop_s } =
+            &self.roofline;
         write!(
             f,
-            "\n{} threads; the machine reads {read_gb_s:.1} GB/s, and our products reach \
-             {f32_gflop_s:.0} GFLOP/s in f32 and {q8_0_gop_s:.0} billion operations/s with Q8_0 \
-             (candle's: {candle_q8_0_gop_s:.0}).",
-            self.threads
-        )
+            "\nA random model of the shape of {}; {} threads. `{device}` reads {read_gb_s:.0} GB/s and \
+             multiplies dense matrices at {dense_gflop_s:.0} GFLOP/s",
+            self.shape, self.threads
+        )?;
+        if let Some((ours, candle)) = q8_0_gop_s.zip(*candle_q8_0_gop_s) {
+            write!(
+                f,
+                ", Q8_0 at {ours:.0} billion operations/s with our product and {candle:.0} with candle's"
+            )?;
+        }
+        write!(f, ".")
     }
 }
 

@@ -1,21 +1,24 @@
 //! Measures of speed and memory beside the tools that people would use instead, in the same run.
 //!
 //! Every measure is a process of its own, ours and a peer's alike, with the same number of threads
-//! and the same work: [`workload`] writes it down once. [`checkpoint`] makes the model, [`ours`]
-//! does the work with the engine, [`peers`] asks a Python with the peers to do it, [`roofline`]
-//! measures what the machine could do at best, [`engine`] puts it all in a table. [`tune`] does the same
+//! and the same work: [`workload`] writes it down once. [`shape`] says what the model looks like,
+//! [`checkpoint`] makes it, [`ours`] does the work with the engine, [`peers`] asks a Python with the peers
+//! to do it, [`roofline`] measures what the machine could do, [`limits`] says which rate that allows,
+//! [`engine`] puts it all in a table. [`tune`] does the same
 //! for tuning. [`watch`] runs the processes. [`method`] measures what the method does beside the
 //! engine, in this process. [`annotation`] puts a load on a server of its own and kills
 //! it in the middle.
 
 pub mod annotation;
 mod annotation_server;
-mod checkpoint;
+pub mod checkpoint;
 pub mod engine;
+mod limits;
 pub mod method;
 mod ours;
 mod peers;
 mod roofline;
+pub mod shape;
 pub mod tune;
 mod watch;
 mod workload;

@@ -1,7 +1,6 @@
 //! The measures with the engine, one per process.
 
 use std::io::Write;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,12 +14,13 @@ use super::workload::{Measure, VOICES, Workload};
 use engine::adapter_source::AdapterSource;
 use engine::adapters::{Adapters, NamedAdapter};
 use engine::decoder::KvCache;
+use engine::device::{self, used_megabytes};
 use engine::option_plan::OptionPlan;
 use engine::option_scorer::{Budget, EncodedPrompt, ScoreJob, ScoreQueue};
 use engine::pass::{self, Part, Want};
 use engine::places::Places;
 use engine::prefixes::Prefixes;
-use engine::{AdapterChoice, ClientId, EngineError, LoadedModel, WeightFormat, ops};
+use engine::{AdapterChoice, ClientId, DeviceChoice, EngineError, LoadedModel, WeightFormat, ops};
 
 /// Runs of a measure; their median counts.
 const RUNS: usize = 3;
@@ -30,7 +30,8 @@ const RUNS: usize = 3;
 pub struct Measured {
     /// In the measure's unit; seconds since some moment for the first token.
     pub value: f64,
-    /// Largest resident memory of the process so far, in megabytes, where the system tells.
+    /// Largest resident memory of the process so far, in megabytes, where the system tells; on a GPU what
+    /// is in use there at the end, which is what both sides have kept.
     pub peak_mb: Option<f64>,
     /// What to know about it.
     #[serde(default)]
@@ -40,12 +41,17 @@ pub struct Measured {
 /// Does the work of one measure in this process and prints its [`Measured`] as JSON.
 ///
 /// # Errors
-/// A model that can't be loaded or run.
-pub fn part(folder: &Path, key: &str, weights: WeightFormat) -> Result<(), BenchError> {
+/// A device or model that can't be loaded or run.
+pub fn part(
+    files: &Files,
+    key: &str,
+    weights: WeightFormat,
+    device: DeviceChoice,
+) -> Result<(), BenchError> {
+    let device = device.open().map_err(BenchError::model)?;
     if key == "tune" {
-        return super::tune::part(folder, weights);
+        return super::tune::part(files, weights, &device);
     }
-    let files = Files::at(folder);
     let work = Workload::read(&files.workload())?;
     let found = Measure::ALL.into_iter().find(|measure| measure.key() == key);
     let Some(measure) = found else {
@@ -54,18 +60,24 @@ pub fn part(folder: &Path, key: &str, weights: WeightFormat) -> Result<(), Bench
     };
     ops::flush_denormals();
     let source = files.source(weights);
-    let model = LoadedModel::load_as(&source, &Device::Cpu, weights);
+    let model = LoadedModel::load_as(&source, &device, weights);
     let bench = Bench { model: model.map_err(BenchError::model)?, work };
     let value = match measure {
         Measure::FirstToken => bench.first_token(),
         Measure::DecodeSingle | Measure::PeakMemory => bench.decode_single(),
-        Measure::DecodeAdapters => bench.decode_adapters(&files),
+        Measure::DecodeAdapters => bench.decode_adapters(files),
         Measure::Prefill => bench.prefill(),
         Measure::SurveySweep => bench.survey(),
     };
     let value = value.map_err(BenchError::model)?;
-    let note = format!("{weights} weights, f32 activations");
-    print(&Measured { value, peak_mb: peak_megabytes(), note })
+    let peak_mb = used_megabytes(&device).or_else(peak_megabytes);
+    print(&Measured { value, peak_mb, note: note(weights, &device) })
+}
+
+/// How ours is run.
+pub(super) fn note(weights: WeightFormat, device: &Device) -> String {
+    let activations = if device.is_cpu() { "f32" } else { "bf16" };
+    format!("{weights} weights, {activations} activations, {}", device::name(device))
 }
 
 fn print(result: &Measured) -> Result<(), BenchError> {

@@ -40,6 +40,8 @@ pub struct Python {
     pub program: PathBuf,
     /// Threads of every measure.
     pub threads: usize,
+    /// torch's name of where it computes.
+    pub device: String,
 }
 
 impl Python {
@@ -66,19 +68,27 @@ impl Python {
         command
     }
 
-    /// Takes a measure with a peer, at the better of its settings.
+    /// Takes a measure with a peer, at the better of its settings; on a GPU in bf16.
     ///
     /// # Errors
     /// The process's last words.
     pub fn measure(&self, peer: Peer, measure: Measure, files: &Files) -> Result<Measured, String> {
         match peer {
+            Peer::Llama if !files.shape().has_gguf() || self.device != "cpu" => {
+                Err("its package from PyPI computes on the CPU".to_owned())
+            }
             Peer::Llama => self.run(LLAMA, measure, &files.gguf(), files, &[]),
             Peer::Transformers => {
                 let adapters = files.adapters().display().to_string();
                 let with = |dtype: &str| {
-                    self.run(TRANSFORMERS, measure, &files.model(), files, &[dtype, &adapters])
+                    let more = [dtype, &adapters, &self.device];
+                    self.run(TRANSFORMERS, measure, &files.model(), files, &more)
                 };
-                let (single, half) = (with("f32")?, with("bf16")?);
+                let half = with("bf16")?;
+                if self.device != "cpu" {
+                    return Ok(half);
+                }
+                let single = with("f32")?;
                 let half_is_better = (half.value < single.value) == measure.less_is_better();
                 Ok(if half_is_better { half } else { single })
             }

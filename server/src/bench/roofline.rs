@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use candle_core::quantized::{QMatMul, QTensor};
-use candle_core::{Device, Module, Tensor};
+use candle_core::{DType, Device, Module, Tensor};
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -16,49 +16,84 @@ use engine::ops::{
 };
 
 /// Measured limits.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Roofline {
+    /// What was measured: `cpu` or `cuda:0`.
+    pub device: String,
     /// Reading memory that no cache holds, in GB/s.
     pub read_gb_s: f64,
-    /// Products of f32 matrices, in GFLOP/s.
-    pub f32_gflop_s: f64,
-    /// Products with Q8_0 matrices, in billions of multiplications and additions per second.
-    pub q8_0_gop_s: f64,
+    /// Products of dense matrices (f32 on the CPU, bf16 on a GPU), in GFLOP/s.
+    pub dense_gflop_s: f64,
+    /// Products with Q8_0 matrices, in billions of multiplications and additions per second; CPU only.
+    pub q8_0_gop_s: Option<f64>,
     /// The same with candle's product.
-    pub candle_q8_0_gop_s: f64,
+    pub candle_q8_0_gop_s: Option<f64>,
 }
-
-/// Bytes that are read; more than caches hold.
-const BYTES: usize = 512 << 20;
-/// Size of the matrices.
-const SIZE: usize = 1024;
 
 impl Roofline {
     /// Measures for about two seconds.
-    pub fn measure() -> Result<Self, BenchError> {
-        let memory = vec![1_u64; BYTES / 8];
-        let read = || -> u64 {
-            memory
-                .par_chunks(1 << 16)
-                .map(|chunk| chunk.iter().copied().fold(0, u64::wrapping_add))
-                .sum()
+    pub fn measure(device: &Device) -> Result<Self, BenchError> {
+        let measured = match device {
+            Device::Cpu => on_cpu(),
+            device => on_gpu(device),
         };
-        let read_gb_s = BYTES as f64 / fastest(read) / 1e9;
-        let operations = 2.0 * (SIZE * SIZE * SIZE) as f64 / 1e9;
-        let products = || -> candle_core::Result<[f64; 3]> {
-            let x = Tensor::randn(0_f32, 1.0, (SIZE, SIZE), &Device::Cpu)?;
-            let blocks = QTensor::quantize(&x, Format::Q8_0.dtype())?;
-            let matrix = QuantisedMatrix::from_blocks(Format::Q8_0, SIZE, SIZE, &blocks.data()?);
-            let Some(matrix) = matrix.map(Arc::new) else { candle_core::bail!("no whole blocks") };
-            let dense = fastest(|| ops::linear(&x, &x));
-            let quantised = fastest(|| quantised::linear(&x, &matrix));
-            let candle = QMatMul::from_arc(Arc::new(blocks))?;
-            let candle = fastest(|| candle.forward(&x));
-            Ok([dense, quantised, candle].map(|seconds| operations / seconds))
-        };
-        let [f32_gflop_s, q8_0_gop_s, candle_q8_0_gop_s] = products().map_err(BenchError::model)?;
-        Ok(Self { read_gb_s, f32_gflop_s, q8_0_gop_s, candle_q8_0_gop_s })
+        measured.map_err(BenchError::model)
     }
+}
+
+fn on_cpu() -> candle_core::Result<Roofline> {
+    /// Bytes that are read; more than caches hold.
+    const BYTES: usize = 512 << 20;
+    /// Size of the matrices.
+    const SIZE: usize = 1024;
+    let memory = vec![1_u64; BYTES / 8];
+    let read = || -> u64 {
+        memory
+            .par_chunks(1 << 16)
+            .map(|chunk| chunk.iter().copied().fold(0, u64::wrapping_add))
+            .sum()
+    };
+    let read_gb_s = BYTES as f64 / fastest(read) / 1e9;
+    let operations = 2.0 * (SIZE * SIZE * SIZE) as f64 / 1e9;
+    let x = Tensor::randn(0_f32, 1.0, (SIZE, SIZE), &Device::Cpu)?;
+    let blocks = QTensor::quantize(&x, Format::Q8_0.dtype())?;
+    let matrix = QuantisedMatrix::from_blocks(Format::Q8_0, SIZE, SIZE, &blocks.data()?);
+    let Some(matrix) = matrix.map(Arc::new) else { candle_core::bail!("no whole blocks") };
+    let dense = fastest(|| ops::linear(&x, &x));
+    let quantised = fastest(|| quantised::linear(&x, &matrix));
+    let candle = QMatMul::from_arc(Arc::new(blocks))?;
+    let candle = fastest(|| candle.forward(&x));
+    Ok(Roofline {
+        device: "cpu".to_owned(),
+        read_gb_s,
+        dense_gflop_s: operations / dense,
+        q8_0_gop_s: Some(operations / quantised),
+        candle_q8_0_gop_s: Some(operations / candle),
+    })
+}
+
+fn on_gpu(device: &Device) -> candle_core::Result<Roofline> {
+    /// Values that are copied.
+    const VALUES: usize = 512 << 20;
+    /// Size of the matrices.
+    const SIZE: usize = 8192;
+    let seconds = |run: &dyn Fn() -> candle_core::Result<Tensor>| -> candle_core::Result<f64> {
+        run()?;
+        device.synchronize()?;
+        Ok(fastest(|| run().and_then(|_| device.synchronize())))
+    };
+    let memory = Tensor::zeros(VALUES, DType::BF16, device)?;
+    let copied = seconds(&|| memory.copy())?;
+    let x = Tensor::randn(0_f32, 1.0, (SIZE, SIZE), device)?.to_dtype(DType::BF16)?;
+    let product = seconds(&|| x.matmul(&x))?;
+    Ok(Roofline {
+        device: engine::device::name(device),
+        // A copy reads and writes every byte.
+        read_gb_s: 2.0 * (2 * VALUES) as f64 / copied / 1e9,
+        dense_gflop_s: 2.0 * (SIZE as f64).powi(3) / product / 1e9,
+        q8_0_gop_s: None,
+        candle_q8_0_gop_s: None,
+    })
 }
 
 /// Seconds of the fastest of some runs.

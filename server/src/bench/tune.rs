@@ -1,7 +1,6 @@
 //! Tuning an adapter beside transformers with peft: the same data from the same first adapter.
 
 use std::fmt;
-use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,9 +12,10 @@ use serde::{Deserialize, Serialize};
 use super::BenchError;
 use super::checkpoint::{self, Files};
 use super::engine::Options;
-use super::ours::peak_megabytes;
+use super::ours::{note, peak_megabytes};
 use super::watch::watch;
 use engine::decoder::LoraAdapter;
+use engine::device::used_megabytes;
 use engine::tuning::gradient::{Learner, Workers};
 use engine::tuning::optimizer::{AdamW, AdamWConfig};
 use engine::tuning::packing::{Sequence, micro_batches};
@@ -92,16 +92,12 @@ impl TuneBench {
         (steps, checkpointing): (usize, bool),
         mut progress: impl FnMut(&str),
     ) -> Result<Self, BenchError> {
-        let files = checkpoint::make(&options.folder, &mut progress)?;
+        let files = checkpoint::make(&options.folder, options.shape, &mut progress)?;
         let work = Work::new(steps, checkpointing, files.vocabulary());
         let text = serde_json::to_vec(&work).map_err(BenchError::model)?;
         std::fs::write(files.tuning(), text).map_err(BenchError::file(&files.tuning()))?;
         progress("tuning: ours");
-        let program = std::env::current_exe().map_err(BenchError::model)?;
-        let mut command = Command::new(program);
-        command.args(["bench", "part", "tune", "--weights", &options.weights.to_string()]);
-        command.arg("--folder").arg(&options.folder);
-        command.env("RAYON_NUM_THREADS", options.threads.to_string());
+        let mut command = options.part("tune").map_err(BenchError::model)?;
         let ours = take(&mut command).map_err(|reason| BenchError::Process {
             measure: "tune".to_owned(),
             whose: "ours".to_owned(),
@@ -134,7 +130,8 @@ impl TuneBench {
     }
 }
 
-/// The peer's better of f32 and bf16; losses are those of f32, which is what ours computes in.
+/// The peer's better of f32 and bf16; losses are those of f32, which is what ours computes in on the CPU.
+/// On a GPU both compute in bf16.
 fn peer(options: &Options, files: &Files) -> Result<Tuned, String> {
     const SCRIPT: &str = include_str!("peers/tune_peer.py");
     let python = options.python()?;
@@ -142,9 +139,14 @@ fn peer(options: &Options, files: &Files) -> Result<Tuned, String> {
         let mut command = python.command(SCRIPT);
         command.arg(files.model()).arg(files.tuning());
         command.args([&options.threads.to_string(), dtype]).arg(files.first_adapter());
+        command.arg(&python.device);
         take(&mut command)
     };
-    let (single, half) = (run("f32")?, run("bf16")?);
+    let half = run("bf16")?;
+    if python.device != "cpu" {
+        return Ok(half);
+    }
+    let single = run("f32")?;
     let best =
         if half.tokens_per_second > single.tokens_per_second { half } else { single.clone() };
     Ok(Tuned { losses: single.losses, ..best })
@@ -169,14 +171,13 @@ impl Work {
 ///
 /// # Errors
 /// A model that can't be loaded or tuned.
-pub fn part(folder: &Path, weights: WeightFormat) -> Result<(), BenchError> {
-    let files = Files::at(folder);
+pub fn part(files: &Files, weights: WeightFormat, device: &Device) -> Result<(), BenchError> {
     let text = std::fs::read(files.tuning()).map_err(BenchError::file(&files.tuning()))?;
     let work: Work = serde_json::from_slice(&text).map_err(BenchError::model)?;
     ops::flush_denormals();
-    let model = LoadedModel::load_as(&files.source(weights), &Device::Cpu, weights);
+    let model = LoadedModel::load_as(&files.source(weights), device, weights);
     let model = model.map_err(BenchError::model)?;
-    let tuned = tune(&model, &files, &work).map_err(BenchError::model)?;
+    let tuned = tune(&model, files, &work).map_err(BenchError::model)?;
     println!("{}", serde_json::to_string(&tuned).map_err(BenchError::model)?);
     Ok(())
 }
@@ -187,7 +188,8 @@ fn tune(
     work: &Work,
 ) -> Result<Tuned, Box<dyn std::error::Error>> {
     let config = model.decoder.config();
-    let (first, _) = peft::load(&files.first_adapter(), config, &model.hash, &Device::Cpu)?;
+    let device = &model.device;
+    let (first, _) = peft::load(&files.first_adapter(), config, &model.hash, device)?;
     let variables = first
         .parameters()
         .into_iter()
@@ -201,7 +203,7 @@ fn tune(
     let learner = Learner { decoder: &model.decoder, adapters: &adapters, checkpointing };
     let mut optimizer = AdamW::new(variables, work.adamw)?;
     let threads = rayon::current_num_threads();
-    let workers = Workers::new(threads, &Device::Cpu)?;
+    let workers = Workers::new(threads, device)?;
     let tokens = BATCH.0 * BATCH.1;
     let (mut losses, mut seconds) = (Vec::new(), Vec::new());
     for step in 0..work.steps {
@@ -217,9 +219,9 @@ fn tune(
     seconds.sort_by(f64::total_cmp);
     Ok(Tuned {
         tokens_per_second: tokens as f64 / seconds[seconds.len() / 2],
-        peak_mb: peak_megabytes(),
+        peak_mb: used_megabytes(device).or_else(peak_megabytes),
         losses,
-        note: format!("{} weights, f32 activations", model.weights),
+        note: note(model.weights, device),
     })
 }
 

@@ -4,18 +4,23 @@ use std::error::Error;
 use std::fmt::Display;
 use std::path::PathBuf;
 
+use candle_core::DeviceLocation;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use crate::bench::annotation::{AnnotationBench, Load};
-use crate::bench::{self, EngineBench, MethodBench, MethodOptions, TuneBench, engine::Options};
+use crate::bench::{
+    self, EngineBench, MethodBench, MethodOptions, TuneBench, checkpoint::Files, engine::Options,
+    shape::Shape,
+};
 use crate::store::DatabaseUrl;
-use engine::WeightFormat;
+use engine::device::DeviceError;
+use engine::{DeviceChoice, WeightFormat};
 
 #[derive(Debug, Subcommand)]
 pub enum BenchCommand {
-    /// The engine on a random model of the shape of Qwen2.5-0.5B, beside transformers with peft and
-    /// llama.cpp where a Python has them.
+    /// The engine on a random model of a published shape, beside transformers with peft and llama.cpp
+    /// where a Python has them.
     Engine(EngineArgs),
     /// Tuning an adapter of the same model, beside transformers with peft.
     Tune(TuneArgs),
@@ -30,7 +35,14 @@ pub enum BenchCommand {
 
 #[derive(Debug, Args)]
 pub struct CommonArgs {
-    /// Folder for the model and its adapters (2 GB); made when first used.
+    /// Where everybody computes: `auto`, `cpu` or `cuda:N`.
+    #[arg(long, default_value = "auto")]
+    device: DeviceChoice,
+    /// The model's shape: `qwen2.5-0.5b` or `llama-3-8b` (16 GB); by default the small one on the CPU, the
+    /// large one on a GPU.
+    #[arg(long)]
+    shape: Option<Shape>,
+    /// Folder for the model and its adapters (2 GB of the small shape); made when first used.
     #[arg(long, value_name = "DIR")]
     folder: Option<PathBuf>,
     /// A Python interpreter with torch, transformers and peft, and perhaps llama-cpp-python.
@@ -48,9 +60,10 @@ pub struct CommonArgs {
 pub struct EngineArgs {
     #[command(flatten)]
     common: CommonArgs,
-    /// How our matrices are kept, as for `serve`; `stored` loads the same GGUF file as llama.cpp.
-    #[arg(long, default_value = "stored")]
-    weights: WeightFormat,
+    /// How our matrices are kept, as for `serve`; by default `bf16` on a GPU and `stored` on the CPU,
+    /// which loads the same GGUF file as llama.cpp.
+    #[arg(long)]
+    weights: Option<WeightFormat>,
     /// Takes only these measures.
     #[arg(long, value_name = "KEY")]
     only: Vec<String>,
@@ -60,9 +73,9 @@ pub struct EngineArgs {
 pub struct TuneArgs {
     #[command(flatten)]
     common: CommonArgs,
-    /// How our matrices are kept, as for `serve`.
-    #[arg(long, default_value = "f32")]
-    weights: WeightFormat,
+    /// How our matrices are kept, as for `serve`; by default `bf16` on a GPU and `f32` on the CPU.
+    #[arg(long)]
+    weights: Option<WeightFormat>,
     /// Updates.
     #[arg(long, default_value_t = 100)]
     steps: usize,
@@ -107,6 +120,10 @@ pub struct PartArgs {
     folder: PathBuf,
     #[arg(long)]
     weights: WeightFormat,
+    #[arg(long)]
+    shape: Shape,
+    #[arg(long)]
+    device: DeviceChoice,
 }
 
 #[derive(Debug, Args)]
@@ -129,7 +146,10 @@ impl BenchCommand {
     /// See [`bench::BenchError`].
     pub fn run(self) -> Result<(), Box<dyn Error>> {
         match self {
-            Self::Part(args) => Ok(bench::part(&args.folder, &args.key, args.weights)?),
+            Self::Part(args) => {
+                let files = Files::at(&args.folder, args.shape);
+                Ok(bench::part(&files, &args.key, args.weights, args.device)?)
+            }
             Self::Engine(args) => args.run(),
             Self::Tune(args) => args.run(),
             Self::Method(args) => args.run(),
@@ -139,22 +159,38 @@ impl BenchCommand {
 }
 
 impl CommonArgs {
-    fn options(self, weights: WeightFormat, only: Vec<String>) -> Options {
+    /// `on_cpu` is the form of our matrices on the CPU where none was asked for.
+    fn options(
+        self,
+        weights: Option<WeightFormat>,
+        on_cpu: WeightFormat,
+        only: Vec<String>,
+    ) -> Result<Options, DeviceError> {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-        Options {
+        // Opened to see what is there; each measure opens it in a process of its own.
+        let opened = self.device.open()?;
+        let (device, shape, usual) = match opened.location() {
+            DeviceLocation::Cuda { gpu_id } => {
+                (DeviceChoice::Cuda(gpu_id), Shape::Llama8B, WeightFormat::BF16)
+            }
+            _ => (DeviceChoice::Cpu, Shape::Qwen05B, on_cpu),
+        };
+        Ok(Options {
             folder: self.folder.unwrap_or_else(|| std::env::temp_dir().join("polylogue-bench")),
             python: self.python,
-            weights,
+            shape: self.shape.unwrap_or(shape),
+            device,
+            weights: weights.unwrap_or(usual),
             threads: self.threads.unwrap_or_else(cores),
             only,
-        }
+        })
     }
 }
 
 impl EngineArgs {
     fn run(self) -> Result<(), Box<dyn Error>> {
         let json = self.common.json;
-        let options = self.common.options(self.weights, self.only);
+        let options = self.common.options(self.weights, WeightFormat::Stored, self.only)?;
         show(&EngineBench::run(&options, |step| eprintln!("{step}"))?, json)
     }
 }
@@ -162,7 +198,7 @@ impl EngineArgs {
 impl TuneArgs {
     fn run(self) -> Result<(), Box<dyn Error>> {
         let json = self.common.json;
-        let options = self.common.options(self.weights, Vec::new());
+        let options = self.common.options(self.weights, WeightFormat::F32, Vec::new())?;
         let work = (self.steps, self.gradient_checkpointing);
         show(&TuneBench::run(&options, work, |step| eprintln!("{step}"))?, json)
     }

@@ -1,6 +1,6 @@
 """Does one measure with transformers (and peft), as quickly as those can, and prints it as JSON.
 
-usage: transformers_peer.py MEASURE MODEL WORKLOAD THREADS f32|bf16 ADAPTERS
+usage: transformers_peer.py MEASURE MODEL WORKLOAD THREADS f32|bf16 ADAPTERS cpu|cuda:N
 """
 
 import json
@@ -8,7 +8,7 @@ import statistics
 import sys
 import time
 
-measure, model_folder, workload, threads, dtype, adapters = sys.argv[1:7]
+measure, model_folder, workload, threads, dtype, adapters, device = sys.argv[1:8]
 
 import torch
 
@@ -25,12 +25,15 @@ kind = {"f32": torch.float32, "bf16": torch.bfloat16}[dtype]
 model = AutoModelForCausalLM.from_pretrained(
     model_folder, dtype=kind, attn_implementation="sdpa"
 )
-model.eval()
+model.to(device).eval()
 model.generation_config.eos_token_id = None
 model.generation_config.pad_token_id = 0
 
 
 def peak_megabytes():
+    if device != "cpu":
+        free, total = torch.cuda.mem_get_info()
+        return (total - free) / 2**20
     for line in open("/proc/self/status"):
         if line.startswith("VmHWM"):
             return int(line.split()[1]) / 1024
@@ -44,6 +47,8 @@ def report(value, note=""):
 def seconds(run):
     start = time.perf_counter()
     run()
+    if device != "cpu":
+        torch.cuda.synchronize()
     return time.perf_counter() - start
 
 
@@ -66,19 +71,19 @@ def generate(tokens, count, of=model, **options):
 
 def decode(prompts, count, of=model, **options):
     """New tokens per second after the first one."""
-    tokens = torch.tensor(prompts)
+    tokens = torch.tensor(prompts, device=device)
     first = median(lambda: generate(tokens, 1, of, **options))
     whole = median(lambda: generate(tokens, count, of, **options), warm=0)
     return len(prompts) * (count - 1) / (whole - first)
 
 
 if measure == "first_token":
-    generate(torch.tensor(work["prompts"][:1]), 1)
+    generate(torch.tensor(work["prompts"][:1], device=device), 1)
     report(0.0)
 elif measure in ("decode_single", "peak_memory"):
     report(decode(work["prompts"][:1], work["single_tokens"]))
 elif measure == "prefill_512":
-    tokens = torch.tensor([work["long_prompt"]])
+    tokens = torch.tensor([work["long_prompt"]], device=device)
     taken = median(lambda: model(tokens, use_cache=True, logits_to_keep=1), 3, 1)
     report(tokens.numel() / taken)
 elif measure == "decode_18_adapters":
@@ -103,11 +108,13 @@ elif measure == "survey_sweep":
     for batch in (6, 18):
         def sweep():
             for start in range(0, len(work["personas"]), batch):
-                personas = torch.tensor(work["personas"][start : start + batch])
+                personas = torch.tensor(
+                    work["personas"][start : start + batch], device=device
+                )
                 cache = DynamicCache()
                 model(personas, past_key_values=cache, logits_to_keep=1)
                 for question in work["questions"]:
-                    tokens = torch.tensor([question] * len(personas))
+                    tokens = torch.tensor([question] * len(personas), device=device)
                     scores = model(tokens, past_key_values=cache, logits_to_keep=1).logits
                     scores.float().log_softmax(-1)[:, -1, work["options"]]
                     cache.crop(-len(question))

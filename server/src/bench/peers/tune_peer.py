@@ -1,6 +1,6 @@
 """Tunes an adapter with transformers and peft, and prints speed, memory and losses as JSON.
 
-usage: tune_peer.py MODEL WORKLOAD THREADS f32|bf16 ADAPTER
+usage: tune_peer.py MODEL WORKLOAD THREADS f32|bf16 ADAPTER cpu|cuda:N
 """
 
 import json
@@ -8,7 +8,7 @@ import statistics
 import sys
 import time
 
-model_folder, workload, threads, dtype, adapter = sys.argv[1:6]
+model_folder, workload, threads, dtype, adapter, device = sys.argv[1:7]
 
 import torch
 
@@ -25,7 +25,7 @@ kind = {"f32": torch.float32, "bf16": torch.bfloat16}[dtype]
 base = AutoModelForCausalLM.from_pretrained(
     model_folder, dtype=kind, attn_implementation="sdpa"
 )
-model = PeftModel.from_pretrained(base, adapter, is_trainable=True)
+model = PeftModel.from_pretrained(base, adapter, is_trainable=True).to(device)
 if work["checkpointing"]:
     base.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     base.enable_input_require_grads()
@@ -40,7 +40,10 @@ optimizer = torch.optim.AdamW(
     weight_decay=settings["weight_decay"],
 )
 batches = [
-    (torch.tensor([row["tokens"] for row in batch]), torch.tensor([row["answer"] for row in batch]))
+    (
+        torch.tensor([row["tokens"] for row in batch], device=device),
+        torch.tensor([row["answer"] for row in batch], device=device),
+    )
     for batch in work["batches"]
 ]
 losses, seconds = [], []
@@ -59,6 +62,8 @@ for step in range(work["steps"]):
     torch.nn.utils.clip_grad_norm_(trained, settings["max_norm"])
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
+    if device != "cpu":
+        torch.cuda.synchronize()
     seconds.append(time.perf_counter() - start)
     losses.append(loss.item())
 
@@ -66,6 +71,9 @@ peak = None
 for line in open("/proc/self/status"):
     if line.startswith("VmHWM"):
         peak = int(line.split()[1]) / 1024
+if device != "cpu":
+    free, total = torch.cuda.mem_get_info()
+    peak = (total - free) / 2**20
 result = {
     "tokens_per_second": batches[0][0].numel() / statistics.median(seconds),
     "peak_mb": peak,

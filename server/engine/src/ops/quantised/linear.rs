@@ -1,6 +1,6 @@
 //! The product as an operation on tensors, with a gradient for the rows: the weight is frozen.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
@@ -9,7 +9,7 @@ use super::activations::Activations;
 use super::layout::{LANES, QuantisedMatrix};
 use super::portable;
 #[cfg(target_arch = "x86_64")]
-use super::vnni;
+use super::{avx2, vnni};
 use crate::ops::{
     host::{floats, lend},
     product::{Matrix, MatrixMut, Threads, product},
@@ -37,17 +37,29 @@ pub fn linear_add(residual: &Tensor, x: &Tensor, weight: &Arc<QuantisedMatrix>) 
 pub(super) enum Kernel {
     Portable,
     #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
     Vnni,
 }
 
 impl Kernel {
+    /// Those that this processor has, the best one last.
+    pub fn available() -> Vec<Self> {
+        #[cfg_attr(not(target_arch = "x86_64"), expect(unused_mut, reason = "there are no others"))]
+        let mut kernels = vec![Self::Portable];
+        #[cfg(target_arch = "x86_64")]
+        {
+            kernels.extend(avx2::available().then_some(Self::Avx2));
+            kernels.extend(vnni::available().then_some(Self::Vnni));
+        }
+        kernels
+    }
+
     /// The best that this processor has.
     pub fn best() -> Self {
-        #[cfg(target_arch = "x86_64")]
-        if vnni::available() {
-            return Self::Vnni;
-        }
-        Self::Portable
+        static BEST: LazyLock<Kernel> =
+            LazyLock::new(|| Kernel::available().pop().unwrap_or(Kernel::Portable));
+        *BEST
     }
 }
 
@@ -90,6 +102,8 @@ pub(super) fn multiply(
                 };
                 match kernel {
                     Kernel::Portable => portable::tile(weight, tile, &x, rows.clone(), write),
+                    #[cfg(target_arch = "x86_64")]
+                    Kernel::Avx2 => avx2::tile(weight, tile, &x, rows.clone(), write),
                     #[cfg(target_arch = "x86_64")]
                     Kernel::Vnni => vnni::tile(weight, tile, &x, rows.clone(), write),
                 }

@@ -33,12 +33,6 @@ fn exact(x: &[f32], weight: &[f32], columns: usize) -> Vec<f64> {
     rows.flat_map(|x| weight.chunks_exact(columns).map(move |w| dot(x, w))).collect()
 }
 
-fn kernels() -> Vec<Kernel> {
-    let mut kernels = vec![Kernel::Portable, Kernel::best()];
-    kernels.dedup();
-    kernels
-}
-
 fn product(weight: &QuantisedMatrix, x: &[f32], kernel: Kernel) -> Vec<f32> {
     let (rows, columns) = weight.shape();
     let mut dst = vec![f32::NAN; x.len() / columns * rows];
@@ -76,7 +70,7 @@ fn every_kernel_multiplies_whole_numbers_exactly() {
             random(5, 19 * 768).iter().map(|x| (x * 127.0).round_ties_even()).collect();
         x.iter_mut().step_by(32).for_each(|x| *x = 127.0);
         let exact = exact(&x, &values, 768);
-        for kernel in kernels() {
+        for kernel in Kernel::available() {
             for (given, exact) in product(&weight, &x, kernel).iter().zip(&exact) {
                 let error = (f64::from(*given) - exact).abs();
                 assert!(error < 2e-3, "{format:?} {kernel:?}: {given} for {exact}");
@@ -92,7 +86,7 @@ fn rounding_the_rows_costs_less_than_a_hundredth() {
         let x = random(7, 9 * 1024);
         let exact = exact(&x, &values, 1024);
         let scale = (exact.iter().map(|x| x * x).sum::<f64>() / exact.len() as f64).sqrt();
-        for kernel in kernels() {
+        for kernel in Kernel::available() {
             let given = product(&weight, &x, kernel);
             let squares = given.iter().zip(&exact).map(|(a, b)| (f64::from(*a) - b).powi(2));
             let error = (squares.sum::<f64>() / exact.len() as f64).sqrt() / scale;
@@ -106,7 +100,7 @@ fn a_row_does_not_depend_on_its_company() {
     for format in Format::ALL {
         let (weight, _) = matrix(format, 48, 256);
         let x = random(9, 27 * 256);
-        for kernel in kernels() {
+        for kernel in Kernel::available() {
             let together = product(&weight, &x, kernel);
             for (row, x) in x.chunks_exact(256).enumerate() {
                 let alone = product(&weight, x, kernel);
@@ -122,7 +116,7 @@ fn a_value_that_is_no_number_is_not_rounded_away() {
     for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         let mut x = random(1, 2 * 64);
         x[70] = bad;
-        for kernel in kernels() {
+        for kernel in Kernel::available() {
             let given = product(&weight, &x, kernel);
             assert!(given[..16].iter().all(|x| x.is_finite()));
             assert!(given[16..].iter().all(|x| x.is_nan()), "{bad} {kernel:?}");
