@@ -90,9 +90,9 @@ impl Room {
     /// A failure of the store.
     pub async fn refresh(&mut self) -> Result<(), StoreError> {
         let (revision, sequence) = (self.revision, self.sequence());
-        match self.store.annotation_changes(&self.id, revision, sequence).await? {
-            Some(changes) => self.absorb(changes),
-            None => {}
+        let changes = self.store.annotation_changes(&self.id, revision, sequence).await?;
+        if let Some(changes) = changes {
+            self.absorb(changes);
         }
         Ok(())
     }
