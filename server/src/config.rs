@@ -6,8 +6,11 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::jobs::{JobError, TemplateSets};
-use crate::store::{Store, StoreError, default_folder};
+use crate::store::{DatabaseUrl, Store, StoreError, default_folder};
 use engine::{DeviceChoice, Engine, EngineConfig, EngineError, WeightFormat};
+
+/// Names the database where the command line doesn't.
+pub const DATABASE_VARIABLE: &str = "POLYLOGUE_DATABASE";
 
 /// Where things are kept.
 #[derive(Debug, Clone, Args)]
@@ -15,10 +18,14 @@ pub struct StoreArgs {
     /// Folder with everything that is kept; by default the user's own data folder.
     #[arg(long, value_name = "DIR", env = "POLYLOGUE_DATA")]
     pub data: Option<PathBuf>,
+    /// A PostgreSQL database, `postgres://user:password@host:5432/name`, which several servers may
+    /// share, each with a data folder of its own; by default a SQLite file in the data folder.
+    #[arg(long, value_name = "URL", env = DATABASE_VARIABLE, hide_env_values = true)]
+    pub database: Option<DatabaseUrl>,
 }
 
 impl StoreArgs {
-    /// Opens the data folder.
+    /// Opens the data folder and the database.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -27,7 +34,10 @@ impl StoreArgs {
             Some(folder) => folder.clone(),
             None => default_folder()?,
         };
-        Store::open(&folder).await
+        match &self.database {
+            Some(database) => Store::open_shared(&folder, database).await,
+            None => Store::open(&folder).await,
+        }
     }
 }
 

@@ -6,12 +6,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 use axum::extract::FromRef;
 use domain::culture::{Culture, CultureCode};
 use leptos::prelude::LeptosOptions;
+use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
 
 use crate::annotation::Rooms;
 use crate::http::Proxies;
 use crate::jobs::{MethodRuns, SurveyRuns};
-use crate::store::{Store, StoreError};
+use crate::store::{News, Store, StoreError};
 use engine::Engine;
 
 /// Cheap to clone; all clones share the same engine and store.
@@ -97,6 +98,26 @@ impl AppState {
         }
         *self.cultures.write().unwrap_or_else(PoisonError::into_inner) = all.into();
         Ok(())
+    }
+
+    /// Takes the cultures of surveys that other servers on the same database store, until the server
+    /// closes.
+    pub async fn follow_surveys(&self) {
+        let Some(mut news) = self.store.listen() else { return };
+        loop {
+            let heard = tokio::select! {
+                heard = news.recv() => heard,
+                () = self.closing.closed() => return,
+            };
+            match heard {
+                Ok(News::Surveys | News::Anything) | Err(RecvError::Lagged(_)) => {}
+                Ok(_) => continue,
+                Err(RecvError::Closed) => return,
+            }
+            if let Err(error) = self.refresh_cultures().await {
+                tracing::warn!(code = error.code(), "{error}");
+            }
+        }
     }
 
     /// The culture with this code.

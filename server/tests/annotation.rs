@@ -8,5 +8,6 @@ mod annotation {
     mod bad_input;
     mod exports;
     mod live;
+    mod servers;
     mod together;
 }

@@ -22,7 +22,7 @@ pub const NATIVE: [&str; 3] = ["--workspace", "--exclude", "xtask"];
 type Stage = (&'static str, fn(&Workspace, &str) -> Result<Count, Failure>);
 
 /// The stages, cheap ones first, so that a slip shows early.
-const STAGES: [Stage; 12] = [
+const STAGES: [Stage; 13] = [
     ("repository rules", repository),
     ("format", format),
     ("clippy (native)", clippy),
@@ -30,6 +30,7 @@ const STAGES: [Stage; 12] = [
     ("tests of xtask", xtask_tests),
     ("compile for tests and journeys", compile),
     ("tests", tests),
+    ("tests on PostgreSQL", postgres_tests),
     ("doc tests", doc_tests),
     ("exports read by datasets, argilla and label-studio-sdk", exports::run),
     ("scores in WebAssembly", score::run),
@@ -143,6 +144,20 @@ fn tests(workspace: &Workspace, name: &str) -> Result<Count, Failure> {
         command.args(["--", "--skip", "journey::"]);
     }
     counted(workspace, name, &mut command)
+}
+
+/// Tests that start a PostgreSQL of their own are ignored elsewhere, so that none passes without it.
+fn postgres_tests(workspace: &Workspace, name: &str) -> Result<Count, Failure> {
+    let programs = tools::postgres(workspace)?;
+    let mut command = tools::cargo();
+    if tools::has_cargo_command("nextest") {
+        command.args(["nextest", "run"]).args(NATIVE).args(NEXTEST);
+        command.args(["--run-ignored", "only", "-E", "test(postgres::) and not package(tests)"]);
+    } else {
+        command.arg("test").args(NATIVE).args(["--lib", "--tests", "--no-fail-fast"]);
+        command.args(["--", "--ignored", "postgres::"]);
+    }
+    counted(workspace, name, command.env("POLYLOGUE_POSTGRES", programs))
 }
 
 /// nextest says every test's name: the log tells which one was running.

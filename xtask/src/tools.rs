@@ -1,10 +1,10 @@
-//! What a machine may lack, with the versions we pin: wasm target, wasm-opt, Chromium, Node.
+//! What a machine may lack, with the versions we pin: wasm target, wasm-opt, Chromium, PostgreSQL, Node.
 //!
 //! Each function returns something usable or a [`Failure`] that says what is missing, what it is
 //! needed for and what to do. Nothing is installed where it is present already.
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::step::{self, Failure};
@@ -21,6 +21,10 @@ const FALLBACK_TOOLCHAIN: &str = "wasm-deb";
 
 /// What Debian calls the browser, its driver, and a font (without one, text has no width).
 const BROWSER_PACKAGES: [&str; 3] = ["chromium", "chromium-driver", "fonts-dejavu-core"];
+
+/// What Debian calls PostgreSQL's server, and where it keeps a folder per version.
+const POSTGRES_PACKAGE: &str = "postgresql";
+const POSTGRES_FOLDER: &str = "/usr/lib/postgresql";
 
 /// A toolchain that can compile for the browser.
 #[derive(Debug, Clone)]
@@ -164,17 +168,7 @@ pub fn browser(workspace: &Workspace) -> Result<Browser, Failure> {
     if let Some(browser) = find_browser() {
         return Ok(browser);
     }
-    if find_program("apt-get").is_none() || !is_root() {
-        return Err(no_browser());
-    }
-    let apt = |arguments: &[&str]| {
-        let mut command = Command::new("apt-get");
-        command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
-        command
-    };
-    step::command(workspace, "get: package lists", &mut apt(&["update", "-q"]))?;
-    let mut install = apt(&["install", "-y", "-q", "--no-install-recommends"]);
-    step::command(workspace, "get: chromium", install.args(BROWSER_PACKAGES))?;
+    install(workspace, "get: chromium", &BROWSER_PACKAGES, no_browser)?;
     find_browser().ok_or_else(no_browser)
 }
 
@@ -190,6 +184,53 @@ fn no_browser() -> Failure {
         "the journeys run in a real browser; as root we would install it ourselves\nsudo apt-get install {}\nor put `chromium` and `chromedriver` of the same version on the PATH",
         BROWSER_PACKAGES.join(" ")
     ))
+}
+
+/// Finds PostgreSQL's server programs, or installs Debian's package where that is possible. Returns
+/// their folder.
+pub fn postgres(workspace: &Workspace) -> Result<PathBuf, Failure> {
+    if let Some(folder) = find_postgres() {
+        return Ok(folder);
+    }
+    install(workspace, "get: postgresql", &[POSTGRES_PACKAGE], no_postgres)?;
+    find_postgres().ok_or_else(no_postgres)
+}
+
+/// Where `initdb` is: on the PATH, or in Debian's folder of the newest version.
+fn find_postgres() -> Option<PathBuf> {
+    if let Some(program) = find_program("initdb") {
+        return program.parent().map(Path::to_owned);
+    }
+    let versions = std::fs::read_dir(POSTGRES_FOLDER).ok()?.flatten();
+    let newest = versions.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let folder = Path::new(POSTGRES_FOLDER).join(newest.max()?.to_string()).join("bin");
+    folder.join("initdb").is_file().then_some(folder)
+}
+
+fn no_postgres() -> Failure {
+    Failure::new("PostgreSQL's programs are missing").hint(format!(
+        "the store is tested on PostgreSQL too; as root we would install it ourselves\nsudo apt-get install {POSTGRES_PACKAGE}\nor put `initdb` and `postgres` on the PATH"
+    ))
+}
+
+/// Installs Debian's packages, or fails as `missing` says where that is not possible.
+fn install(
+    workspace: &Workspace,
+    name: &str,
+    packages: &[&str],
+    missing: fn() -> Failure,
+) -> Result<(), Failure> {
+    if find_program("apt-get").is_none() || !is_root() {
+        return Err(missing());
+    }
+    let apt = |arguments: &[&str]| {
+        let mut command = Command::new("apt-get");
+        command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
+        command
+    };
+    step::command(workspace, "get: package lists", &mut apt(&["update", "-q"]))?;
+    let mut install = apt(&["install", "-y", "-q", "--no-install-recommends"]);
+    step::command(workspace, name, install.args(packages)).map(drop)
 }
 
 /// A program on the PATH.

@@ -1,8 +1,9 @@
-//! One project while people work in it. The room is behind a lock: one act after the other.
+//! One project while people work in it. The room is behind a lock, and whoever acts takes a turn on the
+//! stored project: one act after the other, on all servers.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
-use app::api::annotation::{MOST_NEXT, Numbered, Present, Submission};
+use app::api::annotation::{MOST_NEXT, Numbered, Submission};
 use domain::annotation::assignment::{Moment, check_lease, next_items};
 use domain::annotation::event::LONGEST_SUBMISSION;
 use domain::annotation::{
@@ -11,9 +12,10 @@ use domain::annotation::{
 };
 use tokio::sync::broadcast;
 
+use super::presence::Presence;
 use super::token::random_text;
-use super::{RoomError, Token, now};
-use crate::store::{LeaseChange, Store, StoreError, StoredMember, StoredProject};
+use super::{RoomError, Token};
+use crate::store::{LeaseChange, ProjectChanges, ProjectTurn, Store, StoreError, StoredMember};
 
 /// Notices that a slow connection may be behind before it looks at everything again.
 const NOTICES: usize = 256;
@@ -44,10 +46,10 @@ pub struct Room {
     pub(super) events: Vec<Numbered>,
     pub(super) sequences: HashMap<SubmissionId, u64>,
     pub(super) state: State,
-    leases: Leases,
-    /// Connections of each member, with the item that each looks at.
-    present: BTreeMap<MemberId, BTreeMap<u64, Option<ItemId>>>,
-    connections: u64,
+    pub(super) leases: Leases,
+    pub(super) presence: Presence,
+    /// How often the stored project had changed when this was what is stored.
+    revision: u64,
     notices: broadcast::Sender<Notice>,
     pub(super) store: Store,
 }
@@ -59,20 +61,7 @@ impl Room {
     /// A failure of the store.
     pub async fn open(store: &Store, id: &str) -> Result<Option<Self>, StoreError> {
         let Some(project) = store.annotation_project(id).await? else { return Ok(None) };
-        let events = store.annotation_events(id, 0).await?;
-        let leases = Leases::of(store.annotation_leases(id).await?);
-        Ok(Some(Self::of(store.clone(), id, project, events, leases)))
-    }
-
-    fn of(
-        store: Store,
-        id: &str,
-        project: StoredProject,
-        events: Vec<Numbered>,
-        leases: Leases,
-    ) -> Self {
         let infos: Vec<ItemInfo> = project.items.iter().map(Item::info).collect();
-        let numbered = events.iter();
         let mut room = Self {
             id: id.to_owned(),
             settings: project.settings,
@@ -83,25 +72,86 @@ impl Room {
             items: project.items,
             members: Vec::new(),
             by_token: HashMap::new(),
-            sequences: numbered.map(|n| (n.event.submission.clone(), n.sequence)).collect(),
-            state: State::of(events.iter().map(|numbered| &numbered.event)),
-            events,
-            leases,
-            present: BTreeMap::new(),
-            connections: 0,
+            events: Vec::new(),
+            sequences: HashMap::new(),
+            state: State::default(),
+            leases: Leases::default(),
+            presence: Presence::default(),
+            revision: 0,
             notices: broadcast::Sender::new(NOTICES),
-            store,
+            store: store.clone(),
         };
-        if let Some((_, settings)) = room.state.change() {
-            room.settings.clone_from(settings);
-        }
-        project.members.into_iter().for_each(|member| room.seat(member));
-        room
+        room.refresh().await?;
+        room.refresh_presence().await?;
+        Ok(Some(room))
     }
 
+    /// Takes in what has been stored since by others.
+    ///
+    /// # Errors
+    /// A failure of the store.
+    pub async fn refresh(&mut self) -> Result<(), StoreError> {
+        let (revision, sequence) = (self.revision, self.sequence());
+        let changes = self.store.annotation_changes(&self.id, revision, sequence).await?;
+        if let Some(changes) = changes {
+            self.absorb(changes);
+        }
+        Ok(())
+    }
+
+    fn absorb(&mut self, changes: ProjectChanges) {
+        let (members, events) = (!changes.members.is_empty(), !changes.events.is_empty());
+        if let Some(settings) = changes.settings {
+            self.settings = settings;
+        }
+        changes.members.into_iter().for_each(|member| self.seat(member));
+        for numbered in changes.events {
+            let Event { act, item, author, .. } = &numbered.event;
+            match (act, item) {
+                (Act::Judged(_) | Act::Skipped { .. }, Some(item)) => {
+                    self.leases.release(item, author)
+                }
+                (Act::Left, _) => self.leases.release_all(author),
+                _ => {}
+            }
+            self.keep(numbered);
+        }
+        changes.leases.into_iter().for_each(|lease| self.leases.put(lease));
+        self.revision = changes.revision;
+        for (changed, notice) in [(members, Notice::Members), (events, Notice::Events)] {
+            if changed {
+                self.tell(notice);
+            }
+        }
+    }
+
+    /// Has the stored project alone from now on, and knows all that is true of it.
+    pub(super) async fn turn(&mut self) -> Result<ProjectTurn, RoomError> {
+        let turn = self.store.take_annotation_turn(&self.id).await?;
+        let mut turn = turn.ok_or_else(|| RoomError::UnknownProject(self.id.clone()))?;
+        if turn.revision() != self.revision + 1 {
+            let changes = turn.changes(self.revision, self.sequence()).await?;
+            self.absorb(changes);
+        }
+        Ok(turn)
+    }
+
+    /// Stores what was done in a turn. Only then it is true in the room as well.
+    pub(super) async fn end(&mut self, turn: ProjectTurn) -> Result<(), RoomError> {
+        let revision = turn.revision();
+        turn.commit().await?;
+        self.revision = revision;
+        Ok(())
+    }
+
+    /// Adds a member, or changes the one who is there.
     fn seat(&mut self, StoredMember { member, token_hash }: StoredMember) {
+        self.by_token.retain(|_, known| *known != member.id);
         self.by_token.extend(token_hash.map(|hash| (hash, member.id.clone())));
-        self.members.push(member);
+        match self.members.iter_mut().find(|known| known.id == member.id) {
+            Some(known) => *known = member,
+            None => self.members.push(member),
+        }
     }
 
     /// The member whom `token` proves.
@@ -114,12 +164,21 @@ impl Room {
             .ok_or_else(|| RoomError::UnknownProject(self.id.clone()))
     }
 
+    /// The member as they are now; refused once they have left.
+    fn still(&self, member: &MemberId) -> Result<&Member, RoomError> {
+        let here = |known: &&Member| known.id == *member && !known.left;
+        let found = self.members.iter().find(here);
+        found.ok_or_else(|| RoomError::UnknownProject(self.id.clone()))
+    }
+
     /// Adds a member.
     ///
     /// # Errors
     /// A failure of the store.
     pub async fn join(&mut self, member: StoredMember) -> Result<(), RoomError> {
-        self.store.add_annotation_member(&self.id, &member).await?;
+        let mut turn = self.turn().await?;
+        turn.add_member(&member).await?;
+        self.end(turn).await?;
         self.seat(member);
         self.tell(Notice::Members);
         Ok(())
@@ -128,17 +187,33 @@ impl Room {
     /// Up to `wanted` items for `member`, kept for them from now on.
     ///
     /// # Errors
-    /// A failure of the store.
+    /// [`RoomError::UnknownProject`] once they have left; a failure of the store.
     pub async fn next(&mut self, member: &Member, wanted: usize) -> Result<Vec<Item>, RoomError> {
-        let now = now();
-        let given = next_items(self.moment(now), member, wanted.min(MOST_NEXT));
-        let leases: Vec<_> =
-            given.iter().map(|item| self.leases.take(item, &member.id, now)).collect();
-        if !leases.is_empty() {
-            self.store.put_annotation_leases(&self.id, &leases).await?;
-        }
+        let turn = self.turn().await?;
+        let (moment, member) = (self.moment(turn.now()), self.still(&member.id)?);
+        let given = next_items(moment, member, wanted.min(MOST_NEXT));
+        let lease = |item: &ItemId| Lease::new(item, &member.id, turn.now());
+        let leases: Vec<Lease> = given.iter().map(lease).collect();
+        self.take(turn, leases).await?;
         let items = given.iter().filter_map(|item| self.items.get(*self.places.get(item)?));
         Ok(items.map(|item| item.clone().shown(false)).collect())
+    }
+
+    /// Ends a turn in which these leases were taken or renewed, perhaps none.
+    pub(super) async fn take(
+        &mut self,
+        mut turn: ProjectTurn,
+        leases: Vec<Lease>,
+    ) -> Result<(), RoomError> {
+        if leases.is_empty() {
+            return Ok(turn.give_back().await?);
+        }
+        for lease in &leases {
+            turn.put_lease(lease).await?;
+        }
+        self.end(turn).await?;
+        leases.into_iter().for_each(|lease| self.leases.put(lease));
+        Ok(())
     }
 
     /// Stores what `member` did. The same submission again gives the event that it became.
@@ -151,41 +226,57 @@ impl Room {
         member: &Member,
         submission: Submission,
     ) -> Result<Numbered, RoomError> {
-        if let Some(known) = self.known(&submission.id) {
-            return match known.event.author == member.id {
-                true => Ok(known.clone()),
-                false => Err(RoomError::SubmissionTaken(submission.id)),
-            };
+        if let Some(known) = self.known(member, &submission.id)? {
+            return Ok(known);
         }
         check_identifier(&submission.id)?;
-        let now = now();
+        let mut turn = self.turn().await?;
+        // It may have come to another server meanwhile.
+        let checked = match self.known(member, &submission.id) {
+            Ok(None) => self.check(member, &submission, turn.now()).map(|()| None),
+            known => known,
+        };
+        match checked {
+            Ok(None) => {}
+            Ok(Some(known)) => return turn.give_back().await.map(|()| known).map_err(Into::into),
+            Err(refusal) => {
+                turn.give_back().await?;
+                return Err(refusal);
+            }
+        }
+        let lease = match &submission.act {
+            Act::Judged(_) | Act::Skipped { .. } => LeaseChange::End,
+            // Who takes a judgement back has the item again.
+            Act::Undone => LeaseChange::Take(Lease::new(&submission.item, &member.id, turn.now())),
+            _ => LeaseChange::None,
+        };
+        let event = Event {
+            submission: submission.id,
+            author: member.id.clone(),
+            at: turn.now(),
+            item: Some(submission.item),
+            replaces: submission.replaces,
+            act: submission.act,
+        };
+        let sequence = turn.append(&event, &lease).await?;
+        self.end(turn).await?;
+        match (lease, &event.item) {
+            (LeaseChange::Take(lease), _) => self.leases.put(lease),
+            (LeaseChange::End, Some(item)) => self.leases.release(item, &member.id),
+            _ => {}
+        }
+        Ok(self.keep_and_tell(Numbered { sequence, event }))
+    }
+
+    fn check(&self, member: &Member, submission: &Submission, now: i64) -> Result<(), RoomError> {
+        let member = self.still(&member.id)?;
         let unknown = || RoomError::UnknownItem(submission.item.clone());
         let place = *self.places.get(&submission.item).ok_or_else(unknown)?;
         submission.act.check(&self.settings, member, &self.items[place])?;
         if matches!(submission.act, Act::Judged(_) | Act::Skipped { .. }) {
             check_lease(self.moment(now), member, &self.infos[place])?;
         }
-        let lease = match &submission.act {
-            Act::Judged(_) | Act::Skipped { .. } => LeaseChange::End,
-            // Who takes a judgement back has the item again.
-            Act::Undone => LeaseChange::Take(Lease::new(&submission.item, &member.id, now)),
-            _ => LeaseChange::None,
-        };
-        let event = Event {
-            submission: submission.id,
-            author: member.id.clone(),
-            at: now,
-            item: Some(submission.item),
-            replaces: submission.replaces,
-            act: submission.act,
-        };
-        let sequence = self.store.append_annotation_event(&self.id, &event, &lease).await?;
-        match (lease, &event.item) {
-            (LeaseChange::Take(lease), _) => self.leases.put(lease),
-            (LeaseChange::End, Some(item)) => self.leases.release(item, &member.id),
-            _ => {}
-        }
-        Ok(self.keep(Numbered { sequence, event }))
+        Ok(())
     }
 
     /// Changes what the project asks for from `from`, as the owner `who` knows it, to `to`.
@@ -199,26 +290,32 @@ impl Room {
         from: &ProjectSettings,
         to: ProjectSettings,
     ) -> Result<(), RoomError> {
+        let submission = random_text(16)?;
+        let mut turn = self.turn().await?;
         if to == self.settings {
-            return Ok(());
+            return Ok(turn.give_back().await?);
         }
-        if *from != self.settings {
-            return Err(RoomError::ChangedMeanwhile);
+        let checked = match *from == self.settings {
+            true => check_change(from, &to, &self.state, &self.infos).map_err(RoomError::from),
+            false => Err(RoomError::ChangedMeanwhile),
+        };
+        if let Err(refusal) = checked {
+            turn.give_back().await?;
+            return Err(refusal);
         }
-        check_change(from, &to, &self.state, &self.infos)?;
         // The fold takes the latest, so two changes never have the same time.
         let last = self.state.change().map_or(0, |(event, _)| event.at);
         let event = Event {
-            submission: random_text(16)?.as_str().into(),
+            submission: submission.as_str().into(),
             author: who.clone(),
-            at: now().max(last + 1),
+            at: turn.now().max(last + 1),
             item: None,
             replaces: None,
             act: Act::Changed(to),
         };
-        let sequence =
-            self.store.append_annotation_event(&self.id, &event, &LeaseChange::None).await?;
-        self.keep(Numbered { sequence, event });
+        let sequence = turn.append(&event, &LeaseChange::None).await?;
+        self.end(turn).await?;
+        self.keep_and_tell(Numbered { sequence, event });
         Ok(())
     }
 
@@ -227,85 +324,38 @@ impl Room {
     /// # Errors
     /// [`RoomError::LastOwner`]; [`RoomError::UnknownMember`]; a failure of the store.
     pub async fn leave(&mut self, who: &MemberId) -> Result<Numbered, RoomError> {
-        let here = |member: &&Member| member.id == *who && !member.left;
-        let member = self.members.iter().find(here);
-        let member = member.ok_or_else(|| RoomError::UnknownMember(who.clone()))?;
-        let owners = self.members.iter().filter(|m| m.role.manages() && !m.left).count();
-        if member.role.manages() && owners == 1 {
-            return Err(RoomError::LastOwner);
+        let mut turn = self.turn().await?;
+        if let Err(refusal) = self.may_leave(who) {
+            turn.give_back().await?;
+            return Err(refusal);
         }
         let event = Event {
             submission: random_text(16)?.as_str().into(),
             author: who.clone(),
-            at: now(),
+            at: turn.now(),
             item: None,
             replaces: None,
             act: Act::Left,
         };
-        let sequence = self.store.forget_annotation_member(&self.id, &event).await?;
+        let sequence = turn.forget(&event).await?;
+        self.end(turn).await?;
         self.by_token.retain(|_, member| member != who);
         self.leases.release_all(who);
         for member in self.members.iter_mut().filter(|member| member.id == *who) {
             (member.left, member.name) = (true, String::new());
         }
-        let numbered = self.keep(Numbered { sequence, event });
+        let numbered = self.keep_and_tell(Numbered { sequence, event });
         self.tell(Notice::Members);
         Ok(numbered)
     }
 
-    /// Notes that a member has connected. Returns the connection's number.
-    pub fn arrive(&mut self, member: &MemberId) -> u64 {
-        self.connections += 1;
-        self.present.entry(member.clone()).or_default().insert(self.connections, None);
-        self.tell(Notice::Presence);
-        self.connections
-    }
-
-    /// Notes what a connected member looks at, and renews what is kept for them.
-    ///
-    /// # Errors
-    /// A failure of the store.
-    pub async fn look(
-        &mut self,
-        member: &MemberId,
-        connection: u64,
-        item: Option<ItemId>,
-    ) -> Result<(), RoomError> {
-        let item = item.filter(|item| self.places.contains_key(item));
-        if let Some(place) = self.present.get_mut(member).and_then(|all| all.get_mut(&connection)) {
-            let moved = *place != item;
-            *place = item;
-            if moved {
-                self.tell(Notice::Presence);
-            }
+    fn may_leave(&self, who: &MemberId) -> Result<(), RoomError> {
+        let member = self.still(who).map_err(|_| RoomError::UnknownMember(who.clone()))?;
+        let owners = self.members.iter().filter(|m| m.role.manages() && !m.left).count();
+        match member.role.manages() && owners == 1 {
+            true => Err(RoomError::LastOwner),
+            false => Ok(()),
         }
-        let now = now();
-        let held = self.leases.half_over(member, now);
-        let renewed: Vec<_> = held.iter().map(|item| self.leases.take(item, member, now)).collect();
-        if !renewed.is_empty() {
-            self.store.put_annotation_leases(&self.id, &renewed).await?;
-        }
-        Ok(())
-    }
-
-    /// Notes that a connection has ended.
-    pub fn depart(&mut self, member: &MemberId, connection: u64) {
-        if let Some(connections) = self.present.get_mut(member) {
-            connections.remove(&connection);
-            if connections.is_empty() {
-                self.present.remove(member);
-            }
-        }
-        self.tell(Notice::Presence);
-    }
-
-    /// Who is here. Of a member's connections the newest that looks at something counts.
-    pub fn present(&self) -> Vec<Present> {
-        let entry = |(member, connections): (&MemberId, &BTreeMap<u64, Option<ItemId>>)| Present {
-            member: member.clone(),
-            item: connections.values().rev().find_map(Clone::clone),
-        };
-        self.present.iter().map(entry).collect()
     }
 
     /// Notices from now on.
@@ -313,24 +363,38 @@ impl Room {
         self.notices.subscribe()
     }
 
-    fn known(&self, submission: &SubmissionId) -> Option<&Numbered> {
-        let sequence = *self.sequences.get(submission)?;
-        let place = self.events.binary_search_by_key(&sequence, |known| known.sequence).ok()?;
-        self.events.get(place)
+    /// The event that a submission became, if it did.
+    fn known(
+        &self,
+        member: &Member,
+        submission: &SubmissionId,
+    ) -> Result<Option<Numbered>, RoomError> {
+        let Some(sequence) = self.sequences.get(submission) else { return Ok(None) };
+        let place = self.events.binary_search_by_key(sequence, |known| known.sequence);
+        match place.ok().and_then(|place| self.events.get(place)) {
+            Some(known) if known.event.author != member.id => {
+                Err(RoomError::SubmissionTaken(submission.clone()))
+            }
+            known => Ok(known.cloned()),
+        }
     }
 
-    fn keep(&mut self, numbered: Numbered) -> Numbered {
+    fn keep(&mut self, numbered: Numbered) {
         self.state.apply(&numbered.event);
         if let Some((_, settings)) = self.state.change() {
             self.settings.clone_from(settings);
         }
         self.sequences.insert(numbered.event.submission.clone(), numbered.sequence);
-        self.events.push(numbered.clone());
+        self.events.push(numbered);
+    }
+
+    fn keep_and_tell(&mut self, numbered: Numbered) -> Numbered {
+        self.keep(numbered.clone());
         self.tell(Notice::Events);
         numbered
     }
 
-    fn tell(&self, notice: Notice) {
+    pub(super) fn tell(&self, notice: Notice) {
         // Nobody listening is fine.
         let _ = self.notices.send(notice);
     }

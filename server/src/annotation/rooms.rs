@@ -1,6 +1,6 @@
 //! Projects and invites, and which rooms are open.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use app::api::annotation::{
@@ -10,7 +10,9 @@ use app::api::annotation::{
 use domain::annotation::project::LONGEST_NAME;
 use domain::annotation::{Item, Member, MemberRole};
 use tokio::sync::Mutex;
+use tokio::task::JoinSet;
 
+use super::follow::{Open, follow};
 use super::token::random_text;
 use super::{Room, RoomError, Token, import, now};
 use crate::store::{Store, StoredInvite, StoredMember};
@@ -20,23 +22,34 @@ use engine::Engine;
 #[derive(Debug, Clone)]
 pub struct Rooms {
     store: Store,
-    open: Arc<Mutex<HashMap<String, Arc<Mutex<Room>>>>>,
+    open: Arc<Open>,
+    /// Ends with the last clone.
+    _follower: Arc<JoinSet<()>>,
 }
 
 impl Rooms {
-    /// No room is open yet.
+    /// No room is open yet. Within a Tokio runtime where other servers share the database.
     pub fn new(store: Store) -> Self {
-        Self { store, open: Arc::default() }
+        let open: Arc<Open> = Arc::default();
+        let mut follower = JoinSet::new();
+        if let Some(news) = store.listen() {
+            follower.spawn(follow(Arc::downgrade(&open), news));
+        }
+        Self { store, open, _follower: Arc::new(follower) }
     }
 
-    /// The room of a project, opened where needed.
+    /// The room of a project, opened where needed and up to date.
     ///
     /// # Errors
     /// [`RoomError::UnknownProject`]; a failure of the store.
     pub async fn room(&self, project: &str) -> Result<Arc<Mutex<Room>>, RoomError> {
         let mut open = self.open.lock().await;
-        if let Some(room) = open.get(project) {
-            return Ok(Arc::clone(room));
+        if let Some(room) = open.get(project).cloned() {
+            drop(open);
+            if self.store.is_shared() {
+                room.lock().await.refresh().await?;
+            }
+            return Ok(room);
         }
         let room = Room::open(&self.store, project).await?;
         let room = room.ok_or_else(|| RoomError::UnknownProject(project.to_owned()))?;

@@ -1,5 +1,5 @@
-//! Annotation under load and faults: many annotators on one project of one server, which is killed in
-//! the middle and started again.
+//! Annotation under load and faults: many annotators on one project of one server, or of several on one
+//! database, of which one is killed in the middle and started again.
 //!
 //! Every annotator is a thread that judges at its own moments, keeps what was not acknowledged, and
 //! sends it again until it is. In the end the server's events are compared with what it acknowledged.
@@ -23,6 +23,7 @@ use serde_json::json;
 
 use super::BenchError;
 use super::annotation_server::{Client, Server};
+use crate::store::DatabaseUrl;
 
 /// Items that an annotator has at a time.
 const AHEAD: usize = 10;
@@ -47,8 +48,10 @@ pub struct Load {
     pub per_second: f64,
     /// How long, in seconds.
     pub seconds: f64,
-    /// Whether the server is killed in the middle.
+    /// Whether the server, or the first of several, is killed in the middle.
     pub kill: bool,
+    /// Servers that share the annotators.
+    pub servers: u16,
 }
 
 /// What came of it.
@@ -85,28 +88,40 @@ struct Notes {
 }
 
 impl AnnotationBench {
-    /// Starts a server with a data folder of its own and puts the load on it. `say` gets each step.
+    /// Starts servers with data folders of their own, and with `database` if there is one, and puts the
+    /// load on them. `say` gets each step.
     ///
     /// # Errors
     /// [`BenchError::Process`] where the server doesn't start, or doesn't answer before the load.
-    pub fn run(load: Load, say: impl Fn(&str)) -> Result<Self, BenchError> {
-        let folder = tempfile::tempdir().map_err(|error| failed("make a folder", error))?;
-        let address = free_address()?;
-        let server = Server::start(folder.path(), address)?;
+    pub fn run(
+        load: Load,
+        database: Option<&DatabaseUrl>,
+        say: impl Fn(&str),
+    ) -> Result<Self, BenchError> {
+        let start = |_| {
+            let folder = tempfile::tempdir().map_err(|error| failed("make a folder", error))?;
+            let server = Server::start(folder.path(), free_address()?, database)?;
+            Ok((folder, server))
+        };
+        let started =
+            (0..load.servers.max(1)).map(start).collect::<Result<Vec<_>, BenchError>>()?;
+        let (_folders, mut servers): (Vec<_>, Vec<_>) = started.into_iter().unzip();
+        let addresses: Vec<SocketAddr> = servers.iter().map(Server::address).collect();
         say("making the project");
-        let owner = project(address, load)?;
-        let members = members(&owner, load.annotators)?;
+        let owner = project(addresses[0], load)?;
+        let members = members(&owner, &addresses, load.annotators)?;
         say("judging");
         let notes = Mutex::new(Notes::default());
         let began = Instant::now();
-        let (_server, down_seconds) = std::thread::scope(|scope| {
+        let first = servers.swap_remove(0);
+        let (_first, down_seconds) = std::thread::scope(|scope| {
             for (place, member) in members.iter().enumerate() {
                 let notes = &notes;
                 scope.spawn(move || annotate(load, place, member, began, notes));
             }
             match load.kill {
-                true => killed_and_back(server, &owner, load, began, &say),
-                false => Ok((server, None)),
+                true => killed_and_back(first, &owner, load, began, &say),
+                false => Ok((first, None)),
             }
         })?;
         say("comparing");
@@ -238,14 +253,19 @@ fn project(address: SocketAddr, load: Load) -> Result<Client, BenchError> {
     Ok(Client::inside(address, joined))
 }
 
-fn members(owner: &Client, count: usize) -> Result<Vec<Client>, BenchError> {
+/// Annotators, in turn on each of the servers.
+fn members(
+    owner: &Client,
+    addresses: &[SocketAddr],
+    count: usize,
+) -> Result<Vec<Client>, BenchError> {
     let new = NewInvite { role: MemberRole::Annotator, hours: 1 };
     let NewlyInvited { token, invite: Invite { .. } } = owner.post("/invites", &json!(new))?;
     let outside = owner.stranger();
     let join = |place: usize| {
         let body = json!(joining(&format!("annotator {place}")));
         let joined = outside.post(&format!("/invites/{token}"), &body)?;
-        Ok(owner.another(joined))
+        Ok(Client::inside(addresses[place % addresses.len()], joined))
     };
     (0..count).map(join).collect()
 }
@@ -277,10 +297,11 @@ pub(super) fn failed(what: &str, error: impl fmt::Display) -> BenchError {
 
 impl fmt::Display for AnnotationBench {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Load { annotators, items, per_second, seconds, .. } = self.load;
+        let Load { annotators, items, per_second, seconds, servers, .. } = self.load;
         writeln!(
             f,
-            "{annotators} annotators, {items} items, {per_second} judgements/s for {seconds} s"
+            "{annotators} annotators on {servers} server(s), {items} items, {per_second} judgements/s \
+             for {seconds} s"
         )?;
         writeln!(f, "acknowledged {}", self.acknowledged)?;
         writeln!(f, "lost         {}", self.lost)?;
@@ -313,7 +334,14 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_lost_and_what_is_too_much_is_doubled() {
-        let load = Load { annotators: 1, items: 1, per_second: 1.0, seconds: 1.0, kill: false };
+        let load = Load {
+            annotators: 1,
+            items: 1,
+            per_second: 1.0,
+            seconds: 1.0,
+            kill: false,
+            servers: 1,
+        };
         let notes = Notes {
             acknowledged: ["a", "b", "gone"].map(SubmissionId::from).into(),
             milliseconds: vec![9.0, 1.0, 5.0],

@@ -12,6 +12,8 @@ use serde_json::Value;
 
 use super::BenchError;
 use super::annotation::failed;
+use crate::config::DATABASE_VARIABLE;
+use crate::store::DatabaseUrl;
 
 /// Longest wait for an answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -22,13 +24,24 @@ pub(super) struct Server {
     child: Child,
     folder: PathBuf,
     address: SocketAddr,
+    database: Option<DatabaseUrl>,
 }
 
 impl Server {
     /// Starts it and waits until it listens.
-    pub fn start(folder: &Path, address: SocketAddr) -> Result<Self, BenchError> {
+    pub fn start(
+        folder: &Path,
+        address: SocketAddr,
+        database: Option<&DatabaseUrl>,
+    ) -> Result<Self, BenchError> {
         let program = std::env::current_exe().map_err(|error| failed("find the program", error))?;
-        let mut child = Command::new(program)
+        let mut command = Command::new(program);
+        // Not as an argument, which everybody on the machine can read.
+        match database {
+            Some(database) => command.env(DATABASE_VARIABLE, database.text()),
+            None => command.env_remove(DATABASE_VARIABLE),
+        };
+        let mut child = command
             .args(["serve", "--device", "cpu", "--addr", &address.to_string(), "--data"])
             .arg(folder)
             .stdin(Stdio::null())
@@ -38,15 +51,22 @@ impl Server {
             .map_err(|error| failed("start the server", error))?;
         let lines = child.stdout.take().map(BufReader::new).into_iter().flat_map(BufRead::lines);
         let said = lines.map_while(Result::ok).any(|line| line.contains("listening"));
-        let server = Self { child, folder: folder.to_owned(), address };
+        let database = database.cloned();
+        let server = Self { child, folder: folder.to_owned(), address, database };
         if said { Ok(server) } else { Err(failed("start the server", "it ended at once")) }
     }
 
     /// Kills it without a warning, and starts it again on the same data and address.
     pub fn kill_and_restart(self) -> Result<Self, BenchError> {
-        let (folder, address) = (self.folder.clone(), self.address);
+        let (folder, address, database) =
+            (self.folder.clone(), self.address, self.database.clone());
         drop(self);
-        Self::start(&folder, address)
+        Self::start(&folder, address, database.as_ref())
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 }
 
@@ -76,11 +96,6 @@ impl Client {
     /// A member of a project.
     pub fn inside(address: SocketAddr, joined: Joined) -> Self {
         Self { joined: Some(joined), ..Self::outside(address) }
-    }
-
-    /// Another member of the same server, with connections of its own.
-    pub fn another(&self, joined: Joined) -> Self {
-        Self::inside(self.address, joined)
     }
 
     /// Somebody who is in no project of the same server.

@@ -13,6 +13,7 @@ use crate::bench::{
     self, EngineBench, MethodBench, MethodOptions, TuneBench, checkpoint::Files, engine::Options,
     shape::Shape,
 };
+use crate::store::DatabaseUrl;
 use engine::device::DeviceError;
 use engine::{DeviceChoice, WeightFormat};
 
@@ -100,6 +101,13 @@ pub struct AnnotateArgs {
     /// Leaves the server alive.
     #[arg(long)]
     no_kill: bool,
+    /// An empty PostgreSQL database instead of SQLite, as for `serve`; what is made in it stays there.
+    #[arg(long, value_name = "URL")]
+    database: Option<DatabaseUrl>,
+    /// Servers on that database, which share the annotators.
+    #[arg(long, default_value_t = 1, requires = "database",
+        value_parser = clap::value_parser!(u16).range(1..=16))]
+    servers: u16,
     /// Prints JSON instead of a table.
     #[arg(long)]
     json: bool,
@@ -208,9 +216,11 @@ impl MethodArgs {
 
 impl AnnotateArgs {
     fn run(self) -> Result<(), Box<dyn Error>> {
-        let Self { annotators, items, per_second, seconds, no_kill, json } = self;
-        let load = Load { annotators, items, per_second, seconds, kill: !no_kill };
-        show(&AnnotationBench::run(load, |step| eprintln!("{step}"))?, json)
+        let Self { annotators, items, per_second, seconds, no_kill, database, servers, json } =
+            self;
+        let load = Load { annotators, items, per_second, seconds, kill: !no_kill, servers };
+        let bench = AnnotationBench::run(load, database.as_ref(), |step| eprintln!("{step}"));
+        show(&bench?, json)
     }
 }
 

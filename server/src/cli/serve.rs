@@ -34,6 +34,8 @@ pub(super) async fn run(args: ServeArgs) -> Result<(), Box<dyn Error>> {
     let state = AppState::new(engine, store, (runs, methods), cultures, &args.site)
         .behind(Proxies::new(&args.proxy));
     state.refresh_cultures().await?;
+    let following = state.clone();
+    tokio::spawn(async move { following.follow_surveys().await });
     http::serve(state, listener, stopped()).await?;
     Ok(())
 }

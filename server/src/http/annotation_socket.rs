@@ -51,8 +51,10 @@ async fn greet(mut socket: WebSocket, room: Arc<Mutex<Room>>) -> Result<(), Gone
     let entered = {
         let mut room = room.lock().await;
         let notices = room.listen();
-        let member = room.member(&token).cloned();
-        member.map(|member| (room.arrive(&member.id), member, notices))
+        match room.member(&token).cloned() {
+            Ok(member) => Ok((room.arrive(&member.id).await, member, notices)),
+            Err(error) => Err(error),
+        }
     };
     match entered {
         Err(error) => {
@@ -62,7 +64,7 @@ async fn greet(mut socket: WebSocket, room: Arc<Mutex<Room>>) -> Result<(), Gone
         Ok((connection, member, notices)) => {
             let mut visit = Visit { socket, member, connection, since, room };
             let ended = visit.stay(notices).await;
-            visit.room.lock().await.depart(&visit.member.id, connection);
+            visit.room.lock().await.depart(&visit.member.id, connection).await;
             ended
         }
     }

@@ -114,7 +114,9 @@ impl From<StoreError> for HttpError {
     fn from(error: StoreError) -> Self {
         let status = match error.code() {
             "unknown-survey" | "unknown-run" => StatusCode::NOT_FOUND,
-            "run-exists" => StatusCode::CONFLICT,
+            "run-exists" | "other-server" => StatusCode::CONFLICT,
+            "invalid-text" => StatusCode::UNPROCESSABLE_ENTITY,
+            "database-unreachable" => StatusCode::SERVICE_UNAVAILABLE,
             "disk-full" => StatusCode::INSUFFICIENT_STORAGE,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };

@@ -106,10 +106,10 @@ impl Method {
     /// with it, or failed.
     ///
     /// # Errors
-    /// A failure of the store.
+    /// [`StoreError::OtherServer`]; a failure of the store.
     pub async fn set_state(&self, ended: Option<Result<(), &JobError>>) -> Result<(), JobError> {
         let (state, error) = match ended {
-            None => (JobState::Running, None),
+            None => return Ok(self.store.begin_run(&self.run).await?),
             Some(Ok(())) => (JobState::Done, None),
             Some(Err(JobError::Cancelled)) => (JobState::Paused, None),
             Some(Err(error)) => (error.end_state(), serde_json::to_string(&error.to_api()).ok()),
@@ -189,7 +189,9 @@ async fn latest(
     opening: Opening,
 ) -> Result<Option<Run>, JobError> {
     let mut finished = None;
-    for run in store.runs(RunKind::Method).await? {
+    let runs = store.runs(RunKind::Method).await?;
+    // Another server's run is gone on with only by its name.
+    for run in runs.into_iter().filter(|run| !run.elsewhere) {
         let settings: MethodSettings = run.settings()?;
         let other = difference(&settings, request).is_some();
         if other || obstacle(store, engine, &run.id, &settings).await?.is_some() {

@@ -44,14 +44,15 @@ impl MethodRuns {
         Self { engine, runner: Runner::new(store.clone()), store }
     }
 
-    /// Goes on with the runs that an earlier server was at work on when it ended; returns how many. Those
-    /// that a command left unfinished wait, paused: whoever began them may not want them any more.
+    /// Goes on with the runs that this server was at work on when it ended; returns how many. Those that a
+    /// command left unfinished wait, paused: whoever began them may not want them any more.
     ///
     /// # Errors
     /// A failure of the store. A run that can't go on becomes [`JobState::Failed`].
     pub async fn resume_all(&self) -> Result<usize, JobError> {
         let runs = self.store.runs(RunKind::Method).await?;
-        let unfinished = runs.into_iter().filter(|run| run.state == JobState::Running);
+        let ours = |run: &Run| run.state == JobState::Running && !run.elsewhere;
+        let unfinished = runs.into_iter().filter(ours);
         let (served, left): (Vec<Run>, Vec<Run>) = unfinished.partition(|run| run.served);
         for run in left {
             tracing::info!(run = run.id, "left unfinished by a command; it waits to be resumed");
@@ -135,9 +136,12 @@ impl MethodRuns {
     /// Stops a run that is meant to go on later. One that is not at work stays as it is.
     ///
     /// # Errors
-    /// [`StoreError::UnknownRun`] where there is none.
+    /// [`StoreError::UnknownRun`] where there is none; [`StoreError::OtherServer`].
     pub async fn pause(&self, id: &str) -> Result<MethodRunInfo, JobError> {
-        self.find(id).await?;
+        let run = self.find(id).await?;
+        if run.elsewhere && run.state == JobState::Running {
+            self.runner.stop_elsewhere(id, JobState::Paused).await?;
+        }
         self.runner.stop(id, StopKind::Pause).await;
         self.info(id).await
     }
@@ -145,9 +149,12 @@ impl MethodRuns {
     /// Stops a run that isn't wanted any more; what it has done is kept. One that is done stays so.
     ///
     /// # Errors
-    /// [`StoreError::UnknownRun`] where there is none.
+    /// [`StoreError::UnknownRun`] where there is none; [`StoreError::OtherServer`].
     pub async fn cancel(&self, id: &str) -> Result<MethodRunInfo, JobError> {
-        self.find(id).await?;
+        let run = self.find(id).await?;
+        if run.elsewhere && !matches!(run.state, JobState::Done | JobState::Cancelled) {
+            self.runner.stop_elsewhere(id, JobState::Cancelled).await?;
+        }
         if !self.runner.stop(id, StopKind::Cancel).await {
             let run = self.find(id).await?;
             if !matches!(run.state, JobState::Done | JobState::Cancelled) {
@@ -199,6 +206,7 @@ impl MethodRuns {
     /// As there; also a run whose model is not the loaded one.
     pub async fn open_adapter(&self, id: &str, name: &str) -> Result<AdapterInfo, JobError> {
         self.find(id).await?;
+        self.store.check_owner(id).await?;
         let request = MethodRequest { run: Some(id.to_owned()), ..MethodRequest::default() };
         let method = Method::open(&self.store, &self.engine, &request, Opening::GoOn).await?;
         method.open_adapter(name).await
@@ -251,7 +259,8 @@ impl MethodRuns {
         let settings: MethodSettings = run.settings()?;
         let mut error = kept_error(run.error.as_deref());
         // Told before anybody tries: only what isn't done could go on.
-        if run.state != JobState::Done {
+        let at_work_elsewhere = run.elsewhere && run.state == JobState::Running;
+        if run.state != JobState::Done && !at_work_elsewhere {
             let obstacle = method::obstacle(&self.store, &self.engine, &run.id, &settings).await?;
             error = obstacle.map(|obstacle| obstacle.to_api()).or(error);
         }

@@ -106,7 +106,7 @@ impl<T: RunInfo> Runner<T> {
     /// nothing if the run is at work already.
     ///
     /// # Errors
-    /// A failure of the store: then nothing was started.
+    /// A run of another server, or a failure of the store: then nothing was started.
     pub async fn start<F>(
         &self,
         id: &str,
@@ -120,7 +120,7 @@ impl<T: RunInfo> Runner<T> {
         if active.contains_key(id) {
             return Ok(());
         }
-        self.store.set_served(id).await?;
+        self.store.begin_run(id).await?;
         let (sender, progress) = watch::channel(info);
         let stop = Arc::new(Stop::default());
         let handle = Arc::new(Handle { progress: sender, stop: Arc::clone(&stop) });
@@ -158,6 +158,16 @@ impl<T: RunInfo> Runner<T> {
         // An error means that it has ended already.
         let _ = progress.wait_for(|info| info.state() != JobState::Running).await;
         true
+    }
+
+    /// Stops a run that another server left unfinished, which makes it this one's.
+    ///
+    /// # Errors
+    /// [`StoreError::OtherServer`](crate::store::StoreError::OtherServer) while that one is there, or
+    /// has the run's files.
+    pub async fn stop_elsewhere(&self, id: &str, state: JobState) -> Result<(), JobError> {
+        self.store.begin_run(id).await?;
+        Ok(self.store.set_state(id, state, None).await?)
     }
 
     /// Progress of a run: as it stands, then after every change, until it ends. `stored` is what

@@ -88,14 +88,14 @@ impl SurveyRuns {
         &self.templates
     }
 
-    /// Goes on with the runs that an earlier process left unfinished. Returns how many.
+    /// Goes on with the runs that an earlier process of this server left unfinished. Returns how many.
     ///
     /// # Errors
     /// A failure of the store. A run that can't go on becomes [`JobState::Failed`].
     pub async fn resume(&self) -> Result<usize, JobError> {
         let runs = self.store.runs(RunKind::Survey).await?;
-        let unfinished: Vec<Run> =
-            runs.into_iter().filter(|run| run.state == JobState::Running).collect();
+        let ours = |run: &Run| run.state == JobState::Running && !run.elsewhere;
+        let unfinished: Vec<Run> = runs.into_iter().filter(ours).collect();
         let count = unfinished.len();
         for run in unfinished {
             if let Err(error) = self.spawn(&run).await {
@@ -162,9 +162,13 @@ impl SurveyRuns {
     /// Stops a run; what was answered is kept. Stopping a finished one changes nothing.
     ///
     /// # Errors
-    /// [`crate::store::StoreError::UnknownRun`] where there is none.
+    /// [`crate::store::StoreError::UnknownRun`] where there is none;
+    /// [`crate::store::StoreError::OtherServer`] where another server is at work on it.
     pub async fn cancel(&self, id: &str) -> Result<SurveyRunInfo, JobError> {
-        self.find(id).await?;
+        let run = self.find(id).await?;
+        if run.elsewhere && run.state == JobState::Running {
+            self.runner.stop_elsewhere(id, JobState::Cancelled).await?;
+        }
         self.runner.stop(id, StopKind::Cancel).await;
         info(&self.find(id).await?)
     }

@@ -32,11 +32,11 @@ impl Store {
     /// A failure of the database.
     pub async fn put_adapter(&self, adapter: &AdapterRow) -> Result<(), StoreError> {
         sqlx::query(
-            "INSERT INTO adapters (base_hash, name, hash, culture, run, folder, created) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7) \
+            "INSERT INTO adapters (base_hash, name, hash, culture, run, folder, created, server) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
              ON CONFLICT (base_hash, name) DO UPDATE SET hash = excluded.hash, \
              culture = excluded.culture, run = excluded.run, folder = excluded.folder, \
-             created = excluded.created",
+             created = excluded.created, server = excluded.server",
         )
         .bind(&adapter.base_hash)
         .bind(&adapter.name)
@@ -45,23 +45,26 @@ impl Store {
         .bind(&adapter.run)
         .bind(self.relative(&adapter.folder))
         .bind(now())
+        .bind(self.server())
         .execute(&self.pool)
         .await
         .map_err(|e| self.failed(e))?;
         Ok(())
     }
 
-    /// The adapters for a base model, joint ones first, then by name.
+    /// The adapters for a base model whose files are in this data folder, joint ones first, then by
+    /// name.
     ///
     /// # Errors
     /// A failure of the database.
     pub async fn adapters(&self, base_hash: &str) -> Result<Vec<AdapterRow>, StoreError> {
         let rows: Vec<Row> = sqlx::query_as(
             "SELECT base_hash, name, hash, culture, run, folder FROM adapters \
-             WHERE base_hash = $1 \
+             WHERE base_hash = $1 AND (server IS NULL OR server = $2) \
              ORDER BY CASE WHEN culture IS NULL THEN 0 ELSE 1 END, name",
         )
         .bind(base_hash)
+        .bind(self.server())
         .fetch_all(&self.pool)
         .await
         .map_err(|e| self.failed(e))?;

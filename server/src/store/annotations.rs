@@ -1,13 +1,15 @@
-//! Annotation projects with their items, members and invites; events and leases are in
+//! Annotation projects with their items, members and invites; what happens in them is in
 //! [`super::annotation_events`].
 
 use app::api::annotation::Invite;
 use domain::annotation::{Item, Member, MemberId, ProjectSettings};
+use sqlx::AnyConnection;
 
+use super::annotation_events::number;
 use super::surveys::{decode, encode};
 use super::{Store, StoreError, now};
 
-/// A project as it is kept, without events and leases.
+/// What doesn't change in a project with every act; the rest is told as changes since its beginning.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredProject {
     /// What it asks for.
@@ -16,8 +18,6 @@ pub struct StoredProject {
     pub source_run: Option<String>,
     /// All items, in order.
     pub items: Vec<Item>,
-    /// All members, in the order of joining.
-    pub members: Vec<StoredMember>,
     /// When it was made, RFC 3339 in UTC.
     pub created: String,
 }
@@ -79,7 +79,12 @@ impl Store {
             .await
             .map_err(|e| self.failed(e))?;
         }
-        self.insert_member(&mut transaction, id, owner).await?;
+        sqlx::query("INSERT INTO annotation_revisions (project, revision) VALUES ($1, 1)")
+            .bind(id)
+            .execute(&mut *transaction)
+            .await
+            .map_err(|e| self.failed(e))?;
+        self.insert_member(&mut transaction, id, owner, 1).await?;
         transaction.commit().await.map_err(|e| self.failed(e))
     }
 
@@ -108,34 +113,21 @@ impl Store {
             settings: decode(&what, &settings)?,
             source_run,
             items: items.iter().map(|body| decode(&what, body)).collect::<Result<_, _>>()?,
-            members: self.annotation_members(id).await?,
             created,
         }))
     }
 
-    /// Adds a member.
-    ///
-    /// # Errors
-    /// A failure of the database.
-    pub async fn add_annotation_member(
+    pub(super) async fn insert_member(
         &self,
-        project: &str,
-        member: &StoredMember,
-    ) -> Result<(), StoreError> {
-        let mut transaction = self.pool.begin().await.map_err(|e| self.failed(e))?;
-        self.insert_member(&mut transaction, project, member).await?;
-        transaction.commit().await.map_err(|e| self.failed(e))
-    }
-
-    async fn insert_member(
-        &self,
-        transaction: &mut sqlx::SqliteTransaction<'_>,
+        connection: &mut AnyConnection,
         project: &str,
         StoredMember { member, token_hash }: &StoredMember,
+        revision: u64,
     ) -> Result<(), StoreError> {
         sqlx::query(
-            "INSERT INTO annotation_members (project, member, place, name, role, cultures, token_hash) \
-             SELECT $1, $2, COUNT(*), $3, $4, $5, $6 FROM annotation_members WHERE project = $1",
+            "INSERT INTO annotation_members \
+             (project, member, place, name, role, cultures, token_hash, changed) \
+             SELECT $1, $2, COUNT(*), $3, $4, $5, $6, $7 FROM annotation_members WHERE project = $1",
         )
         .bind(project)
         .bind(member.id.as_str())
@@ -143,19 +135,27 @@ impl Store {
         .bind(member.role.as_str())
         .bind(encode("cultures", &member.cultures)?)
         .bind(token_hash.as_deref())
-        .execute(&mut **transaction)
+        .bind(number(revision))
+        .execute(connection)
         .await
         .map_err(|e| self.failed(e))?;
         Ok(())
     }
 
-    async fn annotation_members(&self, project: &str) -> Result<Vec<StoredMember>, StoreError> {
+    /// Members who have joined or changed since `revision`, in the order of joining.
+    pub(super) async fn members_since(
+        &self,
+        connection: &mut AnyConnection,
+        project: &str,
+        revision: u64,
+    ) -> Result<Vec<StoredMember>, StoreError> {
         let rows: Vec<(String, String, String, String, Option<String>)> = sqlx::query_as(
             "SELECT member, name, role, cultures, token_hash FROM annotation_members \
-             WHERE project = $1 ORDER BY place",
+             WHERE project = $1 AND changed > $2 ORDER BY place",
         )
         .bind(project)
-        .fetch_all(&self.pool)
+        .bind(number(revision))
+        .fetch_all(connection)
         .await
         .map_err(|e| self.failed(e))?;
         rows.into_iter()

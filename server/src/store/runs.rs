@@ -69,6 +69,8 @@ pub struct Run {
     pub created: String,
     /// Whether a server was at work on it when its state was last set.
     pub served: bool,
+    /// Whether it is another server's, see [`super::owner`].
+    pub elsewhere: bool,
 }
 
 impl Run {
@@ -82,12 +84,16 @@ impl Run {
     }
 }
 
-type Row = (String, String, String, String, i64, i64, Option<String>, String, i64);
+/// Columns in the order of [`COLUMNS_BY_ID`].
+type Row = (String, String, String, String, i64, i64, Option<String>, String, i64, Option<String>);
 
 const COLUMNS_BY_ID: &str = "SELECT id, kind, settings, state, answered, total, error, created, \
-                             served FROM runs WHERE id = $1";
+                             served, server FROM runs WHERE id = $1";
 const COLUMNS_BY_KIND: &str = "SELECT id, kind, settings, state, answered, total, error, created, \
-                               served FROM runs WHERE kind = $1 ORDER BY number DESC";
+                               served, server FROM runs WHERE kind = $1 ORDER BY number DESC";
+
+/// Attempts to number a run while others are numbered.
+const ATTEMPTS: usize = 20;
 
 impl Store {
     /// Makes a run in state [`JobState::Running`]. A run of that name with the same settings is
@@ -97,33 +103,54 @@ impl Store {
     /// [`StoreError::RunExists`] if the name is taken by a run with other settings.
     pub async fn create_run<S: Serialize>(&self, new: NewRun<'_, S>) -> Result<Run, StoreError> {
         let settings = encode("settings", new.settings)?;
-        // One statement numbers and inserts, so that two requests never get the same number.
-        let id: Option<String> = sqlx::query_scalar(
-            "INSERT INTO runs (id, number, kind, settings, state, answered, total, error, created) \
-             SELECT COALESCE($1, $2 || '-' || CAST(COALESCE(MAX(number), 0) + 1 AS TEXT)), \
-             COALESCE(MAX(number), 0) + 1, $2, $3, 'running', 0, $4, NULL, $5 FROM runs WHERE 1 = 1 \
-             ON CONFLICT (id) DO NOTHING RETURNING id",
+        for _ in 0..ATTEMPTS {
+            if let Some(id) = self.insert_run(&new, &settings).await? {
+                return self.run(&id).await;
+            }
+            // Without a name of its own, or with one that is free, only the number was taken.
+            let existing = match new.id.map(|id| self.run(id)) {
+                None => continue,
+                Some(found) => match found.await {
+                    Err(StoreError::UnknownRun { .. }) => continue,
+                    found => found?,
+                },
+            };
+            let wanted: Value = decode("settings", &settings)?;
+            return match difference(&existing.settings, &wanted) {
+                None if existing.kind == new.kind => Ok(existing),
+                found => Err(StoreError::RunExists {
+                    id: existing.id,
+                    difference: found.unwrap_or_else(|| format!("it is a {} run", existing.kind)),
+                }),
+            };
+        }
+        let (id, kind) = (new.id.unwrap_or("the next one").to_owned(), new.kind);
+        let difference = format!("{ATTEMPTS} numbers in a row were taken by another {kind} run");
+        Err(StoreError::RunExists { id, difference })
+    }
+
+    /// Numbers and inserts a run; `None` where its name or number is taken, the number by another
+    /// server in the same moment.
+    async fn insert_run<S>(
+        &self,
+        new: &NewRun<'_, S>,
+        settings: &str,
+    ) -> Result<Option<String>, StoreError> {
+        sqlx::query_scalar(
+            "INSERT INTO runs (id, number, kind, settings, state, answered, total, error, created, \
+             server) SELECT COALESCE($1, $2 || '-' || CAST(COALESCE(MAX(number), 0) + 1 AS TEXT)), \
+             COALESCE(MAX(number), 0) + 1, $2, $3, 'running', 0, $4, NULL, $5, $6 FROM runs \
+             WHERE 1 = 1 ON CONFLICT DO NOTHING RETURNING id",
         )
         .bind(new.id)
         .bind(new.kind.as_str())
-        .bind(&settings)
+        .bind(settings)
         .bind(new.total as i64)
         .bind(now())
+        .bind(self.server())
         .fetch_optional(&self.pool)
         .await
-        .map_err(|e| self.failed(e))?;
-        if let Some(id) = id {
-            return self.run(&id).await;
-        }
-        let existing = self.run(new.id.unwrap_or_default()).await?;
-        let wanted: Value = decode("settings", &settings)?;
-        match difference(&existing.settings, &wanted) {
-            None if existing.kind == new.kind => Ok(existing),
-            found => Err(StoreError::RunExists {
-                id: existing.id,
-                difference: found.unwrap_or_else(|| format!("it is a {} run", existing.kind)),
-            }),
-        }
+        .map_err(|e| self.failed(e))
     }
 
     /// The run of this name.
@@ -137,7 +164,7 @@ impl Store {
             .await
             .map_err(|e| self.failed(e))?;
         if let Some(row) = row {
-            return from_row(row);
+            return self.run_of(row);
         }
         let known: Vec<String> = sqlx::query_scalar("SELECT id FROM runs ORDER BY number DESC")
             .fetch_all(&self.pool)
@@ -156,13 +183,14 @@ impl Store {
             .fetch_all(&self.pool)
             .await
             .map_err(|e| self.failed(e))?;
-        rows.into_iter().map(from_row).collect()
+        rows.into_iter().map(|row| self.run_of(row)).collect()
     }
 
-    /// Sets where a run stands; `error` says why it failed or waits. No server is at work on it.
+    /// Sets where a run of this server stands; `error` says why it failed or waits. No process is at work
+    /// on it.
     ///
     /// # Errors
-    /// A failure of the database.
+    /// [`StoreError::UnknownRun`], [`StoreError::OtherServer`].
     pub async fn set_state(
         &self,
         run: &str,
@@ -172,30 +200,31 @@ impl Store {
         self.put_state(run, state, error, false).await
     }
 
-    /// Notes that a server is at work on a run: after a crash the next one goes on with it.
-    ///
-    /// # Errors
-    /// A failure of the database.
-    pub async fn set_served(&self, run: &str) -> Result<(), StoreError> {
-        self.put_state(run, JobState::Running, None, true).await
-    }
-
-    async fn put_state(
+    /// Sets where a run of this server stands, and whether a process is at work on it: after a crash the
+    /// next one goes on with such a run.
+    pub(super) async fn put_state(
         &self,
         run: &str,
         state: JobState,
         error: Option<&str>,
         served: bool,
     ) -> Result<(), StoreError> {
-        sqlx::query("UPDATE runs SET state = $2, error = $3, served = $4 WHERE id = $1")
-            .bind(run)
-            .bind(state_name(state))
-            .bind(error)
-            .bind(i64::from(served))
-            .execute(&self.pool)
-            .await
-            .map_err(|e| self.failed(e))?;
-        Ok(())
+        let changed = sqlx::query(
+            "UPDATE runs SET state = $2, error = $3, served = $4 \
+             WHERE id = $1 AND (server IS NULL OR server = $5)",
+        )
+        .bind(run)
+        .bind(state_name(state))
+        .bind(error)
+        .bind(i64::from(served))
+        .bind(self.server())
+        .execute(&self.pool)
+        .await
+        .map_err(|e| self.failed(e))?;
+        match changed.rows_affected() {
+            0 => Err(self.not_ours(run).await),
+            _ => Ok(()),
+        }
     }
 
     /// Sets how many units a run will store, where that shows only on the way.
@@ -226,7 +255,7 @@ fn difference(stored: &Value, wanted: &Value) -> Option<String> {
     Some(found.unwrap_or_else(|| format!("{stored}, not {wanted}")))
 }
 
-fn state_name(state: JobState) -> &'static str {
+pub(super) fn state_name(state: JobState) -> &'static str {
     match state {
         JobState::Running => "running",
         JobState::Paused => "paused",
@@ -236,34 +265,37 @@ fn state_name(state: JobState) -> &'static str {
     }
 }
 
-fn from_row(row: Row) -> Result<Run, StoreError> {
-    let (id, kind, settings, state, answered, total, error, created, served) = row;
-    let what = format!("run `{id}`");
-    let kind = match kind.as_str() {
-        "survey" => RunKind::Survey,
-        "method" => RunKind::Method,
-        other => return Err(StoreError::broken(what, format!("unknown kind `{other}`"))),
-    };
-    let states = [
-        JobState::Running,
-        JobState::Paused,
-        JobState::Done,
-        JobState::Cancelled,
-        JobState::Failed,
-    ];
-    let state = states
-        .into_iter()
-        .find(|known| state_name(*known) == state)
-        .ok_or_else(|| StoreError::broken(&what, format!("unknown state `{state}`")))?;
-    Ok(Run {
-        settings: decode(&what, &settings)?,
-        kind,
-        state,
-        answered: answered.max(0) as usize,
-        total: total.max(0) as usize,
-        error,
-        created,
-        served: served != 0,
-        id,
-    })
+impl Store {
+    fn run_of(&self, row: Row) -> Result<Run, StoreError> {
+        let (id, kind, settings, state, answered, total, error, created, served, server) = row;
+        let what = format!("run `{id}`");
+        let kind = match kind.as_str() {
+            "survey" => RunKind::Survey,
+            "method" => RunKind::Method,
+            other => return Err(StoreError::broken(what, format!("unknown kind `{other}`"))),
+        };
+        let states = [
+            JobState::Running,
+            JobState::Paused,
+            JobState::Done,
+            JobState::Cancelled,
+            JobState::Failed,
+        ];
+        let state = states
+            .into_iter()
+            .find(|known| state_name(*known) == state)
+            .ok_or_else(|| StoreError::broken(&what, format!("unknown state `{state}`")))?;
+        Ok(Run {
+            settings: decode(&what, &settings)?,
+            kind,
+            state,
+            answered: answered.max(0) as usize,
+            total: total.max(0) as usize,
+            error,
+            created,
+            served: served != 0,
+            elsewhere: server.is_some() && server.as_deref() != self.server(),
+            id,
+        })
+    }
 }

@@ -7,7 +7,7 @@ use domain::survey::{Distribution, Neighbours, Reference, Similarity, Survey};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Store, StoreError};
+use super::{News, Store, StoreError};
 
 /// What the `body` column holds.
 #[derive(Serialize, Deserialize)]
@@ -88,6 +88,7 @@ impl Store {
                 .map_err(|e| self.failed(e))?;
             }
         }
+        self.send_in(&mut transaction, &News::Surveys).await?;
         transaction.commit().await.map_err(|e| self.failed(e))?;
         Ok(true)
     }

@@ -36,7 +36,8 @@ impl Store {
     /// holds now, over all steps.
     ///
     /// # Errors
-    /// [`StoreError::Full`] or another failure of the database; then none of them is stored.
+    /// [`StoreError::OtherServer`], [`StoreError::Full`] or another failure of the database; then none
+    /// of them is stored.
     pub async fn record_units<T: Serialize>(
         &self,
         run: &str,
@@ -57,14 +58,19 @@ impl Store {
             .await
             .map_err(|e| self.failed(e))?;
         }
-        let answered: i64 = sqlx::query_scalar(
+        let answered: Option<i64> = sqlx::query_scalar(
             "UPDATE runs SET answered = (SELECT COUNT(*) FROM units WHERE run = $1) \
-             WHERE id = $1 RETURNING answered",
+             WHERE id = $1 AND (server IS NULL OR server = $2) RETURNING answered",
         )
         .bind(run)
-        .fetch_one(&mut *transaction)
+        .bind(self.server())
+        .fetch_optional(&mut *transaction)
         .await
         .map_err(|e| self.failed(e))?;
+        let Some(answered) = answered else {
+            drop(transaction);
+            return Err(self.not_ours(run).await);
+        };
         transaction.commit().await.map_err(|e| self.failed(e))?;
         Ok(answered.max(0) as usize)
     }

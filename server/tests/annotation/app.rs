@@ -17,11 +17,11 @@ use server::http;
 use server::jobs::testing::{engine, run_with_questions, survey, write_tiny_model};
 use server::jobs::{Method, MethodRuns, SurveyRuns};
 use server::state::AppState;
-use server::store::Store;
+use server::store::{DatabaseUrl, Store};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, yield_now};
 
 /// A server on a port of its own, with a tiny random model.
 pub struct TestApp {
@@ -29,6 +29,7 @@ pub struct TestApp {
     pub client: Client,
     pub store: Store,
     pub engine: Engine,
+    database: Option<DatabaseUrl>,
     shutdown: oneshot::Sender<()>,
     serving: JoinHandle<()>,
 }
@@ -37,11 +38,35 @@ impl TestApp {
     pub async fn start(folder: &TempDir) -> Self {
         let model = folder.path().join("model");
         write_tiny_model(&model);
-        Self::with(folder.path(), engine(&model)).await
+        Self::with(folder.path(), None, engine(&model)).await
     }
 
-    async fn with(folder: &Path, engine: Engine) -> Self {
-        let store = Store::open(&folder.join("data")).await.unwrap();
+    /// A server on a database that others use too, with `engine` or a tiny model.
+    pub async fn start_shared(
+        folder: &TempDir,
+        database: &DatabaseUrl,
+        shared: Option<&Engine>,
+    ) -> Self {
+        let model = folder.path().join("model");
+        let engine = shared.cloned().unwrap_or_else(|| {
+            write_tiny_model(&model);
+            engine(&model)
+        });
+        Self::with(folder.path(), Some(database.clone()), engine).await
+    }
+
+    async fn with(folder: &Path, database: Option<DatabaseUrl>, engine: Engine) -> Self {
+        let data = folder.join("data");
+        let store = match &database {
+            Some(database) => loop {
+                match Store::open_shared(&data, database).await {
+                    // A server that was killed is still ending.
+                    Err(error) if error.code() == "data-folder-in-use" => yield_now().await,
+                    opened => break opened.unwrap(),
+                }
+            },
+            None => Store::open(&data).await.unwrap(),
+        };
         store.put_survey(&survey()).await.unwrap();
         let runs = SurveyRuns::new(engine.clone(), store.clone());
         let runs = (runs, MethodRuns::new(engine.clone(), store.clone()));
@@ -55,16 +80,23 @@ impl TestApp {
             };
             http::serve(state, listener, stopped).await.unwrap();
         });
-        Self { address, client: Client::new(), store, engine, shutdown, serving }
+        Self { address, client: Client::new(), store, engine, database, shutdown, serving }
     }
 
     /// The server ends, and another one begins on the same data.
     pub async fn restart(self, folder: &TempDir) -> Self {
-        let Self { shutdown, serving, store, engine, client, .. } = self;
+        let Self { shutdown, serving, store, engine, client, database, .. } = self;
         drop((shutdown, client));
         serving.await.unwrap();
         drop(store);
-        Self::with(folder.path(), engine).await
+        Self::with(folder.path(), database, engine).await
+    }
+
+    /// The server ends without a word to anybody: what it does at this moment is not done.
+    pub async fn kill(self) {
+        let Self { serving, .. } = self;
+        serving.abort();
+        assert!(serving.await.unwrap_err().is_cancelled());
     }
 
     pub fn address(&self, path: &str) -> String {

@@ -10,15 +10,16 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use super::app::{Person, TestApp};
 
 /// A browser's connection with a room.
-struct Connection {
+pub struct Connection {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
-    events: Vec<Numbered>,
-    sequence: u64,
-    present: Vec<String>,
+    pub events: Vec<Numbered>,
+    pub sequence: u64,
+    /// What everybody looks at; `-` for nothing.
+    pub present: Vec<String>,
 }
 
 impl Connection {
-    async fn open(person: &Person<'_>, since: u64) -> Self {
+    pub async fn open(person: &Person<'_>, since: u64) -> Self {
         Self::with_token(person, since, &person.joined.token).await
     }
 
@@ -31,13 +32,13 @@ impl Connection {
         connection
     }
 
-    async fn say(&mut self, message: &ClientMessage) {
+    pub async fn say(&mut self, message: &ClientMessage) {
         let text = serde_json::to_string(message).unwrap();
         self.socket.send(Message::text(text)).await.unwrap();
     }
 
     /// The next message; `None` where the server has ended the connection.
-    async fn hear(&mut self) -> Option<RoomMessage> {
+    pub async fn hear(&mut self) -> Option<RoomMessage> {
         loop {
             match self.socket.next().await? {
                 Ok(Message::Text(text)) => return Some(serde_json::from_str(&text).unwrap()),
@@ -48,7 +49,7 @@ impl Connection {
     }
 
     /// Takes messages in until `enough` of what has arrived.
-    async fn until(&mut self, enough: impl Fn(&Self) -> bool) {
+    pub async fn until(&mut self, enough: impl Fn(&Self) -> bool) {
         while !enough(self) {
             match self.hear().await.unwrap() {
                 RoomMessage::Events { events, sequence } => {

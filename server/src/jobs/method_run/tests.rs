@@ -42,7 +42,7 @@ async fn an_unfinished_run_goes_on_after_a_restart_and_shows_what_it_does() {
     let (Fixture { folder: _folder, engine, store }, runs) = started().await;
     // As a crash leaves it: at work by the store, by no process.
     run_with_questions(&store, &engine, "r", 6, 2).await;
-    store.set_served("r").await.unwrap();
+    store.begin_run("r").await.unwrap();
     assert_eq!(runs.resume_all().await.unwrap(), 1);
     let last = end(&runs, "r").await;
     assert_eq!(last.state, JobState::Done, "{:?}", last.error);
@@ -92,7 +92,7 @@ async fn what_a_command_left_unfinished_waits_for_somebody() {
     let (Fixture { folder: _folder, engine, store }, runs) = started().await;
     let method = run_with_questions(&store, &engine, "r", 6, 1).await;
     // As a command that was killed leaves it, whatever a server did before.
-    store.set_served("r").await.unwrap();
+    store.begin_run("r").await.unwrap();
     method.set_state(None).await.unwrap();
     assert_eq!(runs.resume_all().await.unwrap(), 0);
     let waiting = runs.get("r").await.unwrap().info;
@@ -142,8 +142,8 @@ async fn runs_side_by_side_keep_to_themselves() {
     let (Fixture { folder: _folder, engine, store }, runs) = started().await;
     run_with_questions(&store, &engine, "one", 5, 2).await;
     run_with_questions(&store, &engine, "two", 5, 2).await;
-    store.set_served("one").await.unwrap();
-    store.set_served("two").await.unwrap();
+    store.begin_run("one").await.unwrap();
+    store.begin_run("two").await.unwrap();
     assert_eq!(runs.resume_all().await.unwrap(), 2);
     let (one, two) = tokio::join!(end(&runs, "one"), end(&runs, "two"));
     assert_eq!((one.state, two.state), (JobState::Done, JobState::Done), "{one:?} {two:?}");
@@ -191,7 +191,7 @@ async fn a_full_disk_pauses_a_run_that_goes_on_when_there_is_room() {
     drop((store, runs));
     let data = folder.path().join("data");
     // SQLite reports this page limit exactly as it reports a full disk; 1 means what there is.
-    let store = Store::open_with(&data, |options| options.pragma("max_page_count", "1")).await;
+    let store = Store::open_with(&data, &["PRAGMA max_page_count = 1"]).await;
     let store = store.unwrap();
     let runs = MethodRuns::new(engine.clone(), store.clone());
     runs.go_on("r").await.unwrap();
@@ -224,7 +224,7 @@ async fn a_run_of_another_model_or_survey_says_so() {
     assert_eq!(with_other.go_on("r").await.unwrap_err().code(), "other-model");
     assert_eq!(with_other.open_adapter("r", "joint").await.unwrap_err().code(), "other-model");
     // As a crash leaves it: this process can't go on with it, and says why.
-    store.set_served("r").await.unwrap();
+    store.begin_run("r").await.unwrap();
     with_other.resume_all().await.unwrap();
     assert_eq!(with_other.get("r").await.unwrap().info.state, JobState::Failed);
 
@@ -313,4 +313,51 @@ async fn a_run_once_more_gives_the_same_bytes() {
     assert!(differ.contains(&"generate") && differ.contains(&"elicit"), "{differ:?}");
     assert!(!differ.contains(&"settings") && !differ.contains(&"survey"), "{differ:?}");
     drop(method);
+}
+
+mod postgres {
+    use super::*;
+    use crate::jobs::testing::{engine, write_tiny_model};
+    use crate::store::testing::Postgres;
+
+    #[tokio::test]
+    #[ignore = "needs PostgreSQL, which `cargo xtask test` finds or gets"]
+    async fn a_run_goes_on_at_another_server_once_its_own_is_gone() {
+        let postgres = Postgres::start().await;
+        let folder = tempfile::tempdir().unwrap();
+        write_tiny_model(&folder.path().join("model"));
+        let engine = engine(&folder.path().join("model"));
+        let url = postgres.url("postgres");
+        let open = async |name: &str| {
+            let store = Store::open_shared(&folder.path().join(name), &url).await.unwrap();
+            (MethodRuns::new(engine.clone(), store.clone()), store)
+        };
+        let (_, first) = open("first").await;
+        run_with_questions(&first, &engine, "r", 3, 1).await;
+        let (second, store) = open("second").await;
+        assert_eq!(second.resume_all().await.unwrap(), 0, "not its own");
+        let shown = second.list().await.unwrap().remove(0);
+        assert_eq!((shown.state, shown.error), (JobState::Running, None));
+        for refused in [second.pause("r").await, second.cancel("r").await, second.go_on("r").await]
+        {
+            assert_eq!(refused.unwrap_err().code(), "other-server");
+        }
+        drop(first);
+        let paused = loop {
+            match second.pause("r").await {
+                Ok(paused) => break paused,
+                Err(error) => assert_eq!(error.code(), "other-server"),
+            }
+            tokio::task::yield_now().await;
+        };
+        assert_eq!(paused.state, JobState::Paused);
+        second.go_on("r").await.unwrap();
+        let last = end(&second, "r").await;
+        assert_eq!(last.state, JobState::Done, "{:?}", last.error);
+        assert!(!store.adapters(engine.base_hash()).await.unwrap().is_empty());
+        let (first, kept) = open("first").await;
+        assert_eq!(kept.adapters(engine.base_hash()).await.unwrap(), [], "the files are not here");
+        assert_eq!(first.open_adapter("r", "joint").await.unwrap_err().code(), "other-server");
+        assert_eq!(first.get("r").await.unwrap().info.state, JobState::Done);
+    }
 }
