@@ -109,7 +109,7 @@ impl Method {
     /// [`StoreError::OtherServer`]; a failure of the store.
     pub async fn set_state(&self, ended: Option<Result<(), &JobError>>) -> Result<(), JobError> {
         let (state, error) = match ended {
-            None => return Ok(self.store.begin_run(&self.run).await?),
+            None => return Ok(self.store.begin_run(&self.run, false).await?),
             Some(Ok(())) => (JobState::Done, None),
             Some(Err(JobError::Cancelled)) => (JobState::Paused, None),
             Some(Err(error)) => (error.end_state(), serde_json::to_string(&error.to_api()).ok()),

@@ -120,7 +120,7 @@ impl<T: RunInfo> Runner<T> {
         if active.contains_key(id) {
             return Ok(());
         }
-        self.store.begin_run(id).await?;
+        self.store.begin_run(id, true).await?;
         let (sender, progress) = watch::channel(info);
         let stop = Arc::new(Stop::default());
         let handle = Arc::new(Handle { progress: sender, stop: Arc::clone(&stop) });
@@ -166,7 +166,7 @@ impl<T: RunInfo> Runner<T> {
     /// [`StoreError::OtherServer`](crate::store::StoreError::OtherServer) while that one is there, or
     /// has the run's files.
     pub async fn stop_elsewhere(&self, id: &str, state: JobState) -> Result<(), JobError> {
-        self.store.begin_run(id).await?;
+        self.store.begin_run(id, true).await?;
         Ok(self.store.set_state(id, state, None).await?)
     }
 

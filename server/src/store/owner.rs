@@ -28,21 +28,22 @@ impl Store {
         self.drop_all_presence(server).await
     }
 
-    /// Notes that this process is at work on a run, and that the run is this server's from now on.
+    /// Notes that this process is at work on a run, and that the run is this server's from now on. Where it
+    /// is `served`, a server goes on with it after a crash; what a command began waits then.
     ///
     /// # Errors
     /// [`StoreError::OtherServer`] where it can't be; [`StoreError::UnknownRun`].
-    pub async fn begin_run(&self, run: &str) -> Result<(), StoreError> {
-        let owned = self.put_state(run, JobState::Running, None, true).await;
+    pub async fn begin_run(&self, run: &str, served: bool) -> Result<(), StoreError> {
+        let owned = self.put_state(run, JobState::Running, None, served).await;
         match (owned, self.server()) {
             (Err(StoreError::OtherServer { .. }), Some(server)) => {
-                self.take_over(run, server).await
+                self.take_over(run, served, server).await
             }
             (owned, _) => owned,
         }
     }
 
-    async fn take_over(&self, run: &str, server: &str) -> Result<(), StoreError> {
+    async fn take_over(&self, run: &str, served: bool, server: &str) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin().await.map_err(|e| self.failed(e))?;
         let owner: Option<String> = sqlx::query_scalar("SELECT server FROM runs WHERE id = $1")
             .bind(run)
@@ -66,13 +67,14 @@ impl Store {
             return Err(self.other_server(run, why).await);
         }
         let taken = sqlx::query(
-            "UPDATE runs SET server = $2, state = $3, error = NULL, served = 1 \
+            "UPDATE runs SET server = $2, state = $3, error = NULL, served = $5 \
              WHERE id = $1 AND server = $4",
         )
         .bind(run)
         .bind(server)
         .bind(state_name(JobState::Running))
         .bind(&owner)
+        .bind(i64::from(served))
         .execute(&mut *transaction)
         .await
         .map_err(|e| self.failed(e))?;

@@ -184,7 +184,7 @@ async fn a_server_at_work_is_noted_until_the_state_is_set_again(place: Place) {
     let run = store.create_run(new_run(&7)).await.unwrap();
     assert!(!run.served, "nobody is at work on it yet");
     store.set_state(&run.id, JobState::Failed, Some("why")).await.unwrap();
-    store.begin_run(&run.id).await.unwrap();
+    store.begin_run(&run.id, true).await.unwrap();
     let served = store.run(&run.id).await.unwrap();
     assert_eq!((served.state, served.error, served.served), (JobState::Running, None, true));
     for state in [JobState::Running, JobState::Done] {

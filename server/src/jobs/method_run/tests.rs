@@ -42,7 +42,7 @@ async fn an_unfinished_run_goes_on_after_a_restart_and_shows_what_it_does() {
     let (Fixture { folder: _folder, engine, store }, runs) = started().await;
     // As a crash leaves it: at work by the store, by no process.
     run_with_questions(&store, &engine, "r", 6, 2).await;
-    store.begin_run("r").await.unwrap();
+    store.begin_run("r", true).await.unwrap();
     assert_eq!(runs.resume_all().await.unwrap(), 1);
     let last = end(&runs, "r").await;
     assert_eq!(last.state, JobState::Done, "{:?}", last.error);
@@ -92,7 +92,7 @@ async fn what_a_command_left_unfinished_waits_for_somebody() {
     let (Fixture { folder: _folder, engine, store }, runs) = started().await;
     let method = run_with_questions(&store, &engine, "r", 6, 1).await;
     // As a command that was killed leaves it, whatever a server did before.
-    store.begin_run("r").await.unwrap();
+    store.begin_run("r", true).await.unwrap();
     method.set_state(None).await.unwrap();
     assert_eq!(runs.resume_all().await.unwrap(), 0);
     let waiting = runs.get("r").await.unwrap().info;
@@ -142,8 +142,8 @@ async fn runs_side_by_side_keep_to_themselves() {
     let (Fixture { folder: _folder, engine, store }, runs) = started().await;
     run_with_questions(&store, &engine, "one", 5, 2).await;
     run_with_questions(&store, &engine, "two", 5, 2).await;
-    store.begin_run("one").await.unwrap();
-    store.begin_run("two").await.unwrap();
+    store.begin_run("one", true).await.unwrap();
+    store.begin_run("two", true).await.unwrap();
     assert_eq!(runs.resume_all().await.unwrap(), 2);
     let (one, two) = tokio::join!(end(&runs, "one"), end(&runs, "two"));
     assert_eq!((one.state, two.state), (JobState::Done, JobState::Done), "{one:?} {two:?}");
@@ -224,7 +224,7 @@ async fn a_run_of_another_model_or_survey_says_so() {
     assert_eq!(with_other.go_on("r").await.unwrap_err().code(), "other-model");
     assert_eq!(with_other.open_adapter("r", "joint").await.unwrap_err().code(), "other-model");
     // As a crash leaves it: this process can't go on with it, and says why.
-    store.begin_run("r").await.unwrap();
+    store.begin_run("r", true).await.unwrap();
     with_other.resume_all().await.unwrap();
     assert_eq!(with_other.get("r").await.unwrap().info.state, JobState::Failed);
 

@@ -121,7 +121,7 @@ mod postgres {
         assert!(second.run(&run.id).await.unwrap().elsewhere);
         let units = [unit("a", 1)];
         let refusals = [
-            second.begin_run(&run.id).await.unwrap_err(),
+            second.begin_run(&run.id, true).await.unwrap_err(),
             second.set_state(&run.id, JobState::Cancelled, None).await.unwrap_err(),
             second.record_units(&run.id, "s", &units).await.unwrap_err(),
             second.check_owner(&run.id).await.unwrap_err(),
@@ -133,11 +133,11 @@ mod postgres {
         }
         assert_eq!(second.run(&run.id).await.unwrap().state, JobState::Running);
         assert!(second.units::<u32>(&run.id, "s").await.unwrap().is_empty());
-        assert_eq!(second.begin_run("x").await.unwrap_err().code(), "unknown-run");
+        assert_eq!(second.begin_run("x", true).await.unwrap_err().code(), "unknown-run");
 
         // The lock is free once PostgreSQL has seen that the connection is gone.
         drop(first);
-        while let Err(error) = second.begin_run(&run.id).await {
+        while let Err(error) = second.begin_run(&run.id, true).await {
             assert!(error.to_string().contains("at work"), "{error}");
             tokio::task::yield_now().await;
         }
@@ -167,7 +167,7 @@ mod postgres {
         assert_eq!(second.adapters("b").await.unwrap(), [], "its files are not here");
         drop(first);
         loop {
-            let error = second.begin_run(&run).await.unwrap_err();
+            let error = second.begin_run(&run, true).await.unwrap_err();
             assert_eq!(error.code(), "other-server");
             if error.to_string().contains("adapters") {
                 break;
