@@ -70,10 +70,10 @@ async fn cultures_adapters_and_runs_are_held_against_each_other() {
         page.choose("beside", &runs[1]).await;
         until_ranking_differs(&page, &alone).await;
         let together = ranking(&page).await;
-        assert_eq!(together.len(), alone.len() + 3, "unaware, aware and joint of one culture");
+        assert_eq!(together.len(), alone.len() + 5, "unaware with three, aware and joint with one");
         let of =
             |run: &String| together.iter().filter(|row| row.contains(&format!("{run}: "))).count();
-        assert_eq!((of(&runs[0]), of(&runs[1])), (alone.len(), 3));
+        assert_eq!((of(&runs[0]), of(&runs[1])), (alone.len(), 5));
         assert!(page.path().await.ends_with(&format!("beside={}", runs[1])));
         page.reload().await;
         let both = format!("{}.length === {}", all("ranking-row"), together.len());

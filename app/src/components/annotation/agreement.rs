@@ -39,8 +39,10 @@ pub fn AgreementView(
 /// The summary of the newest state, computed again a while after a change rather than at each.
 fn calm_summary(desk: Desk) -> RwSignal<Option<Arc<Summary>>> {
     let compute = move || {
-        let found = desk.state.with_untracked(|state| {
-            desk.with_items(|settings, items| summary(settings, state, items))
+        let found = untrack(|| {
+            desk.state.with(|state| {
+                desk.with_items(|settings, items| summary(settings, state, items))
+            })
         });
         Some(Arc::new(found))
     };

@@ -53,7 +53,7 @@ pub fn BesideChoice(
     };
     view! {
         <Show when=some>
-            <label class="field">
+            <label class="field beside">
                 "Show beside"
                 <select data-testid="beside" on:change=choose>
                     <option value="">"no other run"</option>
