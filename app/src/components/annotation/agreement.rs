@@ -40,9 +40,8 @@ pub fn AgreementView(
 fn calm_summary(desk: Desk) -> RwSignal<Option<Arc<Summary>>> {
     let compute = move || {
         let found = untrack(|| {
-            desk.state.with(|state| {
-                desk.with_items(|settings, items| summary(settings, state, items))
-            })
+            desk.state
+                .with(|state| desk.with_items(|settings, items| summary(settings, state, items)))
         });
         Some(Arc::new(found))
     };
