@@ -89,6 +89,10 @@ pub struct MethodSettings {
     pub seed: u64,
     /// Questions to generate per topic.
     pub per_topic: usize,
+    /// How many of a topic's questions, drawn by the seed, are the examples that new ones are written
+    /// after; `None`: all. The paper compares all with one (section 4.4).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seeds_per_topic: Option<usize>,
     /// Cultures, in the survey's order.
     pub cultures: Vec<CultureCode>,
     /// Adapters to tune; `None` in runs of older versions: the joint one and one per culture.
@@ -155,6 +159,7 @@ impl MethodSettings {
             survey: Some(self.survey.clone()),
             seed: Some(self.seed),
             per_topic: Some(self.per_topic),
+            seeds_per_topic: self.seeds_per_topic,
             cultures: Some(self.cultures.clone()),
             adapters: Some(self.adapters().into_iter().map(|(_, target)| target).collect()),
             learning_rate: Some(self.learning_rate),

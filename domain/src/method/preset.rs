@@ -53,6 +53,7 @@ impl Preset {
             survey: None,
             seed: Some(7),
             per_topic: Some(per_topic),
+            seeds_per_topic: None,
             cultures: Some(cultures.to_vec()),
             adapters: Some(std::iter::once(AdapterTarget::Joint).chain(adapters).collect()),
             learning_rate: Some(learning_rate),

@@ -28,6 +28,9 @@ pub struct MethodRequest {
     /// See [`MethodSettings::per_topic`](super::MethodSettings::per_topic).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub per_topic: Option<usize>,
+    /// See [`MethodSettings::seeds_per_topic`](super::MethodSettings::seeds_per_topic); all by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seeds_per_topic: Option<usize>,
     /// See [`MethodSettings::cultures`](super::MethodSettings::cultures); all of the survey by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cultures: Option<Vec<CultureCode>>,
@@ -103,6 +106,7 @@ impl MethodRequest {
             survey: self.survey.or(other.survey),
             seed: self.seed.or(other.seed),
             per_topic: self.per_topic.or(other.per_topic),
+            seeds_per_topic: self.seeds_per_topic.or(other.seeds_per_topic),
             cultures: self.cultures.or(other.cultures),
             adapters: self.adapters.or(other.adapters),
             learning_rate: self.learning_rate.or(other.learning_rate),
@@ -131,6 +135,7 @@ impl MethodRequest {
             survey: own(&self.survey, &other.survey),
             seed: own(&self.seed, &other.seed),
             per_topic: own(&self.per_topic, &other.per_topic),
+            seeds_per_topic: own(&self.seeds_per_topic, &other.seeds_per_topic),
             cultures: own(&self.cultures, &other.cultures),
             adapters: own(&self.adapters, &other.adapters),
             learning_rate: own(&self.learning_rate, &other.learning_rate),
@@ -162,6 +167,7 @@ impl MethodRequest {
             );
         }
         in_range("per_topic", self.per_topic, MOST_PER_TOPIC)?;
+        in_range("seeds_per_topic", self.seeds_per_topic, MOST_PER_TOPIC)?;
         in_range("epochs", self.epochs, MOST_PASSES)?;
         in_range("accumulation", self.accumulation, MOST_PASSES)?;
         self.check_pairs()?;
@@ -216,6 +222,7 @@ impl MethodRequest {
             ("survey", self.survey.clone()),
             ("seed", self.seed.map(|value| value.to_string())),
             ("per-topic", self.per_topic.map(|value| value.to_string())),
+            ("seeds-per-topic", self.seeds_per_topic.map(|value| value.to_string())),
             ("cultures", self.cultures.as_deref().map(list)),
             ("adapters", self.adapters.as_deref().map(list)),
             ("learning-rate", self.learning_rate.map(|value| format!("{value:e}"))),

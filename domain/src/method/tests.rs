@@ -35,6 +35,7 @@ fn what_breaks_a_rule_is_named() {
             MethodRequest { per_topic: Some(0), ..request() },
             "`per_topic` must be 1 to 10000, not 0",
         ),
+        (MethodRequest { seeds_per_topic: Some(0), ..request() }, "`seeds_per_topic`"),
         (MethodRequest { epochs: Some(1001), ..request() }, "`epochs`"),
         (MethodRequest { accumulation: Some(0), ..request() }, "`accumulation`"),
         (MethodRequest { learning_rate: Some(-1.0), ..request() }, "`learning_rate`"),

@@ -39,6 +39,10 @@ pub struct MethodArgs {
     /// Questions to generate per topic.
     #[arg(long, value_name = "N")]
     per_topic: Option<usize>,
+    /// Questions of a topic, drawn by the seed, that new ones are written after; all by default, the
+    /// paper also tries 1.
+    #[arg(long, value_name = "N")]
+    seeds_per_topic: Option<usize>,
     /// Codes such as `THA,KEN`; all of the survey by default.
     #[arg(long, value_name = "CODES", value_delimiter = ',')]
     cultures: Option<Vec<CultureCode>>,
@@ -168,6 +172,7 @@ impl MethodArgs {
             survey: self.survey,
             seed: self.seed,
             per_topic: self.per_topic,
+            seeds_per_topic: self.seeds_per_topic,
             cultures: self.cultures,
             adapters: self.adapters,
             learning_rate: self.learning_rate,

@@ -159,11 +159,12 @@ impl Method {
     }
 
     fn tasks(&self, indices: std::ops::Range<usize>, earlier: &[Question]) -> Vec<(UnitKey, Task)> {
-        let seeds = self.survey.seeds();
+        let seeds = self.topic_seeds();
         let mut tasks = Vec::new();
         for index in indices {
             for (place, topic) in self.survey.topics.iter().enumerate() {
                 let of_topic = |question: &&Question| question.topic == topic.id;
+                let seeds = seeds[place].iter().map(|question| (*question).into()).collect();
                 // Every question has a stream of its own, whatever is written beside it.
                 let stream = ((place as u64) << 32) + index as u64;
                 let seed = SplitMix64::new(self.settings.seed).next_u64().wrapping_add(stream);
@@ -171,7 +172,7 @@ impl Method {
                     key(topic, index),
                     Task {
                         topic: topic.clone(),
-                        seeds: seeds.iter().copied().filter(of_topic).map(Into::into).collect(),
+                        seeds,
                         earlier: earlier.iter().filter(of_topic).map(Into::into).collect(),
                         seed: SplitMix64::new(seed).next_u64(),
                     },
@@ -179,6 +180,22 @@ impl Method {
             }
         }
         tasks
+    }
+
+    /// The questions of every topic that new ones are written after: all, or so many as are wanted,
+    /// drawn by the run's seed.
+    pub(super) fn topic_seeds(&self) -> Vec<Vec<&Question>> {
+        let seeds = self.survey.seeds();
+        let of_topic = |(place, topic): (usize, &Topic)| {
+            let mut seeds: Vec<_> =
+                seeds.iter().copied().filter(|question| question.topic == topic.id).collect();
+            if let Some(wanted) = self.settings.seeds_per_topic {
+                SplitMix64::new(self.settings.seed.wrapping_add(place as u64)).shuffle(&mut seeds);
+                seeds.truncate(wanted);
+            }
+            seeds
+        };
+        self.survey.topics.iter().enumerate().map(of_topic).collect()
     }
 }
 

@@ -219,6 +219,10 @@ pub(super) fn difference(settings: &MethodSettings, request: &MethodRequest) -> 
     differs("survey", &settings.survey, &request.survey)
         .or_else(|| differs("seed", &settings.seed, &request.seed))
         .or_else(|| differs("per_topic", &settings.per_topic, &request.per_topic))
+        .or_else(|| {
+            let asked = request.seeds_per_topic.map(Some);
+            differs("seeds_per_topic", &settings.seeds_per_topic, &asked)
+        })
         .or_else(|| differs("cultures", &settings.cultures, &request.cultures))
         .or_else(|| differs("adapters", &adapters, &request.adapters))
         .or_else(|| differs("learning_rate", &settings.learning_rate, &request.learning_rate))
@@ -286,6 +290,7 @@ async fn new_settings(
         base_hash: engine.model_id(),
         seed: request.seed.unwrap_or(7),
         per_topic: request.per_topic.unwrap_or(30),
+        seeds_per_topic: request.seeds_per_topic,
         cultures,
         adapters: request.adapters.clone(),
         learning_rate: request.learning_rate.unwrap_or(1e-4),

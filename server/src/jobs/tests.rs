@@ -1,6 +1,6 @@
 //! Jobs against a tiny random model and real files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use app::api::{JobState, SurveyRunRequest};
@@ -132,6 +132,32 @@ async fn generation_stores_every_attempt_once() {
     assert_eq!((again, calls), (counts, 1), "nothing is left to do");
     let error = method.elicit(&mut go_on).await.unwrap_err();
     assert_eq!(error.code(), "step-missing");
+}
+
+#[tokio::test]
+async fn all_of_a_topics_seeds_are_examples_or_so_many_as_asked() {
+    let Fixture { folder: _folder, engine, store } = fixture().await;
+    let drawn = async |run: &str, seeds_per_topic, seed| {
+        let request = MethodRequest { seeds_per_topic, seed: Some(seed), ..named(run) };
+        let method = Method::open(&store, &engine, &request, Opening::Begin).await.unwrap();
+        let seeds = method.topic_seeds();
+        for (topic, seeds) in method.survey.topics.iter().zip(&seeds) {
+            assert!(seeds.iter().all(|seed| seed.topic == topic.id && !seed.held_out));
+        }
+        seeds.concat().into_iter().map(|seed| seed.id.clone()).collect::<Vec<_>>()
+    };
+    let all = drawn("all", None, 1).await;
+    let one = drawn("one", Some(1), 1).await;
+    assert_eq!((all.len(), one.len()), (4, 2), "two topics of two seeds each");
+    assert_eq!(drawn("again", Some(1), 1).await, one, "the seed decides");
+    let mut draws = BTreeSet::from([one]);
+    for seed in 2..6 {
+        draws.insert(drawn(&format!("seed-{seed}"), Some(1), seed).await);
+    }
+    assert!(draws.len() > 1, "other seeds draw others");
+    let again = MethodRequest { seeds_per_topic: Some(2), ..named("one") };
+    let error = Method::open(&store, &engine, &again, Opening::GoOn).await.unwrap_err();
+    assert!(error.to_string().contains("`seeds_per_topic`"), "{error}");
 }
 
 #[tokio::test]

@@ -76,7 +76,15 @@ pub const CHOICES: [Choice; 3] = [
 ];
 
 /// Numbers of the paper's variants.
-pub const VARIANTS: [Number; 3] = [
+pub const VARIANTS: [Number; 4] = [
+    Number {
+        testid: "seeds-per-topic",
+        label: "Examples per topic",
+        explanation: "that new questions are written after; empty: all",
+        step: "1",
+        show: |request| shown(&request.seeds_per_topic),
+        read: |request, text| request.seeds_per_topic = read(text),
+    },
     Number {
         testid: "samples",
         label: "Replies per question",

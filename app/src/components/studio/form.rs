@@ -81,10 +81,10 @@ impl Form {
 
     /// Whether something is chosen that the paper only compares with.
     fn is_variant(&self) -> bool {
-        let MethodRequest { style, rule, source, samples, share, general, .. } =
+        let MethodRequest { seeds_per_topic, style, rule, source, samples, share, general, .. } =
             self.request.beyond(&self.preset.request(&[]));
         let chosen = style.is_some() || rule.is_some() || source.is_some() || samples.is_some();
-        chosen || share.is_some() || general.is_some()
+        chosen || seeds_per_topic.is_some() || share.is_some() || general.is_some()
     }
 
     /// The command that does the same.

@@ -6,9 +6,8 @@ use domain::culture::CultureCode;
 use domain::score::{CrossParts, CrossScores, Metric, parts};
 use domain::voice::Voice;
 
-use super::{BATCH, JobError, Method, STEP as EVALUATED, key, specific_name};
-use crate::jobs::ask;
-use crate::jobs::work::{Watcher, Work};
+use super::{JobError, Method, STEP as EVALUATED, specific_name};
+use crate::jobs::work::Watcher;
 use crate::store::UnitKey;
 
 /// Not a step of the method: a run is complete without it, and its manifest doesn't count it.
@@ -44,17 +43,8 @@ impl Method {
                 "Tune specific adapters, as with `--adapters THA,KEN`, or leave `--cross` out.",
             ));
         }
-        let mut wanted = Vec::new();
-        for voice in crossed(&owners, cultures) {
-            for question in self.survey.evaluated() {
-                let loaded = self.as_loaded(&voice, &tuned);
-                let prompt =
-                    ask::score_prompt(&self.settings.templates, &self.survey, &loaded, question)?;
-                wanted.push((key(&voice, &adapters, question.id.as_str()), prompt));
-            }
-        }
-        let work = Work { store: &self.store, run: &self.run, step: STEP, batch: BATCH };
-        work.complete(wanted, watcher, |prompts| ask::probabilities(&self.engine, prompts)).await?;
+        let voices = crossed(&owners, cultures);
+        self.ask_held_out(STEP, &voices, (&tuned, &adapters), watcher).await?;
         let mut units: BTreeMap<UnitKey, Vec<f64>> = self.store.units(&self.run, EVALUATED).await?;
         units.extend(self.store.units::<Vec<f64>>(&self.run, STEP).await?);
         let of = |owner: CultureCode, code: CultureCode| {

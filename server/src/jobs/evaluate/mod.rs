@@ -115,20 +115,32 @@ impl Method {
         self.load_adapters().await?;
         let tuned = self.tuned().await?;
         let adapters = self.evaluated_adapters(&tuned);
-        let questions = self.survey.evaluated();
-        let mut wanted = Vec::new();
-        for voice in self.voices(&adapters) {
-            for question in &questions {
-                let loaded = self.as_loaded(&voice, &tuned);
-                let prompt =
-                    ask::score_prompt(&self.settings.templates, &self.survey, &loaded, question)?;
-                wanted.push((key(&voice, &adapters, question.id.as_str()), prompt));
-            }
-        }
-        let work = Work { store: &self.store, run: &self.run, step: STEP, batch: BATCH };
-        work.complete(wanted, watcher, |prompts| ask::probabilities(&self.engine, prompts)).await?;
+        let voices = self.voices(&adapters);
+        self.ask_held_out(STEP, &voices, (&tuned, &adapters), watcher).await?;
         let units = self.store.units(&self.run, STEP).await?;
         Ok(self.report(metric, adapters, &units))
+    }
+
+    /// Asks these voices the held-out questions that the step has no answers to yet. Of the
+    /// adapters: those that the run tuned, and the hashes by name of those that are evaluated.
+    async fn ask_held_out(
+        &self,
+        step: &str,
+        voices: &[Voice],
+        (tuned, adapters): (&BTreeMap<String, TunedAdapter>, &BTreeMap<String, String>),
+        watcher: &mut Watcher<'_>,
+    ) -> Result<(), JobError> {
+        let mut wanted = Vec::new();
+        for voice in voices {
+            let loaded = self.as_loaded(voice, tuned);
+            for question in self.survey.evaluated() {
+                let prompt =
+                    ask::score_prompt(&self.settings.templates, &self.survey, &loaded, question)?;
+                wanted.push((key(voice, adapters, question.id.as_str()), prompt));
+            }
+        }
+        let work = Work { store: &self.store, run: &self.run, step, batch: BATCH };
+        work.complete(wanted, watcher, |prompts| ask::probabilities(&self.engine, prompts)).await
     }
 
     /// Hashes by name of the adapters that belong in the table: the run's own, or, where it has
