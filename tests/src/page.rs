@@ -182,7 +182,11 @@ impl Page {
         value.as_str().unwrap_or_else(|| panic!("`{expression}` is {value}")).to_owned()
     }
 
-    async fn strings(&self, expression: &str) -> Vec<String> {
+    /// The values of an expression that is a list of strings.
+    ///
+    /// # Panics
+    /// When it is none.
+    pub async fn strings(&self, expression: &str) -> Vec<String> {
         let value = self.eval(expression).await;
         let values = value.as_array().unwrap_or_else(|| panic!("`{expression}` is {value}"));
         values.iter().map(|value| value.as_str().unwrap_or_default().to_owned()).collect()

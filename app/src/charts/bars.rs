@@ -53,7 +53,7 @@ fn bar_view(series: &BarSeries, index: usize) -> impl IntoView + use<> {
         (false, false) => "bar-row",
     };
     view! {
-        <li class=class style=color::style(series.culture)>
+        <li class=class style=color::style(series.culture) data-testid="bar">
             <span class="label">{series.label.clone()}</span>
             <svg class="track" height="14" width="100%" aria-hidden="true">
                 <rect class="rail" x="0" y="0" width="100%" height="14" rx="2"/>

@@ -26,6 +26,10 @@ async fn every_choice_recomputes_in_the_browser() {
     journey("survey-choices", |page| async move {
         ask_one_culture(&page, "NGA").await;
         assert!(!page.texts("simulated").await.is_empty(), "a simulated reference says so");
+        let columns = "getComputedStyle(e).gridTemplateColumns";
+        let columns = page.strings(&format!("{}.map(e => {columns})", all("bar"))).await;
+        assert!(columns.len() > 1, "people and voices have bars");
+        assert!(columns.iter().all(|of| *of == columns[0] && of.contains("px")), "{columns:?}");
         page.until_quiet().await;
         let requests = page.requests().await;
         let mut shown = vec![ranking(&page).await];

@@ -20,7 +20,7 @@ pub fn People(
     let decides = move || role.get().is_some_and(|role| role.adjudicates());
     let manages = move || role.get().is_some_and(|role| role.manages());
     view! {
-        <div class="people">
+        <div class="participants">
             <section aria-labelledby="members">
                 <h2 id="members">"Members"</h2>
                 <div class="scroll" tabindex="0" role="region" aria-label="Members">

@@ -92,8 +92,7 @@ fn SurveyChoice(
 ) -> impl IntoView {
     let options = world.with_value(|world| {
         let option = |info: &crate::api::SurveyInfo| {
-            let simulated =
-                if info.provenance.is_simulated() { " (simulated reference)" } else { "" };
+            let simulated = if info.provenance.is_simulated() { " (simulated people)" } else { "" };
             let label = format!("{}{simulated}", info.title);
             view! { <option value=info.id.clone()>{label}</option> }
         };
