@@ -175,6 +175,7 @@ impl MethodSettings {
             rule: Some(self.rule),
             source: Some(self.selection.source),
             share: Some(self.selection.share),
+            matched: self.selection.matched.then_some(true),
             accepted: self.accepted.clone(),
             general: Some(self.general),
             tuning: Some(self.tuning.clone()),

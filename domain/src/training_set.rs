@@ -21,7 +21,7 @@ pub enum Source {
     /// As many pairs of every culture, drawn from all readable ones: a control.
     Random,
     /// As many pairs of every culture, drawn from those that aren't instances: a control. Where a
-    /// culture has fewer, all of them.
+    /// culture has fewer, all of them; see [`Selection::matched`].
     Consistent,
 }
 
@@ -67,11 +67,31 @@ pub struct Selection {
     pub share: f64,
     /// Seed of what is drawn.
     pub seed: u64,
+    /// Whether every culture learns only as many pairs as every source can give, so that sets of
+    /// different sources have the same size ([`Sizes::common`]).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub matched: bool,
 }
 
 impl Default for Selection {
     fn default() -> Self {
-        Self { source: Source::default(), share: 1.0, seed: 7 }
+        Self { source: Source::default(), share: 1.0, seed: 7, matched: false }
+    }
+}
+
+/// How many pairs of one culture there are to learn from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sizes {
+    /// Instances: what [`Source::Inconsistent`] can give. [`Source::Random`] can always give as many.
+    pub instances: usize,
+    /// Readable pairs that weren't collected: what [`Source::Consistent`] can give.
+    pub consistent: usize,
+}
+
+impl Sizes {
+    /// As many as every source can give.
+    pub fn common(self) -> usize {
+        self.instances.min(self.consistent)
     }
 }
 
@@ -133,14 +153,16 @@ pub fn select(
         accepted.is_none_or(|accepted| accepted.holds(&instance.question, instance.culture))
     };
     let mut candidates: BTreeMap<CultureCode, Vec<(usize, Instance)>> = BTreeMap::new();
-    let mut sizes: BTreeMap<CultureCode, usize> = BTreeMap::new();
+    let mut sizes: BTreeMap<CultureCode, Sizes> = BTreeMap::new();
     for (place, pair) in pairs.iter().enumerate() {
         let Some((unaware, aware)) = pair.unaware.zip(pair.aware) else { continue };
         let culture = pair.culture;
         let instance = Instance { question: pair.question.clone(), culture, unaware, aware };
         let is_collected = collected.contains(&(&pair.question, culture));
         let is_instance = is_collected && passes(&instance);
-        *sizes.entry(culture).or_default() += usize::from(is_instance);
+        let size = sizes.entry(culture).or_default();
+        size.instances += usize::from(is_instance);
+        size.consistent += usize::from(!is_collected);
         let wanted = match selection.source {
             Source::Inconsistent => is_instance,
             Source::Random => true,
@@ -154,13 +176,33 @@ pub fn select(
     for (culture, mut candidates) in candidates {
         // A culture's draw doesn't depend on which other cultures there are.
         SplitMix64::new(selection.seed ^ fnv(culture.as_str())).shuffle(&mut candidates);
-        let size = sizes.get(&culture).copied().unwrap_or(0);
+        let sizes = sizes.get(&culture).copied().unwrap_or_default();
+        let size = if selection.matched { sizes.common() } else { sizes.instances };
         let size = (selection.share.clamp(0.0, 1.0) * size as f64).ceil() as usize;
         candidates.truncate(size);
         chosen.extend(candidates);
     }
     chosen.sort_by_key(|(place, _)| *place);
     chosen.into_iter().map(|(_, instance)| instance).collect()
+}
+
+/// How many pairs every culture has to learn from, among `pairs`, of which `instances` were collected.
+pub fn sizes(
+    pairs: &[AnswerPair],
+    instances: &[Instance],
+    accepted: Option<&Accepted>,
+) -> BTreeMap<CultureCode, Sizes> {
+    let mut sizes: BTreeMap<CultureCode, Sizes> = BTreeMap::new();
+    for pair in pairs.iter().filter(|pair| pair.unaware.is_some() && pair.aware.is_some()) {
+        sizes.entry(pair.culture).or_default().consistent += 1;
+    }
+    for Instance { question, culture, .. } in instances {
+        let size = sizes.entry(*culture).or_default();
+        size.consistent = size.consistent.saturating_sub(1);
+        let passes = accepted.is_none_or(|accepted| accepted.holds(question, *culture));
+        size.instances += usize::from(passes);
+    }
+    sizes
 }
 
 /// FNV-1a, 64 bits: a number for a name.
@@ -220,6 +262,37 @@ mod tests {
     }
 
     #[test]
+    fn matched_sets_of_all_sources_have_the_same_size() {
+        let pairs = pairs();
+        let collected = collect(&pairs, CollectionRule::Different, None).instances;
+        for accepted in [None, Some(Accepted::new("p", "r", &collected[..9]))] {
+            let all = super::sizes(&pairs, &collected, accepted.as_ref());
+            let common: Vec<usize> = all.values().map(|sizes| sizes.common()).collect();
+            for source in Source::ALL {
+                let selection = Selection { source, matched: true, ..Selection::default() };
+                let chosen = select(&pairs, &collected, selection, accepted.as_ref());
+                assert_eq!(sizes(&chosen)[..], common, "{source}");
+                // And a part of what is learnt without that.
+                let whole = Selection { matched: false, ..selection };
+                let whole = select(&pairs, &collected, whole, accepted.as_ref());
+                assert!(chosen.iter().all(|instance| whole.contains(instance)), "{source}");
+            }
+        }
+        let all = super::sizes(&pairs, &collected, None);
+        let of = |code: &str| all[&code.parse().unwrap()];
+        assert_eq!(of("THA"), Sizes { instances: 30, consistent: 20 });
+        assert_eq!(of("USA"), Sizes { instances: 5, consistent: 45 });
+    }
+
+    #[test]
+    fn settings_of_older_versions_are_read_and_written_as_they_were() {
+        let old = r#"{"source":"random","share":0.5,"seed":3}"#;
+        let selection: Selection = serde_json::from_str(old).unwrap();
+        assert_eq!((selection.source, selection.matched), (Source::Random, false));
+        assert_eq!(serde_json::to_string(&selection).unwrap(), old);
+    }
+
+    #[test]
     fn only_what_people_accepted_is_learnt() {
         let pairs = pairs();
         let instances = collect(&pairs, CollectionRule::Different, None).instances;
@@ -255,7 +328,7 @@ mod tests {
         fn a_smaller_share_is_a_part_of_a_larger_one(small in 0.01f64..1.0, large in 0.01f64..1.0, seed: u64) {
             let (small, large) = if small < large { (small, large) } else { (large, small) };
             for source in Source::ALL {
-                let of = |share| chosen(Selection { source, share, seed });
+                let of = |share| chosen(Selection { source, share, seed, matched: false });
                 let (part, whole) = (of(small), of(large));
                 prop_assert!(part.iter().all(|instance| whole.contains(instance)));
                 prop_assert!(!part.is_empty());

@@ -67,6 +67,7 @@ impl Preset {
             rule: Some(CollectionRule::Different),
             source: Some(Source::Inconsistent),
             share: Some(1.0),
+            matched: None,
             accepted: None,
             general: Some(0.0),
             tuning: Some(Tuning::default()),

@@ -68,6 +68,9 @@ pub struct MethodRequest {
     /// Which share of them, above 0 and at most 1; all by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub share: Option<f64>,
+    /// Whether every culture learns only as many pairs as every source can give; not by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub matched: Option<bool>,
     /// See [`super::MethodSettings::accepted`]. Read from the project, never sent.
     #[serde(skip)]
     pub accepted: Option<Accepted>,
@@ -119,6 +122,7 @@ impl MethodRequest {
             rule: self.rule.or(other.rule),
             source: self.source.or(other.source),
             share: self.share.or(other.share),
+            matched: self.matched.or(other.matched),
             accepted: self.accepted.or(other.accepted),
             general: self.general.or(other.general),
             tuning: self.tuning.or(other.tuning),
@@ -148,6 +152,7 @@ impl MethodRequest {
             rule: own(&self.rule, &other.rule),
             source: own(&self.source, &other.source),
             share: own(&self.share, &other.share),
+            matched: own(&self.matched, &other.matched),
             accepted: own(&self.accepted, &other.accepted),
             general: own(&self.general, &other.general),
             tuning: own(&self.tuning, &other.tuning),
@@ -238,6 +243,7 @@ impl MethodRequest {
             ("rule", self.rule.map(|value| value.to_string())),
             ("source", self.source.map(|value| value.to_string())),
             ("share", self.share.map(|value| value.to_string())),
+            ("matched", self.matched.map(|value| value.to_string())),
             ("accepted", self.accepted.as_ref().map(|accepted| accepted.project.clone())),
             ("general", self.general.map(|value| value.to_string())),
             ("tuning", self.tuning.as_ref().map(ToString::to_string)),

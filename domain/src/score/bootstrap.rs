@@ -80,12 +80,22 @@ pub fn interval(metric: Metric, parts: &[Part]) -> Option<Interval> {
 /// resample draws the same questions for both. `None` for fewer than two questions, or where the
 /// lengths differ.
 pub fn paired_interval(metric: Metric, first: &[Part], second: &[Part]) -> Option<Interval> {
+    paired_interval_of(metric, first, second, RESAMPLES)
+}
+
+/// [`paired_interval`] from so many resamples.
+pub fn paired_interval_of(
+    metric: Metric,
+    first: &[Part],
+    second: &[Part],
+    resamples: usize,
+) -> Option<Interval> {
     if first.len() != second.len() {
         return None;
     }
     let [first_columns, second_columns] =
         [first, second].map(|parts| Columns::new(parts.iter().copied().map(Some)));
-    resample(first.len(), RESAMPLES, |counts| {
+    resample(first.len(), resamples, |counts| {
         Some(first_columns.score(metric, counts)? - second_columns.score(metric, counts)?)
     })
 }

@@ -27,9 +27,15 @@ pub struct CrossScores {
     /// How much closer a culture's own adapter is than the others on the same questions; `None` where
     /// no culture has both.
     pub own_gain: Option<OwnGain>,
+    /// How much closer each adapter is under its own culture than under the others, in the order of the
+    /// rows; `None` where one of them is missing, and empty where that wasn't computed. Cultures differ in
+    /// how close any voice comes to them, which is in this difference too.
+    #[serde(default)]
+    pub home_gains: Vec<Option<OwnGain>>,
 }
 
-/// Mean over cultures of the own adapter's score minus the mean score of the others.
+/// The score of a culture's own adapter beyond a mean score: of the other adapters as that culture, mean
+/// over cultures, or of the same adapter as other cultures.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct OwnGain {
     /// The difference.
@@ -37,7 +43,7 @@ pub struct OwnGain {
     /// 95 % paired bootstrap interval over questions, which all cultures share; `None` for fewer
     /// than two questions.
     pub interval: Option<Interval>,
-    /// Cultures that have an adapter of their own and others to compare it with.
+    /// Cultures in the mean.
     pub cultures: usize,
 }
 
@@ -63,16 +69,24 @@ impl CrossScores {
             cultures: cultures.to_vec(),
             values: adapters.iter().map(row).collect(),
             own_gain: own_gain(metric, &columns),
+            home_gains: Vec::new(),
         }
+    }
+
+    /// The same with [`CrossScores::home_gains`], of the same parts.
+    pub fn with_home_gains(mut self, metric: Metric, parts: &CrossParts) -> Self {
+        let of = |adapter: &CultureCode| home_gain(metric, *adapter, &self.cultures, parts);
+        self.home_gains = self.adapters.iter().map(of).collect();
+        self
     }
 
     /// The same x 100, as people read it.
     pub fn in_percent(mut self) -> Self {
         self.values.iter_mut().flatten().flatten().for_each(|value| *value *= 100.0);
-        self.own_gain = self.own_gain.map(|own| OwnGain {
-            gain: 100.0 * own.gain,
-            interval: own.interval.map(|interval| interval.times(100.0)),
-            ..own
+        let gains = self.own_gain.iter_mut().chain(self.home_gains.iter_mut().flatten());
+        gains.for_each(|own| {
+            own.gain *= 100.0;
+            own.interval = own.interval.map(|interval| interval.times(100.0));
         });
         self
     }
@@ -122,6 +136,36 @@ fn own_gain(metric: Metric, columns: &[Column<&Parts>]) -> Option<OwnGain> {
     })
 }
 
+/// One adapter's score as its own culture minus its mean score as the others, each on all questions that it
+/// answered so: every resample draws the same questions for all.
+fn home_gain(
+    metric: Metric,
+    adapter: CultureCode,
+    cultures: &[CultureCode],
+    parts: &CrossParts,
+) -> Option<OwnGain> {
+    let own = parts.get(&(adapter, adapter))?;
+    let others: Vec<&Parts> = cultures
+        .iter()
+        .filter(|culture| **culture != adapter)
+        .filter_map(|culture| parts.get(&(adapter, *culture)))
+        .collect();
+    let questions: BTreeSet<&QuestionId> =
+        others.iter().flat_map(|parts| parts.keys()).chain(own.keys()).collect();
+    let of = |parts: &Parts| Columns::new(questions.iter().map(|id| parts.get(*id).copied()));
+    let (own, others): (_, Vec<Columns>) = (of(own), others.iter().map(|p| of(p)).collect());
+    let gain = |counts: &[f64]| {
+        let others: Vec<f64> =
+            others.iter().filter_map(|other| other.score(metric, counts)).collect();
+        Some(own.score(metric, counts)? - mean(&others)?)
+    };
+    Some(OwnGain {
+        gain: gain(&vec![1.0; questions.len()])?,
+        interval: resample(questions.len(), RESAMPLES, gain),
+        cultures: others.len(),
+    })
+}
+
 fn mean(values: &[f64]) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
@@ -151,7 +195,8 @@ mod tests {
             ((ken, tha), parts(&[0.5, 0.3])),
             ((ken, ken), parts(&[0.6, 0.6])),
         ]);
-        let cross = CrossScores::new(Metric::ExactMode, &adapters, &cultures, &asked);
+        let cross = CrossScores::new(Metric::ExactMode, &adapters, &cultures, &asked)
+            .with_home_gains(Metric::ExactMode, &asked);
         let rounded = |row: &Vec<Option<f64>>| -> Vec<Option<i64>> {
             row.iter().map(|value| value.map(|v| (100.0 * v).round() as i64)).collect()
         };
@@ -162,7 +207,14 @@ mod tests {
         assert!((own.gain - 0.3).abs() < 1e-12 && own.cultures == 2, "{own:?}");
         let interval = own.interval.unwrap();
         assert!((interval.low - 0.3).abs() < 1e-12 && (interval.high - 0.3).abs() < 1e-12);
+        // THA's adapter: 0.8 at home, 0.45 as KEN and USA; its questions decide how much more.
+        let home = cross.home_gains[0].unwrap();
+        assert!((home.gain - 0.35).abs() < 1e-12 && home.cultures == 2, "{home:?}");
+        let interval = home.interval.unwrap();
+        assert!((interval.low - 0.25).abs() < 1e-12 && (interval.high - 0.45).abs() < 1e-12);
+        assert!((cross.home_gains[1].unwrap().gain - 0.2).abs() < 1e-12, "{cross:?}");
         let percent = cross.in_percent();
+        assert!((percent.home_gains[0].unwrap().gain - 35.0).abs() < 1e-9);
         assert!((percent.values[0][0].unwrap() - 80.0).abs() < 1e-9);
         assert!((percent.own_gain.unwrap().interval.unwrap().low - 30.0).abs() < 1e-9);
     }

@@ -32,11 +32,13 @@ pub mod relation;
 
 pub use alignment::{Scored, alignment};
 pub use baseline::{Baseline, baseline_parts, baseline_score};
-pub use bootstrap::{Interval, RESAMPLES, SEED, interval, paired_interval, paired_mean_interval};
+pub use bootstrap::{
+    Interval, RESAMPLES, SEED, interval, paired_interval, paired_interval_of, paired_mean_interval,
+};
 pub use cross::{CrossParts, CrossScores, OwnGain};
 pub use evaluation::{Evaluation, Parts, evaluate, evaluate_by_topic, parts};
 pub use mean::{mean_paired_interval, mean_paired_interval_of};
 pub use metric::{Metric, Part};
 pub use movement::{Movement, movement};
 pub use refusal::Refusals;
-pub use relation::{MatrixCorrelation, Relations};
+pub use relation::{MatrixCorrelation, Relations, correlation_interval};

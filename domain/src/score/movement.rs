@@ -108,6 +108,7 @@ mod tests {
             reference: BTreeMap::from([(culture, reference)]),
             similarity: Default::default(),
             neighbours: Default::default(),
+            unasked: vec![],
         };
         let answers = |of: fn(&(usize, usize, u32)) -> usize| -> Vec<SurveyAnswer> {
             let answer = |(number, row): (usize, &(usize, usize, u32))| {

@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::RESAMPLES;
+use super::bootstrap::{Columns, Interval, resample};
 use super::metric::{Metric, Part};
 use crate::answer::{SurveyAnswer, most_probable};
 use crate::culture::CultureCode;
@@ -134,6 +136,49 @@ impl Relations {
     }
 }
 
+/// The 95 % bootstrap interval, over the questions, of the correlation between the matrix of `answers`
+/// (one voice per culture) and that of the same cultures' people: [`MatrixCorrelation::r`] of
+/// [`Relations::of_answers`] and [`Relations::of_people`]. Every resample draws the same questions for
+/// all cultures and for both matrices. `None` for fewer than two questions, or where no draw has a
+/// correlation.
+///
+/// It says how much the questions matter; that pairs of cultures aren't independent, the p-value takes
+/// into account.
+pub fn correlation_interval(
+    survey: &Survey,
+    answers: &[(CultureCode, &[SurveyAnswer])],
+    metric: Metric,
+    asked: &BTreeSet<QuestionId>,
+) -> Option<Interval> {
+    let nobody = Answers::new();
+    let of_model = |(_, answers): &(CultureCode, &[SurveyAnswer])| -> Answers {
+        answers.iter().filter_map(|answer| as_people(survey, answer)).collect()
+    };
+    let model: Vec<Answers> = answers.iter().map(of_model).collect();
+    let people: Vec<&Answers> =
+        answers.iter().map(|(code, _)| survey.reference.get(code).unwrap_or(&nobody)).collect();
+    let questions: Vec<&Question> =
+        survey.questions.iter().filter(|question| asked.contains(&question.id)).collect();
+    let pairs: Vec<(usize, usize)> =
+        (0..answers.len()).flat_map(|b| (0..b).map(move |a| (a, b))).collect();
+    let likeness = |first: &Answers, second: &Answers| {
+        Columns::new(questions.iter().map(|question| {
+            let shares = &first.get(&question.id)?.shares;
+            metric.part(question, shares, second.get(&question.id)?)
+        }))
+    };
+    let columns: Vec<(Columns, Columns)> = pairs
+        .iter()
+        .map(|(a, b)| (likeness(&model[*a], &model[*b]), likeness(people[*a], people[*b])))
+        .collect();
+    resample(questions.len(), RESAMPLES, |counts| {
+        let both = |(model, people): &(Columns, Columns)| {
+            Some((model.score(metric, counts)?, people.score(metric, counts)?))
+        };
+        pearson(&columns.iter().filter_map(both).collect::<Vec<_>>())
+    })
+}
+
 fn likeness(
     metric: Metric,
     questions: &BTreeMap<&QuestionId, &Question>,
@@ -219,6 +264,7 @@ mod tests {
             reference,
             similarity: Default::default(),
             neighbours: Default::default(),
+            unasked: vec![],
         }
     }
 
@@ -256,6 +302,25 @@ mod tests {
             assert_eq!((correlation.pairs, correlation.r), (10, 1.0));
             assert!(correlation.p_value < 0.1, "{correlation:?}");
         }
+    }
+
+    #[test]
+    fn the_interval_of_a_correlation_is_over_questions() {
+        let survey = survey();
+        let voices: Vec<_> =
+            codes().into_iter().map(|code| (code, answers_of(&survey, code))).collect();
+        let mut lent: Vec<_> = voices.iter().map(|(code, a)| (*code, a.as_slice())).collect();
+        let same = correlation_interval(&survey, &lent, Metric::ExactMode, &all(&survey)).unwrap();
+        assert!((same.low - 1.0).abs() < 1e-9 && (same.high - 1.0).abs() < 1e-9, "{same:?}");
+        // Two cultures with each other's voices: less than 1, and it depends on the questions.
+        (lent[0].1, lent[3].1) = (lent[3].1, lent[0].1);
+        let mixed = correlation_interval(&survey, &lent, Metric::ExactMode, &all(&survey)).unwrap();
+        let model = Relations::of_answers(&survey, &lent, Metric::ExactMode, &all(&survey));
+        let people = Relations::of_people(&survey, &codes(), Metric::ExactMode, &all(&survey));
+        let r = model.correlation(&people).unwrap().r;
+        assert!(mixed.low < r && r < mixed.high && mixed.high < 1.0, "{mixed:?} {r}");
+        let one = survey.questions.iter().take(1).map(|question| question.id.clone()).collect();
+        assert_eq!(correlation_interval(&survey, &lent, Metric::ExactMode, &one), None);
     }
 
     #[test]

@@ -83,6 +83,10 @@ pub struct MethodArgs {
     /// Which share of the pairs is learnt, such as 0.5; all by default.
     #[arg(long, value_name = "SHARE")]
     share: Option<f64>,
+    /// With `true` every culture learns only as many pairs as every source can give, so that sets of
+    /// different sources have the same size.
+    #[arg(long, value_name = "BOOL")]
+    matched: Option<bool>,
     /// General conversations that are learnt beside, per pair, such as 0.25; none by default.
     #[arg(long, value_name = "RATIO")]
     general: Option<f64>,
@@ -185,6 +189,7 @@ impl MethodArgs {
             rule: self.rule,
             source: self.source,
             share: self.share,
+            matched: self.matched,
             accepted: None,
             general: self.general,
             tuning: self.tuning,

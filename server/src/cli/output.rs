@@ -200,6 +200,7 @@ mod tests {
                 interval: Some(Interval { low: 1.0, high: 9.0 }),
                 cultures: 1,
             }),
+            home_gains: vec![],
         });
         assert!(shown.contains("| THA | **70.00** | 60.00 |"), "{shown}");
         assert!(shown.contains("| KEN | – | **65.00** |"), "{shown}");

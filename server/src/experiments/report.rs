@@ -6,7 +6,7 @@ use domain::score::Interval;
 use serde::Serialize;
 
 use super::chart::{self, Bar};
-use super::section::{Claim, Entry, Section};
+use super::section::{Claim, Entry, Section, Verdict};
 
 /// All comparisons of one base run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -99,9 +99,15 @@ fn section_page(section: &Section, charts: &str) -> String {
     if !section.claims.is_empty() {
         page.push('\n');
     }
-    for Claim { text, difference, interval, verdict } in &section.claims {
+    for Claim { text, difference, interval, threshold, verdict } in &section.claims {
         let difference = number(*difference, *interval, digits);
-        let _ = writeln!(page, "- {text} Here {difference}: {}.", verdict.as_str());
+        let why = match verdict {
+            Verdict::Undecided if interval.is_none() => ", there is no interval".to_owned(),
+            Verdict::Undecided if *threshold == 0.0 => ", the interval holds zero".to_owned(),
+            Verdict::Undecided => format!(", the interval holds {threshold:+.digits$}"),
+            _ => String::new(),
+        };
+        let _ = writeln!(page, "- {text} Here {difference}: {}{why}.", verdict.as_str());
     }
     page
 }
@@ -118,7 +124,6 @@ fn number(value: f64, interval: Option<Interval>, digits: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::experiments::Verdict;
 
     #[test]
     fn a_page_has_every_entry_its_chart_and_what_follows() {
@@ -134,7 +139,11 @@ mod tests {
             text: "It helps.".to_owned(),
             difference: 1.25,
             interval,
+            threshold: 0.0,
             verdict: Verdict::Agrees,
+        };
+        let undecided = |threshold, low| {
+            Claim::above(threshold, "Nothing is lost.", 0.0, Some(Interval { low, high: 1.0 }))
         };
         let section = Section {
             key: "strategy",
@@ -142,7 +151,7 @@ mod tests {
             measure: "Voices.".to_owned(),
             unit: "points",
             entries: vec![entry],
-            claims: vec![claim],
+            claims: vec![claim, undecided(0.0, -1.0), undecided(-0.5, -0.75)],
         };
         let report = Report {
             run: "r".to_owned(),
@@ -160,6 +169,8 @@ mod tests {
         assert!(page.contains("| joint | 70.00 | +1.25 [+0.50, +2.00] | 9 instances |"), "{page}");
         assert!(page.contains("![One or many](images/experiment-strategy.svg)"), "{page}");
         assert!(page.contains("It helps. Here +1.25 [+0.50, +2.00]: agrees"), "{page}");
+        assert!(page.contains("decides nothing, the interval holds zero."), "{page}");
+        assert!(page.contains("decides nothing, the interval holds -0.50."), "{page}");
         assert!(page.contains("**The people are simulated**"), "{page}");
         let charts = report.charts();
         assert_eq!(charts[0].0, "experiment-strategy.svg");

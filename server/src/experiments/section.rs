@@ -28,20 +28,20 @@ pub struct Entry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// The interval lies on the claim's side of zero.
+    /// The interval lies on the claim's side of its threshold.
     Agrees,
     /// It lies on the other side.
     Disagrees,
-    /// It holds zero.
+    /// It holds the threshold.
     Undecided,
 }
 
 impl Verdict {
-    /// Of the claim that a difference is above zero.
-    pub fn above_zero(interval: Option<Interval>) -> Self {
+    /// Of the claim that a difference is above `threshold`.
+    pub fn above(threshold: f64, interval: Option<Interval>) -> Self {
         match interval {
-            Some(interval) if interval.low > 0.0 => Self::Agrees,
-            Some(interval) if interval.high < 0.0 => Self::Disagrees,
+            Some(interval) if interval.low > threshold => Self::Agrees,
+            Some(interval) if interval.high < threshold => Self::Disagrees,
             _ => Self::Undecided,
         }
     }
@@ -51,7 +51,7 @@ impl Verdict {
         match self {
             Self::Agrees => "agrees with the paper",
             Self::Disagrees => "disagrees with the paper",
-            Self::Undecided => "decides nothing: the interval holds zero",
+            Self::Undecided => "decides nothing",
         }
     }
 }
@@ -61,20 +61,27 @@ impl Verdict {
 pub struct Claim {
     /// What the paper says, in our words.
     pub text: String,
-    /// The difference, which the claim says is above zero.
+    /// The difference, which the claim says is above the threshold.
     pub difference: f64,
     /// Its 95 % interval.
     pub interval: Option<Interval>,
+    /// Zero; for a claim that nothing is lost minus the loss that would not matter (non-inferiority).
+    pub threshold: f64,
     /// What follows.
     pub verdict: Verdict,
 }
 
 impl Claim {
+    /// The claim that a difference is above `threshold`.
+    pub fn above(threshold: f64, text: &str, difference: f64, interval: Option<Interval>) -> Self {
+        let verdict = Verdict::above(threshold, interval);
+        Self { text: text.to_owned(), difference, interval, threshold, verdict }
+    }
+
     /// The claim that `first` is closer to people than `second`.
     pub fn closer(text: &str, metric: Metric, first: &CultureParts, second: &CultureParts) -> Self {
         let (difference, interval) = difference(metric, first, second);
-        let verdict = Verdict::above_zero(interval);
-        Self { text: text.to_owned(), difference, interval, verdict }
+        Self::above(0.0, text, difference, interval)
     }
 }
 
@@ -159,6 +166,20 @@ mod tests {
         let mixed = voice(&[0.4, 0.1, 0.4, 0.1]);
         assert_eq!(Claim::closer("c", Metric::ExactMode, &mixed, &low).verdict, Verdict::Undecided);
         assert_eq!(mean_score(Metric::ExactMode, &low).map(|s| s.round()), Some(30.0));
-        assert_eq!(Verdict::above_zero(None), Verdict::Undecided);
+        assert_eq!(Verdict::above(0.0, None), Verdict::Undecided);
+    }
+
+    #[test]
+    fn a_claim_of_no_loss_is_decided_by_its_margin() {
+        for (low, high, expect) in [
+            (-0.04, 0.02, Verdict::Agrees),
+            (-0.04, -0.01, Verdict::Agrees),
+            (-0.06, 0.02, Verdict::Undecided),
+            (-0.06, -0.04, Verdict::Undecided),
+            (-0.09, -0.06, Verdict::Disagrees),
+        ] {
+            let claim = Claim::above(-0.05, "c", 0.0, Some(Interval { low, high }));
+            assert_eq!(claim.verdict, expect, "{low} to {high}");
+        }
     }
 }

@@ -118,6 +118,7 @@ fn check_answers(source: &Method, own: &MethodRequest) -> Result<(), JobError> {
         accumulation: None,
         source: None,
         share: None,
+        matched: None,
         accepted: None,
         general: None,
         tuning: None,
@@ -148,6 +149,7 @@ fn wanted(source: &MethodSettings, accepted: Accepted, own: MethodRequest) -> Me
         adapters: Some(adapters),
         source: own.source.or(Some(Source::Inconsistent)),
         share: own.share.or(Some(1.0)),
+        matched: own.matched.or(Some(false)),
         accepted: Some(accepted),
         ..own
     }

@@ -242,6 +242,7 @@ pub(super) fn difference(settings: &MethodSettings, request: &MethodRequest) -> 
         .or_else(|| differs("rule", &settings.rule, &request.rule))
         .or_else(|| differs("source", &settings.selection.source, &request.source))
         .or_else(|| differs("share", &settings.selection.share, &request.share))
+        .or_else(|| differs("matched", &settings.selection.matched, &request.matched))
         .or_else(|| {
             let named = |accepted: &Accepted| format!("{}@{}", accepted.project, accepted.hash());
             let stored = settings.accepted.as_ref().map_or_else(|| "nothing".to_owned(), named);
@@ -305,6 +306,7 @@ async fn new_settings(
             source: request.source.unwrap_or_default(),
             share: request.share.unwrap_or(1.0),
             seed: request.seed.unwrap_or(7),
+            matched: request.matched.unwrap_or(false),
         },
         accepted: request.accepted.clone(),
         general: request.general.unwrap_or(0.0),

@@ -11,7 +11,7 @@ use domain::culture::CultureCode;
 use domain::instance::Instance;
 use domain::method::AdapterTarget;
 use domain::question::{Question, QuestionId};
-use domain::training_set;
+use domain::training_set::{self, Sizes};
 use domain::voice::Voice;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
@@ -87,6 +87,16 @@ impl Method {
     /// A failure of the store.
     pub(super) async fn tuned(&self) -> Result<BTreeMap<String, TunedAdapter>, JobError> {
         Ok(self.store.units(&self.run, STEP).await?)
+    }
+
+    /// How many pairs every culture has to learn from.
+    ///
+    /// # Errors
+    /// [`JobError::StepMissing`] before instances were collected; a failure of the store.
+    pub async fn sizes(&self) -> Result<BTreeMap<CultureCode, Sizes>, JobError> {
+        let collected = self.collection().await?.instances;
+        let pairs = self.answer_pairs().await?;
+        Ok(training_set::sizes(&pairs, &collected, self.settings.accepted.as_ref()))
     }
 
     /// How many pairs the joint adapter was tuned on; 0 where there is none.

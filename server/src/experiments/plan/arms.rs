@@ -1,5 +1,7 @@
 //! Runs that differ from the base run in one setting: data quality, data quantity, ways to collect.
 
+use std::fmt::Write;
+
 use domain::instance::CollectionRule;
 use domain::prompt::PromptStyle;
 use domain::training_set::Source;
@@ -23,6 +25,31 @@ pub(super) const QUALITY: [Arm; 2] = [
         key: "consistent",
         title: "as many consistent pairs",
         change: |request| request.source = Some(Source::Consistent),
+        same_answers: true,
+    },
+];
+
+/// The same where some culture has fewer consistent pairs than instances: all three learn as many pairs of
+/// every culture as the smallest of them can give.
+pub(super) const MATCHED: [Arm; 3] = [
+    Arm {
+        key: "matched",
+        title: "instances",
+        change: |request| request.matched = Some(true),
+        same_answers: true,
+    },
+    Arm {
+        key: "random-matched",
+        title: "as many random pairs",
+        change: |request| (request.source, request.matched) = (Some(Source::Random), Some(true)),
+        same_answers: true,
+    },
+    Arm {
+        key: "consistent-matched",
+        title: "as many consistent pairs",
+        change: |request| {
+            (request.source, request.matched) = (Some(Source::Consistent), Some(true));
+        },
         same_answers: true,
     },
 ];
@@ -70,8 +97,14 @@ pub(super) struct Shape {
     key: &'static str,
     title: &'static str,
     measure: &'static str,
-    /// What the paper says of the base run beside each arm; empty where it says nothing.
+    /// The arm that the claims hold against the others; the base run where none is named.
+    beside: Option<&'static str>,
+    /// What the paper says of it beside each other arm; empty where it says nothing.
     claim: fn(&Arm) -> Option<String>,
+}
+
+fn teach_more(arm: &Arm) -> Option<String> {
+    Some(format!("Instances teach more culture than {}.", arm.title))
 }
 
 impl Shape {
@@ -80,7 +113,15 @@ impl Shape {
         title: "Data quality: which pairs are learnt",
         measure: "A joint adapter tuned on the collected instances (pairs whose answers differ), \
                   beside adapters tuned on as many other pairs of each culture.",
-        claim: |arm| Some(format!("Instances teach more culture than {}.", arm.title)),
+        beside: None,
+        claim: teach_more,
+    };
+    pub(super) const MATCHED: Self = Self {
+        measure: "Joint adapters tuned on collected instances (pairs whose answers differ) and on as many \
+                  other pairs of each culture. Where a culture has fewer consistent pairs than \
+                  instances, all three learn that many.",
+        beside: Some("matched"),
+        ..Self::QUALITY
     };
     pub(super) const QUANTITY: Self = Self {
         key: "quantity",
@@ -88,6 +129,7 @@ impl Shape {
         measure: "A joint adapter tuned on all instances, beside adapters tuned on a part of every \
                   culture's; a smaller part is contained in a larger one. The same number of epochs, \
                   so fewer updates.",
+        beside: None,
         claim: |arm| match arm.key {
             "share-10" => Some("All instances teach more than a tenth of them.".to_owned()),
             _ => None,
@@ -98,11 +140,32 @@ impl Shape {
         title: "How instances are collected",
         measure: "Joint adapters tuned on instances that were collected in other ways; all are asked \
                   with the plain aware prompt (P1) afterwards.",
+        beside: None,
         claim: |_| None,
     };
 }
 
 impl Bench<'_> {
+    /// Instances beside controls of the same size.
+    pub(super) async fn quality(
+        &mut self,
+        watcher: &mut Watcher<'_>,
+        told: &mut (dyn FnMut(&str) + Send),
+    ) -> Result<Section, JobError> {
+        let sizes = self.base.sizes().await?;
+        let short: Vec<String> = sizes
+            .iter()
+            .filter(|(_, sizes)| sizes.consistent < sizes.instances)
+            .map(|(code, sizes)| format!("{code} {} of {}", sizes.consistent, sizes.instances))
+            .collect();
+        if short.is_empty() {
+            return self.arms(Shape::QUALITY, &QUALITY, watcher, told).await;
+        }
+        let mut section = self.arms(Shape::MATCHED, &MATCHED, watcher, told).await?;
+        let _ = write!(section.measure, " So did: {}.", short.join(", "));
+        Ok(section)
+    }
+
     /// The base run beside each of `arms`.
     pub(super) async fn arms(
         &mut self,
@@ -111,10 +174,11 @@ impl Bench<'_> {
         watcher: &mut Watcher<'_>,
         told: &mut (dyn FnMut(&str) + Send),
     ) -> Result<Section, JobError> {
-        let note = |count: usize| format!("{count} instances");
+        let note = |count: usize| format!("{count} pairs learnt");
         let all =
             Entry::closer("all instances", METRIC, &self.joint, &self.aware, note(self.instances));
         let (mut entries, mut claims) = (vec![all], Vec::new());
+        let mut beside = self.joint.clone();
         let cross_culture = self.can_ask(PromptStyle::CrossCulture);
         for arm in arms.iter().filter(|arm| arm.same_answers || cross_culture) {
             told(arm.title);
@@ -123,8 +187,10 @@ impl Bench<'_> {
             let parts = culture_parts(&method, &answers);
             let learnt = method.tuned_on().await?;
             entries.push(Entry::closer(arm.title, METRIC, &parts, &self.aware, note(learnt)));
-            if let Some(text) = (shape.claim)(arm) {
-                claims.push(Claim::closer(&text, METRIC, &self.joint, &parts));
+            if shape.beside == Some(arm.key) {
+                beside = parts;
+            } else if let Some(text) = (shape.claim)(arm) {
+                claims.push(Claim::closer(&text, METRIC, &beside, &parts));
             }
             self.done.push((arm.title, method));
         }

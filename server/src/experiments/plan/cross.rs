@@ -1,7 +1,9 @@
 //! Every culture's own adapter as every culture.
 
+use domain::culture::CultureCode;
+
 use super::{Bench, METRIC};
-use crate::experiments::section::{Claim, Entry, Section, Verdict};
+use crate::experiments::section::{Claim, Entry, Section};
 use crate::jobs::JobError;
 use crate::jobs::evaluate::VoiceKind;
 use crate::jobs::work::Watcher;
@@ -17,28 +19,23 @@ impl Bench<'_> {
             return Ok(None);
         }
         let cross = self.base.cross(METRIC, watcher).await?;
-        let entry = |(adapter, row): (&_, &Vec<Option<f64>>)| {
-            let named = cross.cultures.iter().zip(row);
-            let own = named.clone().find(|(code, _)| *code == adapter).and_then(|(_, own)| *own)?;
-            let others: Vec<f64> = named
-                .filter(|(code, _)| *code != adapter)
-                .filter_map(|(_, other)| *other)
-                .collect();
-            let mean = others.iter().sum::<f64>() / others.len().max(1) as f64;
+        let entry = |(place, adapter): (usize, &CultureCode)| {
+            let column = cross.cultures.iter().position(|code| code == adapter)?;
+            let own = (*cross.values.get(place)?.get(column)?)?;
+            let beyond = cross.home_gains.get(place).copied().flatten()?;
+            let mean = own - beyond.gain;
             Some(Entry {
                 label: format!("adapter of {adapter}"),
                 score: Some(own),
-                difference: own - mean,
-                interval: None,
-                note: format!("{mean:.2} as the {} others", others.len()),
+                difference: beyond.gain,
+                interval: beyond.interval,
+                note: format!("{mean:.2} as the {} others", beyond.cultures),
             })
         };
-        let claim = cross.own_gain.map(|own| Claim {
-            text: "A culture's own adapter is closer to its people than other cultures' adapters."
-                .to_owned(),
-            difference: own.gain,
-            interval: own.interval,
-            verdict: Verdict::above_zero(own.interval),
+        let claim = cross.own_gain.map(|own| {
+            let text =
+                "A culture's own adapter is closer to its people than other cultures' adapters.";
+            Claim::above(0.0, text, own.gain, own.interval)
         });
         Ok(Some(Section {
             key: "cross",
@@ -49,7 +46,7 @@ impl Bench<'_> {
                       adapters on the same culture."
                 .to_owned(),
             unit: "alignment x 100 beyond the mean as other cultures",
-            entries: cross.adapters.iter().zip(&cross.values).filter_map(entry).collect(),
+            entries: cross.adapters.iter().enumerate().filter_map(entry).collect(),
             claims: claim.into_iter().collect(),
         }))
     }

@@ -15,7 +15,7 @@ use domain::prompt::PromptStyle;
 use domain::score::{Metric, parts};
 use domain::voice::Voice;
 
-use self::arms::{COLLECTION, QUALITY, QUANTITY, Shape};
+use self::arms::{COLLECTION, QUANTITY, Shape};
 use super::report::Report;
 use super::section::{CultureParts, Section};
 use crate::jobs::ask::check_style;
@@ -35,12 +35,9 @@ pub async fn run(
     told: &mut (dyn FnMut(&str) + Send),
 ) -> Result<Report, JobError> {
     let mut bench = Bench::open(base).await?;
-    let mut sections = vec![bench.strategy().await?];
-    for (section, arms) in [
-        (Shape::QUALITY, &QUALITY[..]),
-        (Shape::QUANTITY, &QUANTITY[..]),
-        (Shape::COLLECTION, &COLLECTION[..]),
-    ] {
+    let mut sections = vec![bench.strategy().await?, bench.quality(watcher, told).await?];
+    for (section, arms) in [(Shape::QUANTITY, &QUANTITY[..]), (Shape::COLLECTION, &COLLECTION[..])]
+    {
         sections.push(bench.arms(section, arms, watcher, told).await?);
     }
     told("prompt styles before and after tuning");

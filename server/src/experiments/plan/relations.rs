@@ -1,6 +1,6 @@
 //! Relations between cultures, in the model and among people.
 
-use domain::score::{Movement, Relations, movement};
+use domain::score::{Movement, Relations, correlation_interval, movement};
 
 use super::{Bench, METRIC};
 use crate::experiments::section::{Entry, Section};
@@ -24,12 +24,13 @@ impl Bench<'_> {
             let lent: Vec<_> = answers.iter().map(|(code, a)| (*code, a.as_slice())).collect();
             let model = Relations::of_answers(survey, &lent, METRIC, &asked);
             let Some(correlation) = model.correlation(&people) else { continue };
+            let interval = correlation_interval(survey, &lent, METRIC, &asked);
             let moved = self.moved(&answers).await?;
             entries.push(Entry {
                 label: label.to_owned(),
                 score: None,
                 difference: correlation.r,
-                interval: None,
+                interval,
                 note: format!(
                     "p = {:.4} (Mantel); mean likeness {:.1}, people {:.1}; changed answers move {:.0} % \
                      toward people, {:.0} % away",
@@ -45,8 +46,8 @@ impl Bench<'_> {
             key: "relations",
             title: "Relations between cultures",
             measure: "How alike every two cultures answer, in the model and among people, and how both \
-                      matrices correlate. A mean likeness above people's means that the model draws \
-                      cultures together."
+                      matrices correlate; in brackets the 95 % bootstrap interval over questions. A mean \
+                      likeness above people's means that the model draws cultures together."
                 .to_owned(),
             unit: "correlation with people's matrix",
             entries,

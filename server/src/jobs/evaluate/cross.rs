@@ -56,7 +56,8 @@ impl Method {
         let pairs =
             owners.iter().flat_map(|owner| cultures.iter().map(move |code| (*owner, *code)));
         let parts: CrossParts = pairs.filter_map(|(owner, code)| of(owner, code)).collect();
-        Ok(CrossScores::new(metric, &owners, cultures, &parts).in_percent())
+        let scores = CrossScores::new(metric, &owners, cultures, &parts);
+        Ok(scores.with_home_gains(metric, &parts).in_percent())
     }
 }
 
