@@ -1,9 +1,11 @@
 //! The method's own work: filtering, asking and asking again, collecting, comparing with people.
 
+pub mod evaluating;
+pub mod filtering;
+
 use std::fmt;
-use std::hint::black_box;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use domain::culture::CultureCode;
@@ -12,12 +14,13 @@ use domain::generation::GeneratedQuestion;
 use domain::instance::{AnswerPair, CollectionRule, Shift, collect};
 use domain::method::MethodRequest;
 use domain::random::SplitMix64;
-use domain::score::{Metric, Part, Parts, mean_paired_interval_of};
 use serde::Serialize;
+use tempfile::TempDir;
 
+use self::evaluating::{Evaluating, evaluating};
+use self::filtering::{Filtering, filtering};
 use super::BenchError;
 use super::ours::peak_megabytes;
-use crate::jobs::culturespa::generated::read_generated;
 use crate::jobs::generate::Written;
 use crate::jobs::{Method, Opening, ask};
 use crate::starter::world::world;
@@ -28,9 +31,6 @@ use engine::{DeviceChoice, Engine, EngineConfig, ModelSource};
 const PER_TOPIC: usize = 20;
 /// Candidate pairs of the paper's run: 12,847 questions by 18 cultures.
 const PAIRS: usize = 231_246;
-/// Resamples of the evaluation, and the questions that it compares.
-const RESAMPLES: usize = 10_000;
-const QUESTIONS: usize = 259;
 
 /// What to measure with.
 #[derive(Debug, Clone)]
@@ -39,19 +39,6 @@ pub struct MethodOptions {
     pub source: ModelSource,
     /// A copy of the paper's release, whose questions are filtered.
     pub release: Option<PathBuf>,
-}
-
-/// Filtering.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Filtering {
-    /// Questions seen.
-    pub questions: usize,
-    /// Questions kept by the paper's rules.
-    pub kept: usize,
-    /// Seconds with the paper's rules, reading the files aside.
-    pub seconds: f64,
-    /// Seconds with every rule.
-    pub careful_seconds: f64,
 }
 
 /// Asking, and asking again.
@@ -78,28 +65,11 @@ pub struct Collecting {
     pub seconds: f64,
 }
 
-/// Comparing with people.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Evaluating {
-    /// Cultures.
-    pub cultures: usize,
-    /// Resamples.
-    pub resamples: usize,
-    /// Seconds for the interval of the mean gain.
-    pub seconds: f64,
-    /// Additions and multiplications a second, in billions.
-    pub gflop_s: f64,
-    /// What one core reaches in the same arithmetic without waiting for memory.
-    pub peak_gflop_s: f64,
-    /// The share of it.
-    pub share_of_peak: f64,
-}
-
 /// The whole bench.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct MethodBench {
-    /// `null` without a copy of the release.
-    pub filter: Option<Filtering>,
+    /// Step 1, its second half.
+    pub filter: Filtering,
     /// Step 2.
     pub elicit: Elicitation,
     /// Step 3.
@@ -122,21 +92,33 @@ impl MethodBench {
         progress("asking");
         let engine = start(&options.source)?;
         let loaded = peak_megabytes();
-        let elicit = elicitation(&engine, &options.source).await?;
+        let (method, asked, _folder) = elicitation(&engine).await?;
         progress("collecting");
         let collect = collecting();
         progress("comparing with people");
         let evaluate = evaluating();
-        let filter = match &options.release {
-            None => None,
-            Some(release) => {
-                progress("filtering");
-                Some(filtering(release)?)
-            }
-        };
+        progress("filtering");
+        let filter = filtering(options.release.as_deref())?;
+        // Before there is a second model in memory.
         let beyond = peak_megabytes().zip(loaded).map(|(peak, loaded)| peak - loaded);
+        progress("asking the engine alone");
+        // Another engine, since this one has read the prompts before.
+        let alone = alone(&method, &start(&options.source)?).await?;
+        let elicit = Elicitation {
+            prompts: asked.prompts,
+            prompts_per_second: asked.prompts as f64 / asked.seconds,
+            engine_prompts_per_second: asked.prompts as f64 / alone,
+            again_seconds: asked.again_seconds,
+        };
         Ok(Self { filter, elicit, collect, evaluate, memory_beyond_model_mb: beyond })
     }
+}
+
+/// What asking through the store took.
+struct Asked {
+    prompts: usize,
+    seconds: f64,
+    again_seconds: f64,
 }
 
 fn start(source: &ModelSource) -> Result<Engine, BenchError> {
@@ -144,19 +126,8 @@ fn start(source: &ModelSource) -> Result<Engine, BenchError> {
     Engine::start(config).map_err(BenchError::method)
 }
 
-fn filtering(release: &Path) -> Result<Filtering, BenchError> {
-    let files = read_generated(release).map_err(BenchError::method)?;
-    let timed = |rules: FilterRules| {
-        let started = Instant::now();
-        let (_, counts) = files.filtered(rules);
-        (counts, started.elapsed().as_secs_f64())
-    };
-    let (counts, seconds) = timed(FilterRules::PAPER);
-    let (_, careful_seconds) = timed(FilterRules::CAREFUL);
-    Ok(Filtering { questions: files.questions.len(), kept: counts.kept, seconds, careful_seconds })
-}
-
-async fn elicitation(engine: &Engine, source: &ModelSource) -> Result<Elicitation, BenchError> {
+/// The folder goes away when it is dropped, with the store in it.
+async fn elicitation(engine: &Engine) -> Result<(Method, Asked, TempDir), BenchError> {
     let folder = tempfile::tempdir().map_err(BenchError::method)?;
     let store = Store::open(folder.path()).await.map_err(BenchError::method)?;
     store.put_survey(world().survey()).await.map_err(BenchError::method)?;
@@ -179,14 +150,7 @@ async fn elicitation(engine: &Engine, source: &ModelSource) -> Result<Elicitatio
     };
     let (prompts, seconds) = timed().await?;
     let (_, again_seconds) = timed().await?;
-    // Another engine, since this one has read the prompts before.
-    let alone = alone(&method, &start(source)?).await?;
-    Ok(Elicitation {
-        prompts,
-        prompts_per_second: prompts as f64 / seconds,
-        engine_prompts_per_second: prompts as f64 / alone,
-        again_seconds,
-    })
+    Ok((method, Asked { prompts, seconds, again_seconds }, folder))
 }
 
 /// Questions of the survey in other words, as a model would have written them.
@@ -235,64 +199,17 @@ fn collecting() -> Collecting {
     Collecting { pairs: pairs.len(), instances: collected.instances.len(), seconds }
 }
 
-fn evaluating() -> Evaluating {
-    let cultures = world().survey().cultures.len();
-    let mut random = SplitMix64::new(2);
-    let mut voice = || -> Parts {
-        let mut part = || Part { amount: random.unit(), scale: 1.0 };
-        (0..QUESTIONS).map(|q| (format!("Q{q}").as_str().into(), part())).collect()
-    };
-    let voices: Vec<(Parts, Parts)> = (0..cultures).map(|_| (voice(), voice())).collect();
-    let pairs: Vec<(&Parts, &Parts)> = voices.iter().map(|(a, b)| (a, b)).collect();
-    let started = Instant::now();
-    black_box(mean_paired_interval_of(Metric::Alignment, &pairs, RESAMPLES));
-    let seconds = started.elapsed().as_secs_f64();
-    // Amounts and scales of both voices: a product and a sum each.
-    let operations = (RESAMPLES * cultures * QUESTIONS * 2 * 2 * 2) as f64;
-    let (gflop_s, peak_gflop_s) = (operations / seconds / 1e9, peak());
-    Evaluating {
-        cultures,
-        resamples: RESAMPLES,
-        seconds,
-        gflop_s,
-        peak_gflop_s,
-        share_of_peak: gflop_s / peak_gflop_s,
-    }
-}
-
-/// Billions of f64 additions and multiplications a second of one core, on values that fit into its
-/// registers.
-fn peak() -> f64 {
-    const ROUNDS: usize = 2_000_000;
-    let seconds = (0..5).map(|_| {
-        let started = Instant::now();
-        let mut sums = [[0.0_f64; 8]; 8];
-        let (values, factors) = black_box(([1.000_001_f64; 8], [0.999_999_f64; 8]));
-        for _ in 0..ROUNDS {
-            for sums in &mut sums {
-                for ((sum, value), factor) in sums.iter_mut().zip(&values).zip(&factors) {
-                    *sum = value.mul_add(*factor, *sum);
-                }
-            }
-        }
-        black_box(sums);
-        started.elapsed().as_secs_f64()
-    });
-    (ROUNDS * 8 * 8 * 2) as f64 / seconds.fold(f64::INFINITY, f64::min) / 1e9
-}
-
 impl fmt::Display for MethodBench {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { filter, elicit, collect, evaluate, memory_beyond_model_mb } = self;
-        match filter {
-            Some(Filtering { questions, kept, seconds, careful_seconds }) => writeln!(
-                f,
-                "filtering {questions} questions: {kept} kept in {seconds:.2} s; {careful_seconds:.2} s \
-                 with every rule"
-            )?,
-            None => {
-                writeln!(f, "filtering: not measured; `--release DIR` names a copy of the release")?
-            }
+        let Filtering { questions, kept, instead, seconds, careful_seconds } = filter;
+        write!(f, "filtering {questions} questions: ")?;
+        if let Some(kept) = kept {
+            write!(f, "{kept} kept, ")?;
+        }
+        writeln!(f, "{seconds:.2} s; {careful_seconds:.2} s with every rule")?;
+        if let Some(instead) = instead {
+            writeln!(f, "  ({instead})")?;
         }
         writeln!(
             f,
@@ -309,8 +226,10 @@ impl fmt::Display for MethodBench {
         )?;
         write!(
             f,
-            "comparing {} cultures with {} resamples: {:.2} s, {:.1} GFLOP/s of one core's {:.1} ({:.0} %)",
+            "comparing {} cultures, {} intervals of {} resamples: {:.2} s, {:.1} GFLOP/s of one core's \
+             {:.1} ({:.0} %)",
             evaluate.cultures,
+            evaluate.intervals,
             evaluate.resamples,
             evaluate.seconds,
             evaluate.gflop_s,
@@ -329,12 +248,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn four_of_five_drawn_pairs_differ_and_the_peak_is_not_passed() {
+    fn four_of_five_drawn_pairs_differ() {
         let collected = collecting();
         let share = collected.instances as f64 / collected.pairs as f64;
         assert!(collected.pairs == PAIRS && (share - 0.8).abs() < 0.01, "{collected:?}");
-        let evaluated = evaluating();
-        assert_eq!((evaluated.cultures, evaluated.resamples), (18, RESAMPLES));
-        assert!(evaluated.share_of_peak > 0.0, "{evaluated:?}");
     }
 }

@@ -16,6 +16,7 @@ mod host;
 mod lanes;
 mod linear;
 pub mod lora;
+pub mod peak;
 mod product;
 pub mod quantised;
 mod rms_norm;
