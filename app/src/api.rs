@@ -4,8 +4,10 @@
 //! - `GET  /world` -> [`World`]: what is loaded and who can speak;
 //! - `POST /chat` [`ChatRequest`] -> server-sent events, each a [`ChatEvent`] as JSON;
 //! - `GET  /surveys/{id}` -> [`domain::survey::Survey`];
-//! - `POST /surveys/import` multipart files -> [`import::ImportReport`]; the query may hold `id` and
-//!   `skip_rejected=true`;
+//! - `POST /surveys/import` multipart files -> [`import::ImportReport`]; the query may hold `id`, `name`
+//!   (of the model whose recorded answers are among the files) and `skip_rejected=true`;
+//! - `POST /surveys/import/rejected` multipart files -> every rejected row, a
+//!   [`import::RejectedRow`] as JSON a line; nothing is stored;
 //! - `GET  /surveys/example.jsonl`, `GET /surveys/example.csv` -> the template with an example;
 //! - `GET  /survey-runs` -> list of [`SurveyRunInfo`], newest first;
 //! - `POST /survey-runs` [`SurveyRunRequest`] -> [`SurveyRunInfo`];
@@ -214,6 +216,10 @@ pub struct SurveyRunInfo {
     /// Name of the model whose answers were recorded elsewhere and imported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recorded: Option<String>,
+    /// Whether the survey's questions have changed since: these answers belong to others and aren't
+    /// scored.
+    #[serde(default)]
+    pub outdated: bool,
 }
 
 /// A survey run with its raw answers.
@@ -221,7 +227,8 @@ pub struct SurveyRunInfo {
 pub struct SurveyRun {
     /// Progress.
     pub info: SurveyRunInfo,
-    /// Raw answers so far, per voice in the order of [`SurveyRunInfo::voices`].
+    /// Raw answers so far, per voice in the order of [`SurveyRunInfo::voices`]; none where the run is
+    /// outdated.
     pub answers: Vec<Vec<SurveyAnswer>>,
 }
 

@@ -73,6 +73,7 @@ pub fn focus_later(id: &str) {
 }
 
 /// Files that a person chose, as the browser holds them: their bytes never pass through this program.
+#[derive(Clone)]
 pub struct Files {
     #[cfg(feature = "hydrate")]
     form: send_wrapper::SendWrapper<web_sys::FormData>,

@@ -8,6 +8,7 @@ pub mod relation;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::culture::{Culture, CultureCode};
 use crate::question::{Question, QuestionId, Topic};
@@ -70,6 +71,10 @@ pub struct Survey {
     /// Which questions are near each other.
     #[serde(default)]
     pub neighbours: Neighbours,
+    /// Texts of questions that the questionnaire holds and nobody is asked or compared by, such as
+    /// demographic ones: a generated question must not repeat them either.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unasked: Vec<String>,
 }
 
 fn english() -> String {
@@ -94,8 +99,12 @@ impl Survey {
 
     /// Questions that evaluation uses: the held-out ones, or all where none is marked.
     pub fn evaluated(&self) -> Vec<&Question> {
-        let held_out: Vec<_> = self.questions.iter().filter(|q| q.held_out).collect();
-        if held_out.is_empty() { self.questions.iter().collect() } else { held_out }
+        evaluated(&self.questions)
+    }
+
+    /// See [`asked_hash`].
+    pub fn asked_hash(&self) -> String {
+        asked_hash(&self.questions)
     }
 
     /// Questions that training steps may see.
@@ -103,4 +112,28 @@ impl Survey {
         let seeds: Vec<_> = self.questions.iter().filter(|q| !q.held_out).collect();
         if seeds.len() == self.questions.len() { self.questions.iter().collect() } else { seeds }
     }
+}
+
+fn evaluated(questions: &[Question]) -> Vec<&Question> {
+    let held_out: Vec<_> = questions.iter().filter(|q| q.held_out).collect();
+    if held_out.is_empty() { questions.iter().collect() } else { held_out }
+}
+
+/// SHA-256, in hexadecimal, of what an answer to a survey with these questions is an answer to: the
+/// identifiers, texts and options of those that evaluation uses, in their order. Titles, topics and what
+/// people answered don't count.
+pub fn asked_hash(questions: &[Question]) -> String {
+    let mut hash = Sha256::new();
+    let mut add = |text: &str| {
+        hash.update((text.len() as u64).to_le_bytes());
+        hash.update(text);
+    };
+    for Question { id, text, options, first_number, .. } in evaluated(questions) {
+        add(id.as_str());
+        add(text);
+        add(&first_number.to_string());
+        add(&options.len().to_string());
+        options.iter().for_each(|option| add(option));
+    }
+    format!("{:x}", hash.finalize())
 }

@@ -3,7 +3,6 @@
 
 use std::net::SocketAddr;
 
-use app::api::import::{ImportOutcome, ImportReport};
 use app::api::{
     ApiError, ChatEvent, ChatRequest, ChatRow, Finish, JobState, Sampling, SurveyRun,
     SurveyRunInfo, SurveyRunRequest, World,
@@ -24,6 +23,9 @@ use server::store::Store;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+
+#[path = "http/imports.rs"]
+mod imports;
 
 /// A running server on a port of its own, with a tiny random model and a small survey.
 struct TestApp {
@@ -329,68 +331,4 @@ async fn pages_are_rendered_with_what_is_loaded() {
         talk.contains("THA") && talk.contains("Thailand"),
         "cultures are missing from the page"
     );
-}
-
-/// A form with these files, as a browser sends it.
-fn form(files: &[(&str, &str)]) -> (String, String) {
-    let boundary = "xxxxxxxx";
-    let mut body = String::new();
-    for (name, text) in files {
-        body.push_str(&format!(
-            "--{boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\
-             Content-Type: application/octet-stream\r\n\r\n{text}\r\n"
-        ));
-    }
-    body.push_str(&format!("--{boundary}--\r\n"));
-    (format!("multipart/form-data; boundary={boundary}"), body)
-}
-
-#[tokio::test]
-async fn an_uploaded_survey_can_be_asked_as_its_own_cultures() {
-    let app = TestApp::start().await;
-    let example = app.get("/api/surveys/example.jsonl").await;
-    assert!(example.headers()["content-disposition"].to_str().unwrap().contains("survey.jsonl"));
-    let example = example.text().await.unwrap();
-    let upload = async |files: &[(&str, &str)], query: &str| {
-        let (kind, body) = form(files);
-        let address = app.address(&format!("/api/surveys/import{query}"));
-        app.client.post(address).header("content-type", kind).body(body).send().await.unwrap()
-    };
-    let report: ImportReport =
-        upload(&[("../../tea.jsonl", &example)], "").await.json().await.unwrap();
-    assert_eq!((report.outcome, report.survey.as_str()), (ImportOutcome::Stored, "tea-and-rain"));
-    let world: World = app.get("/api/world").await.json().await.unwrap();
-    let info = world.surveys.iter().find(|survey| survey.id == "tea-and-rain").unwrap();
-    assert_eq!(info.cultures.len(), 3);
-    assert!(world.cultures.iter().any(|culture| culture.code.as_str() == "THA-north"));
-    // A group within a country talks and answers like every culture.
-    let group = Voice::aware("THA-north".parse().unwrap());
-    app.chat(&request(std::slice::from_ref(&group), "Hello?")).await;
-    let neighbours = Voice::styled(group.culture.unwrap(), PromptStyle::SelfAlignment);
-    let run = SurveyRunRequest {
-        survey: "tea-and-rain".to_owned(),
-        voices: vec![group, neighbours],
-        templates: None,
-    };
-    let response = app.post("/api/survey-runs", &json!(run)).await;
-    assert_eq!(response.status(), StatusCode::CREATED, "{:?}", response.text().await);
-
-    let again: ImportReport = upload(&[("tea.jsonl", &example)], "").await.json().await.unwrap();
-    assert_eq!(again.outcome, ImportOutcome::Unchanged);
-    let bad = format!("{example}{{\"record\": \"nothing\"}}\n");
-    let refused: ImportReport = upload(&[("tea.jsonl", &bad)], "").await.json().await.unwrap();
-    assert_eq!((refused.outcome, refused.rejected[0].line), (ImportOutcome::Refused, 18));
-    let left_out = upload(&[("tea.jsonl", &bad)], "?skip_rejected=true&id=other").await;
-    let left_out: ImportReport = left_out.json().await.unwrap();
-    assert_eq!((left_out.outcome, left_out.survey.as_str()), (ImportOutcome::Stored, "other"));
-    for (files, status) in [
-        (&[][..], StatusCode::BAD_REQUEST),
-        (&[("notes.txt", "hello")][..], StatusCode::UNPROCESSABLE_ENTITY),
-    ] {
-        let response = upload(files, "").await;
-        assert_eq!(response.status(), status);
-        let error: ApiError = response.json().await.unwrap();
-        assert!(error.hint.is_some(), "{error:?}");
-        assert!(!error.message.contains("/tmp"), "no path of the server is told: {error:?}");
-    }
 }

@@ -43,7 +43,7 @@ pub struct ImportReport {
 pub struct RecordedRun {
     /// The run's name.
     pub run: String,
-    /// The model's name, as its folder is called.
+    /// The model's name: as it was given, as its folder is called, or made from the answers.
     pub model: String,
     /// Voices.
     pub voices: usize,
@@ -51,6 +51,9 @@ pub struct RecordedRun {
     pub answers: usize,
     /// Answers that name none, refusals for instance: left out and counted.
     pub unreadable: usize,
+    /// Whether it was there already, the same in everything.
+    #[serde(default)]
+    pub unchanged: bool,
 }
 
 /// A row that isn't part of the survey.

@@ -61,11 +61,25 @@ impl Live for HttpBackend {
         later(async move { open(Request::post("/api/chat"), Some(request)).await })
     }
 
-    fn import_survey(&self, files: Files, skip_rejected: bool) -> Answer<ImportReport> {
-        let address = format!("/api/surveys/import?skip_rejected={skip_rejected}");
+    fn import_survey(
+        &self,
+        files: Files,
+        name: Option<String>,
+        skip_rejected: bool,
+    ) -> Answer<ImportReport> {
+        let name = name.map_or_else(String::new, |name| format!("&name={}", link::escape(&name)));
+        let address = format!("/api/surveys/import?skip_rejected={skip_rejected}{name}");
         later(async move {
             let request = Request::post(&address).body(files.into_form()).map_err(unreachable)?;
             accepted(request.send().await).await?.json().await.map_err(unreachable)
+        })
+    }
+
+    fn rejected_rows(&self, files: Files) -> Answer<Vec<u8>> {
+        later(async move {
+            let request = Request::post("/api/surveys/import/rejected").body(files.into_form());
+            let response = accepted(request.map_err(unreachable)?.send().await).await?;
+            response.binary().await.map_err(unreachable)
         })
     }
 

@@ -52,8 +52,16 @@ pub trait Backend: Send + Sync {
 pub trait Live: Send + Sync {
     /// Sends one message to some voices; resolves once the server has accepted it.
     fn chat(&self, request: ChatRequest) -> Answer<Events<ChatEvent>>;
-    /// Imports a survey from files that a person chose.
-    fn import_survey(&self, files: Files, skip_rejected: bool) -> Answer<ImportReport>;
+    /// Imports a survey from files that a person chose. `name` is that of the model whose recorded
+    /// answers are among them.
+    fn import_survey(
+        &self,
+        files: Files,
+        name: Option<String>,
+        skip_rejected: bool,
+    ) -> Answer<ImportReport>;
+    /// Every row of such files that an import rejects, as JSON lines; imports nothing.
+    fn rejected_rows(&self, files: Files) -> Answer<Vec<u8>>;
     /// Starts a survey run.
     fn start_survey_run(&self, request: SurveyRunRequest) -> Answer<SurveyRunInfo>;
     /// Stops a survey run; its answers are kept.

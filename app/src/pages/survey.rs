@@ -1,24 +1,24 @@
 //! Survey (`/survey`, `/survey?run=ID`, `/survey?run=ID&beside=ID`): how close voices are to people.
 //!
-//! Hooks for tests (`data-testid`): `import`, in it `import-files`, `import-skip`, `import-send`,
-//! `import-report` (with `data-state`: stored, unchanged, refused), `rejected-row`, `recorded-run`;
+//! Hooks for tests (`data-testid`): `import`, in it `import-files`, `import-name`, `import-skip`,
+//! `import-send`, `import-report` (with `data-state`: stored, unchanged, refused), `rejected-row`,
+//! `rejected-save`, `recorded-run`;
 //! `new-run`, in it `survey-choice`, `culture`, `few-cultures`, `all-cultures`, `no-cultures`,
 //! `kind`, `templates`, `survey-size`, `survey-run`; `runs`, in it `run` (with `data-run`);
 //! `survey-progress` (with `data-state`: loading, running, done, cancelled, failed),
 //! `survey-cancel`; `beside`; `results`, in it `metric`, `topic`, `all-topics`, `no-topics`, the charts
 //! `means`, `ranking`, `heat-map`, `relations`, `cross`, `question` (each with `simulated` where it applies), `mean-row`
 //! and `ranking-row` (with `data-row`), `heat-kind`, `relations-kind`, `cross-kind`, `heat-cell`, `heat-reading`,
-//! `question-choice`, `question-culture`, `option`; `error` (with `data-code`).
+//! `question-choice`, `question-culture`, `option`; `outdated`; `error` (with `data-code`).
 
 use leptos::prelude::*;
 use leptos_meta::Title;
 
-use crate::api::import::ImportReport;
 use crate::api::{SurveyRunInfo, World};
 use crate::components::ErrorNote;
 use crate::components::run_page::{RunLink, RunLinks, RunPage};
 use crate::components::survey::follow::Followed;
-use crate::components::survey::{BesideChoice, ImportSurvey, NewRun, Results, RunProgress};
+use crate::components::survey::{BesideChoice, Import, ImportSurvey, NewRun, Results, RunProgress};
 use crate::components::words::{minutes, state_name};
 use crate::shell::WorldResource;
 
@@ -27,7 +27,7 @@ use crate::shell::WorldResource;
 pub fn SurveyPage() -> impl IntoView {
     let WorldResource(world) = expect_context();
     // Not in what is drawn from the world: a stored survey draws that anew.
-    let report = RwSignal::new(None::<ImportReport>);
+    let report = RwSignal::new(None::<Import>);
     view! {
         <Title text="Survey"/>
         <div class="page survey">
@@ -53,7 +53,7 @@ pub fn SurveyPage() -> impl IntoView {
 
 /// The page once it is known what can be asked of whom.
 #[component]
-fn Survey(world: World, report: RwSignal<Option<ImportReport>>) -> impl IntoView {
+fn Survey(world: World, report: RwSignal<Option<Import>>) -> impl IntoView {
     let WorldResource(loaded) = expect_context();
     let on_import = move |()| loaded.refetch();
     let page = RunPage::new("/survey", |backend| backend.survey_runs());
@@ -109,8 +109,9 @@ fn ShownRun(page: RunPage<SurveyRunInfo>, followed: Followed, beside: Followed) 
 fn entry(run: &SurveyRunInfo) -> RunLink {
     let of =
         run.recorded.as_ref().map_or_else(String::new, |model| format!(" · recorded: {model}"));
+    let outdated = if run.outdated { " · other questions than now" } else { "" };
     let line = format!(
-        "{}{of} · {} voices · {} of {} answers · {}",
+        "{}{of} · {} voices · {} of {} answers · {}{outdated}",
         run.survey,
         run.voices.len(),
         run.answered,

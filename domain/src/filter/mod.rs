@@ -131,18 +131,13 @@ impl Filter {
             rules,
             counts: FilterCounts::default(),
         };
-        filter.also_in_survey(survey.questions.iter().map(|question| question.text.as_str()));
-        filter
-    }
-
-    /// Takes further texts for survey questions: those that the survey asks but nobody evaluates,
-    /// such as demographic ones.
-    pub fn also_in_survey<'a>(&mut self, texts: impl IntoIterator<Item = &'a str>) {
-        for text in texts {
-            let words = self.near.words(text);
-            self.near.insert(words);
-            self.survey.insert(text.trim().to_owned());
+        let asked = survey.questions.iter().map(|question| &question.text);
+        for text in asked.chain(&survey.unasked) {
+            let words = filter.near.words(text);
+            filter.near.insert(words);
+            filter.survey.insert(text.trim().to_owned());
         }
+        filter
     }
 
     /// Keeps a question, rewritten where a rule says so, or tells why not.

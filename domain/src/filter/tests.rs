@@ -34,6 +34,7 @@ fn survey() -> Survey {
         reference: BTreeMap::new(),
         similarity: BTreeMap::new(),
         neighbours: BTreeMap::new(),
+        unasked: vec!["How old are you?".to_owned()],
     }
 }
 
@@ -53,6 +54,7 @@ fn the_filter_says_why() {
     for (text, options, expect) in [
         ("Do you sing?", &["Often", "Never"][..], "in-survey"),
         ("Do you sing", &["Often", "Never"], "near-duplicate"),
+        ("How old are you?", &["Old", "Young"], "in-survey"),
         ("Which is best: milk or tea?", &["Milk", "Tea"], "held-out"),
         ("Be honest: which is best: tea or milk?", &["Milk", "Tea"], "held-out"),
         ("How far?", &["1", "2"], "numbers-only"),
@@ -71,12 +73,20 @@ fn the_filter_says_why() {
     }
 }
 
+/// The rules with this one alone, switched so.
+fn alone(rule: &str, value: &str) -> FilterRules {
+    let all: Vec<String> =
+        FilterRules::CAREFUL.values().iter().map(|(name, _)| format!("{name}=off")).collect();
+    format!("careful,{},{rule}={value}", all.join(",")).parse().unwrap()
+}
+
 #[test]
 fn every_rule_can_be_switched_off() {
     let yes_no = ["Yes", "No"];
-    for (rule, questions) in [
+    let dropping = [
         ("held-out", vec![generated("Milk or tea: which is best?", &yes_no)]),
         ("duplicates", vec![generated("Do you sing?", &yes_no)]),
+        ("duplicates", vec![generated("How old are you?", &yes_no)]),
         ("near-duplicates", vec![generated("Do you sing", &yes_no)]),
         ("numbers-only", vec![generated("How far?", &["1", "2"])]),
         ("mixed-labels", vec![generated("How far?", &["0", "1-2"])]),
@@ -84,23 +94,24 @@ fn every_rule_can_be_switched_off() {
         ("fewest-options", vec![generated("How far?", &["a"])]),
         ("most-options", vec![generated("How far?", &["a"; 11])]),
         ("other-language", vec![generated("Насколько важна для вас семья?", &yes_no)]),
-    ] {
-        let alone = |value: &str| {
-            let all: Vec<String> = FilterRules::CAREFUL
-                .values()
-                .iter()
-                .map(|(name, _)| format!("{name}=off"))
-                .collect();
-            format!("careful,{},{rule}={value}", all.join(",")).parse().unwrap()
-        };
+    ];
+    // This one rewrites what it finds, and drops nothing.
+    let numbered = [generated("How old?", &["1. Old", "2. Young"])];
+    assert_eq!(judged(alone("numbered-options", "on"), &numbered).0, ["How old? Old|Young"]);
+    assert_eq!(judged(alone("numbered-options", "off"), &numbered).0, ["How old? 1. Old|2. Young"]);
+    let tried: BTreeSet<&str> =
+        dropping.iter().map(|(rule, _)| *rule).chain(["numbered-options"]).collect();
+    let rules = FilterRules::CAREFUL.values();
+    assert_eq!(tried, rules.iter().map(|(name, _)| *name).collect(), "every rule is tried");
+    for (rule, questions) in dropping {
         let on = match rule {
             "near-duplicates" => "0.9",
             "fewest-options" => "2",
             "most-options" => "10",
             _ => "on",
         };
-        assert_eq!(judged(alone(on), &questions).1.kept, 0, "{rule}");
-        assert_eq!(judged(alone("off"), &questions).1.kept, 1, "{rule}");
+        assert_eq!(judged(alone(rule, on), &questions).1.kept, 0, "{rule}");
+        assert_eq!(judged(alone(rule, "off"), &questions).1.kept, 1, "{rule}");
     }
 }
 

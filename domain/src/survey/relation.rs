@@ -214,6 +214,7 @@ mod tests {
             questions,
             similarity: BTreeMap::new(),
             neighbours: BTreeMap::new(),
+            unasked: vec![],
         };
         survey.complete_relations();
         survey

@@ -1,7 +1,7 @@
 //! `polylogue import` and `polylogue score`: surveys and recorded answers from files.
 
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use app::api::import::{ImportOutcome, ImportReport};
 use clap::{Args, ValueEnum};
@@ -24,9 +24,16 @@ pub struct ImportArgs {
     /// Identifier of the survey; by default the file's own, or its name.
     #[arg(long)]
     id: Option<String>,
+    /// Name of the model whose recorded answers are in the folder; by default that of their folder, or
+    /// one that is made from the answers.
+    #[arg(long)]
+    name: Option<String>,
     /// Leaves out rows that break a rule instead of stopping at them.
     #[arg(long)]
     skip_rejected: bool,
+    /// Writes all rejected rows into a file, one JSON object a line.
+    #[arg(long, value_name = "FILE")]
+    rejected: Option<PathBuf>,
     /// Prints the template with an example in it and imports nothing.
     #[arg(long, value_name = "FORMAT", conflicts_with = "source")]
     example: Option<Example>,
@@ -62,19 +69,29 @@ impl ImportArgs {
         let path =
             fetched.as_ref().map_or_else(|| PathBuf::from(&source), |(_, path)| path.clone());
         let store = self.store.open().await?;
-        let options =
-            ImportOptions { format: self.format, id: self.id, skip_rejected: self.skip_rejected };
-        tell(&import::import(&store, path, options).await?)
+        let options = ImportOptions {
+            format: self.format,
+            id: self.id,
+            name: self.name,
+            skip_rejected: self.skip_rejected,
+            rejected: self.rejected.clone(),
+        };
+        tell(&import::import(&store, path, options).await?, self.rejected.as_deref())
     }
 }
 
-fn tell(report: &ImportReport) -> Result<(), Box<dyn Error>> {
+fn tell(report: &ImportReport, rejected: Option<&Path>) -> Result<(), Box<dyn Error>> {
     for row in &report.rejected {
         eprintln!("{}:{}: {}", row.file, row.line, row.reason);
     }
     let unlisted = report.rejected_total - report.rejected.len();
-    if unlisted > 0 {
-        eprintln!("and {unlisted} more rejected rows");
+    match rejected {
+        _ if report.rejected_total == 0 => {}
+        Some(file) => eprintln!("all {} rejected rows: {}", report.rejected_total, file.display()),
+        None if unlisted > 0 => {
+            eprintln!("and {unlisted} more rejected rows; `--rejected FILE` writes all of them");
+        }
+        None => {}
     }
     if report.outcome == ImportOutcome::Refused {
         return Err(format!(
@@ -97,8 +114,13 @@ fn tell(report: &ImportReport) -> Result<(), Box<dyn Error>> {
     );
     for run in &report.recorded {
         println!(
-            "recorded answers of `{}`: {} voices, {} answers, {} unreadable; they open as run `{}`",
-            run.model, run.voices, run.answers, run.unreadable, run.run
+            "recorded answers of `{}`: {} voices, {} answers, {} unreadable; they open as run `{}`{}",
+            run.model,
+            run.voices,
+            run.answers,
+            run.unreadable,
+            run.run,
+            if run.unchanged { ", which was there already" } else { "" },
         );
     }
     Ok(())

@@ -114,7 +114,7 @@ impl From<StoreError> for HttpError {
     fn from(error: StoreError) -> Self {
         let status = match error.code() {
             "unknown-survey" | "unknown-run" => StatusCode::NOT_FOUND,
-            "run-exists" | "other-server" => StatusCode::CONFLICT,
+            "run-exists" | "recording-exists" | "other-server" => StatusCode::CONFLICT,
             "invalid-text" => StatusCode::UNPROCESSABLE_ENTITY,
             "database-unreachable" => StatusCode::SERVICE_UNAVAILABLE,
             "disk-full" => StatusCode::INSUFFICIENT_STORAGE,

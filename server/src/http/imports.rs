@@ -1,16 +1,19 @@
 //! Surveys that people upload, and the templates that they begin with.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use app::api::import::{ImportOutcome, ImportReport};
 use axum::Json;
+use axum::body::Body;
 use axum::extract::multipart::{Multipart, MultipartError};
 use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use serde::Deserialize;
+use tempfile::TempDir;
 use tokio::fs::File;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{HttpError, MAX_IMPORT_BYTES};
 use crate::jobs::JobError;
@@ -21,10 +24,14 @@ use crate::store::StoreError;
 /// Most files in one upload.
 const MOST_FILES: usize = 200;
 
+/// Bytes that are read from a file at once.
+const PIECE: usize = 64 * 1024;
+
 /// The query of an import.
 #[derive(Debug, Deserialize)]
 pub struct ImportQuery {
     id: Option<String>,
+    name: Option<String>,
     #[serde(default)]
     skip_rejected: bool,
 }
@@ -32,19 +39,45 @@ pub struct ImportQuery {
 /// `POST /api/surveys/import`: the files go to a folder of their own, are read whole, and go away.
 pub async fn import(
     State(state): State<AppState>,
-    Query(ImportQuery { id, skip_rejected }): Query<ImportQuery>,
+    Query(ImportQuery { id, name, skip_rejected }): Query<ImportQuery>,
     files: Multipart,
 ) -> Result<Json<ImportReport>, HttpError> {
-    let folder = tempfile::tempdir_in(state.store.folder())
-        .map_err(|error| StoreError::io(state.store.folder(), &error))?;
+    let folder = folder_in(state.store.folder())?;
     receive(files, folder.path()).await?;
-    let options = ImportOptions { format: None, id, skip_rejected };
+    let options = ImportOptions { id, name, skip_rejected, ..ImportOptions::default() };
     let report =
         import::import(&state.store, folder.path().to_owned(), options).await.map_err(by_name)?;
     if report.outcome != ImportOutcome::Refused {
         state.refresh_cultures().await?;
     }
     Ok(Json(report))
+}
+
+/// `POST /api/surveys/import/rejected`: every row that an import of the files would reject, as JSON
+/// lines. They are written into a file and sent from there, however many they are; nothing is kept.
+pub async fn rejected(
+    State(state): State<AppState>,
+    files: Multipart,
+) -> Result<impl IntoResponse, HttpError> {
+    let (folder, log) = (folder_in(state.store.folder())?, folder_in(state.store.folder())?);
+    receive(files, folder.path()).await?;
+    let rows = log.path().join("rejected.jsonl");
+    let options = ImportOptions { rejected: Some(rows.clone()), ..ImportOptions::default() };
+    import::check(folder.path().to_owned(), options).await.map_err(by_name)?;
+    let file = File::open(&rows).await.map_err(|error| StoreError::io(&rows, &error))?;
+    let pieces = futures::stream::try_unfold((file, log), |(mut file, log)| async move {
+        let mut piece = vec![0; PIECE];
+        let read = file.read(&mut piece).await?;
+        piece.truncate(read);
+        // The folder goes away once its file has been read.
+        Ok::<_, std::io::Error>((read > 0).then_some((piece, (file, log))))
+    });
+    let kind = [(header::CONTENT_TYPE, "application/jsonl; charset=utf-8")];
+    Ok((kind, Body::from_stream(pieces)))
+}
+
+fn folder_in(data: &Path) -> Result<TempDir, HttpError> {
+    Ok(tempfile::tempdir_in(data).map_err(|error| StoreError::io(data, &error))?)
 }
 
 /// Names a file as it was called where it came from, not where it lies here.
@@ -75,7 +108,17 @@ async fn receive(mut files: Multipart, folder: &Path) -> Result<(), HttpError> {
                 "Choose the files of one survey only.",
             ));
         }
-        let mut file = File::create(folder.join(&name)).await.map_err(io)?;
+        // Where the system takes `A.csv` and `a.csv` for one, so do we.
+        let mut file = match File::create_new(folder.join(&name)).await {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                return Err(HttpError::bad_request(
+                    "same-file-name",
+                    format!("the upload holds two files named `{name}`"),
+                    "Rename one of them, or import their folders one after the other.",
+                ));
+            }
+            made => made.map_err(io)?,
+        };
         while let Some(piece) = field.chunk().await.map_err(|error| broken(&error))? {
             file.write_all(&piece).await.map_err(io)?;
         }

@@ -41,6 +41,10 @@ fn api() -> Router<AppState> {
             "/surveys/import",
             post(imports::import).layer(DefaultBodyLimit::max(MAX_IMPORT_BYTES)),
         )
+        .route(
+            "/surveys/import/rejected",
+            post(imports::rejected).layer(DefaultBodyLimit::max(MAX_IMPORT_BYTES)),
+        )
         .route("/survey-runs", get(surveys::list_runs).post(surveys::start_run))
         .route("/survey-runs/{id}", get(surveys::show_run))
         .route("/survey-runs/{id}/events", get(surveys::run_events))

@@ -11,7 +11,7 @@ use domain::voice::Voice;
 use futures::Stream;
 use serde::{Deserialize, Serialize};
 
-use super::runner::{Handle, Live, RunInfo, Runner, StopKind, kept_error};
+use super::runner::{Handle, RunInfo, Runner, StopKind, kept_error};
 use super::work::{Progress, Work};
 use super::{JobError, TemplateSets, ask};
 use crate::store::{NewRun, Run, RunKind, Store, UnitKey};
@@ -37,18 +37,27 @@ pub(super) struct Settings {
     /// Name of the model whose answers were recorded elsewhere; the run is finished from the start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     recorded: Option<String>,
+    /// What was asked, see [`Survey::asked_hash`]; `None` in runs of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    asked_hash: Option<String>,
 }
 
 impl Settings {
     /// Those of a run whose answers `model` gave elsewhere.
-    pub(super) fn recorded(survey: &str, voices: Vec<Voice>, model: &str) -> Self {
+    pub(super) fn recorded(survey: &Survey, voices: Vec<Voice>, model: &str) -> Self {
         Self {
-            survey: survey.to_owned(),
+            survey: survey.id.clone(),
             voices,
             templates: PromptTemplates::default(),
             base_hash: String::new(),
             recorded: Some(model.to_owned()),
+            asked_hash: Some(survey.asked_hash()),
         }
+    }
+
+    /// Whether the survey's questions, which have `asked_hash` now, are others than were asked.
+    fn is_outdated(&self, asked_hash: Option<&str>) -> bool {
+        self.asked_hash.as_deref().is_some_and(|asked| Some(asked) != asked_hash)
     }
 }
 
@@ -119,11 +128,12 @@ impl SurveyRuns {
             templates: self.templates.get(request.templates.as_deref())?.clone(),
             base_hash: self.engine.model_id(),
             recorded: None,
+            asked_hash: Some(survey.asked_hash()),
         };
         let new = NewRun { id: None, kind: RunKind::Survey, settings: &settings, total };
         let run = self.store.create_run(new).await?;
         self.spawn(&run).await?;
-        info(&run)
+        self.info(&run).await
     }
 
     /// All survey runs, newest first.
@@ -133,17 +143,27 @@ impl SurveyRuns {
     pub async fn list(&self) -> Result<Vec<SurveyRunInfo>, JobError> {
         let live = self.runner.live().await;
         let runs = self.store.runs(RunKind::Survey).await?;
-        runs.iter().map(|run| newest(run, &live)).collect()
+        let asked = self.store.asked_hashes().await?;
+        let info = |run: &Run| {
+            let info = info(run, &asked)?;
+            Ok::<_, JobError>(live.get(&run.id).unwrap_or(info))
+        };
+        runs.iter().map(info).collect()
     }
 
-    /// One run with its answers so far.
+    /// One run with its answers so far; without any where the survey's questions have changed since,
+    /// because they would be held against others than were asked.
     ///
     /// # Errors
     /// [`crate::store::StoreError::UnknownRun`] where there is none.
     pub async fn get(&self, id: &str) -> Result<SurveyRun, JobError> {
         let live = self.runner.live().await;
-        let info = newest(&self.find(id).await?, &live)?;
-        let units: BTreeMap<UnitKey, Vec<f64>> = self.store.units(id, ANSWERS).await?;
+        let stored = self.info(&self.find(id).await?).await?;
+        let info = live.get(id).unwrap_or(stored);
+        let units: BTreeMap<UnitKey, Vec<f64>> = match info.outdated {
+            true => BTreeMap::new(),
+            false => self.store.units(id, ANSWERS).await?,
+        };
         let survey = self.store.survey(&info.survey).await?;
         let answers = (0..info.voices.len())
             .map(|voice| {
@@ -170,7 +190,7 @@ impl SurveyRuns {
             self.runner.stop_elsewhere(id, JobState::Cancelled).await?;
         }
         self.runner.stop(id, StopKind::Cancel).await;
-        info(&self.find(id).await?)
+        self.info(&self.find(id).await?).await
     }
 
     /// Progress of a run: as it stands, then after every batch, until it ends.
@@ -182,12 +202,16 @@ impl SurveyRuns {
         id: &str,
     ) -> Result<impl Stream<Item = SurveyRunInfo> + Send + use<>, JobError> {
         let live = self.runner.live().await;
-        let stored = info(&self.find(id).await?)?;
+        let stored = self.info(&self.find(id).await?).await?;
         Ok(Runner::watch(&live, id, stored))
     }
 
     async fn find(&self, id: &str) -> Result<Run, JobError> {
         Ok(self.store.run(id).await?)
+    }
+
+    async fn info(&self, run: &Run) -> Result<SurveyRunInfo, JobError> {
+        info(run, &self.store.asked_hashes().await?)
     }
 
     async fn spawn(&self, run: &Run) -> Result<(), JobError> {
@@ -200,7 +224,7 @@ impl SurveyRuns {
         let work = async move |handle: Arc<Handle<SurveyRunInfo>>| {
             runs.answer(&id, &settings, &handle).await
         };
-        self.runner.start(&run.id, info(run)?, work).await
+        self.runner.start(&run.id, self.info(run).await?, work).await
     }
 
     /// Asks everything that isn't answered yet.
@@ -211,6 +235,10 @@ impl SurveyRuns {
         handle: &Handle<SurveyRunInfo>,
     ) -> Result<(), JobError> {
         let survey = self.store.survey(&settings.survey).await?;
+        if settings.is_outdated(Some(&survey.asked_hash())) {
+            let what = format!("other questions of the survey `{}`", survey.id);
+            return Err(JobError::other_inputs(id, &what));
+        }
         let mut wanted = Vec::new();
         // Question by question, so that an early look compares the voices on the same questions.
         for question in survey.evaluated() {
@@ -255,15 +283,12 @@ pub(super) fn key(voice: usize, question: &str) -> UnitKey {
     format!("{voice}/{question}")
 }
 
-/// What the store knows of a run, or what is newer.
-fn newest(run: &Run, live: &Live<SurveyRunInfo>) -> Result<SurveyRunInfo, JobError> {
-    live.get(&run.id).map_or_else(|| info(run), Ok)
-}
-
-fn info(run: &Run) -> Result<SurveyRunInfo, JobError> {
+/// What the store knows of a run; `asked` are the surveys' questions as they are now.
+fn info(run: &Run, asked: &BTreeMap<String, String>) -> Result<SurveyRunInfo, JobError> {
     let settings: Settings = run.settings()?;
     Ok(SurveyRunInfo {
         id: run.id.clone(),
+        outdated: settings.is_outdated(asked.get(&settings.survey).map(String::as_str)),
         survey: settings.survey,
         voices: settings.voices,
         state: run.state,

@@ -94,6 +94,7 @@ pub fn survey() -> Survey {
         reference,
         similarity: BTreeMap::new(),
         neighbours: BTreeMap::new(),
+        unasked: vec![],
     };
     survey.complete_relations();
     survey

@@ -160,6 +160,22 @@ pub enum StoreError {
         /// Which setting, with both values.
         difference: String,
     },
+
+    /// The name of recorded answers is taken by other ones.
+    #[error(
+        "the run `{id}` holds {kept}, the files {given}: {difference}\nNothing was stored. Give these \
+         answers a name of their own with `--name`, or in the form's field for it."
+    )]
+    RecordingExists {
+        /// The run's name.
+        id: String,
+        /// What is there.
+        kept: String,
+        /// What was to be stored under its name.
+        given: String,
+        /// What sets them apart.
+        difference: String,
+    },
 }
 
 fn list(names: &[String]) -> String {
@@ -186,6 +202,7 @@ impl StoreError {
             Self::UnknownSurvey { .. } => "unknown-survey",
             Self::UnknownRun { .. } => "unknown-run",
             Self::RunExists { .. } => "run-exists",
+            Self::RecordingExists { .. } => "recording-exists",
         }
     }
 

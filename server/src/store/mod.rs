@@ -6,6 +6,7 @@
 //! - [`folder`]: where it is, and the lock; [`database`]: the two databases, and their migrations;
 //! - [`server_id`], [`link`], [`owner`]: which server this is, what it hears of others, and whose a run is;
 //! - [`surveys`], [`runs`], [`steps`], [`units`], [`adapters`]: one table each (surveys: two);
+//!   [`recordings`]: a survey with answers that were recorded to it;
 //! - [`annotations`]: annotation projects; [`annotation_events`]: changing one, alone with it;
 //!   [`annotation_presence`]: who is connected to other servers;
 //! - [`error`]: what can go wrong.
@@ -22,6 +23,7 @@ pub mod error;
 pub mod folder;
 pub mod link;
 pub mod owner;
+pub mod recordings;
 pub mod runs;
 pub mod server_id;
 pub mod steps;
@@ -41,6 +43,7 @@ pub use database::DatabaseUrl;
 pub use error::StoreError;
 pub use folder::default_folder;
 pub use link::News;
+pub use recordings::{FinishedRun, Imported};
 pub use runs::{NewRun, Run, RunKind};
 pub use units::{Content, Unit, UnitKey};
 

@@ -93,7 +93,7 @@ const COLUMNS_BY_KIND: &str = "SELECT id, kind, settings, state, answered, total
                                served, server FROM runs WHERE kind = $1 ORDER BY number DESC";
 
 /// Attempts to number a run while others are numbered.
-const ATTEMPTS: usize = 20;
+pub(super) const ATTEMPTS: usize = 20;
 
 impl Store {
     /// Makes a run in state [`JobState::Running`]. A run of that name with the same settings is

@@ -1,13 +1,16 @@
 //! Surveys with what people answered.
 
+use std::collections::BTreeMap;
+
 use app::api::SurveyInfo;
 use domain::culture::{Culture, CultureCode};
 use domain::question::{Question, QuestionId, Topic};
-use domain::survey::{Distribution, Neighbours, Reference, Similarity, Survey};
+use domain::survey::{Distribution, Neighbours, Reference, Similarity, Survey, asked_hash};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use sqlx::AnyConnection;
 
-use super::{News, Store, StoreError};
+use super::{Store, StoreError};
 
 /// What the `body` column holds.
 #[derive(Serialize, Deserialize)]
@@ -21,6 +24,8 @@ struct Body {
     similarity: Similarity,
     #[serde(default)]
     neighbours: Neighbours,
+    #[serde(default)]
+    unasked: Vec<String>,
 }
 
 /// The language of surveys that were stored before it was.
@@ -34,9 +39,32 @@ impl Store {
     /// # Errors
     /// [`StoreError::Full`] or another failure of the database; then nothing has changed.
     pub async fn put_survey(&self, survey: &Survey) -> Result<bool, StoreError> {
-        let json = encode("survey", survey)?;
-        let hash = format!("{:x}", Sha256::digest(json.as_bytes()));
-        if self.survey_hash(&survey.id).await?.as_deref() == Some(hash.as_str()) {
+        // Most servers start with what they have, and write nothing.
+        if self.survey_hash(&survey.id).await? == Some(hash_of(survey)?) {
+            return Ok(false);
+        }
+        Ok(self.import_survey::<(), ()>(survey, &[]).await?.survey)
+    }
+
+    /// [`Store::put_survey`] as a part of a transaction.
+    pub(super) async fn put_survey_in(
+        &self,
+        connection: &mut AnyConnection,
+        survey: &Survey,
+    ) -> Result<bool, StoreError> {
+        let hash = hash_of(survey)?;
+        // A change of nothing, so that nobody else changes it before the end of the transaction.
+        sqlx::query("UPDATE surveys SET hash = hash WHERE id = $1")
+            .bind(&survey.id)
+            .execute(&mut *connection)
+            .await
+            .map_err(|e| self.failed(e))?;
+        let stored: Option<String> = sqlx::query_scalar("SELECT hash FROM surveys WHERE id = $1")
+            .bind(&survey.id)
+            .fetch_optional(&mut *connection)
+            .await
+            .map_err(|e| self.failed(e))?;
+        if stored.as_ref() == Some(&hash) {
             return Ok(false);
         }
         let body = encode(
@@ -48,9 +76,9 @@ impl Store {
                 questions: survey.questions.clone(),
                 similarity: survey.similarity.clone(),
                 neighbours: survey.neighbours.clone(),
+                unasked: survey.unasked.clone(),
             },
         )?;
-        let mut transaction = self.pool.begin().await.map_err(|e| self.failed(e))?;
         sqlx::query(
             "INSERT INTO surveys (id, title, provenance, evaluated, hash, body) \
              VALUES ($1, $2, $3, $4, $5, $6) \
@@ -64,12 +92,12 @@ impl Store {
         .bind(survey.evaluated().len() as i64)
         .bind(hash)
         .bind(body)
-        .execute(&mut *transaction)
+        .execute(&mut *connection)
         .await
         .map_err(|e| self.failed(e))?;
         sqlx::query("DELETE FROM people WHERE survey = $1")
             .bind(&survey.id)
-            .execute(&mut *transaction)
+            .execute(&mut *connection)
             .await
             .map_err(|e| self.failed(e))?;
         for (culture, answers) in &survey.reference {
@@ -83,13 +111,11 @@ impl Store {
                 .bind(question.as_str())
                 .bind(encode("shares", &people.shares)?)
                 .bind(i64::from(people.mode))
-                .execute(&mut *transaction)
+                .execute(&mut *connection)
                 .await
                 .map_err(|e| self.failed(e))?;
             }
         }
-        self.send_in(&mut transaction, &News::Surveys).await?;
-        transaction.commit().await.map_err(|e| self.failed(e))?;
         Ok(true)
     }
 
@@ -109,7 +135,7 @@ impl Store {
             return Err(StoreError::UnknownSurvey { id: id.to_owned(), known });
         };
         let what = format!("survey `{id}`");
-        let Body { language, cultures, topics, questions, similarity, neighbours } =
+        let Body { language, cultures, topics, questions, similarity, neighbours, unasked } =
             decode(&what, &body)?;
         Ok(Survey {
             id: id.to_owned(),
@@ -122,6 +148,7 @@ impl Store {
             reference: self.reference(id).await?,
             similarity,
             neighbours,
+            unasked,
         })
     }
 
@@ -165,6 +192,23 @@ impl Store {
             .map_err(|e| self.failed(e))
     }
 
+    /// [`Survey::asked_hash`] of every survey, by its identifier.
+    ///
+    /// # Errors
+    /// A failure of the database.
+    pub async fn asked_hashes(&self) -> Result<BTreeMap<String, String>, StoreError> {
+        let rows: Vec<(String, String)> = sqlx::query_as("SELECT id, body FROM surveys")
+            .fetch_all(&self.pool)
+            .await
+            .map_err(|e| self.failed(e))?;
+        rows.into_iter()
+            .map(|(id, body)| {
+                let Body { questions, .. } = decode(&format!("survey `{id}`"), &body)?;
+                Ok((id, asked_hash(&questions)))
+            })
+            .collect()
+    }
+
     async fn reference(&self, survey: &str) -> Result<Reference, StoreError> {
         let rows: Vec<(String, String, String, i64)> =
             sqlx::query_as("SELECT culture, question, shares, mode FROM people WHERE survey = $1")
@@ -183,6 +227,11 @@ impl Store {
         }
         Ok(reference)
     }
+}
+
+/// SHA-256 of the survey as JSON.
+fn hash_of(survey: &Survey) -> Result<String, StoreError> {
+    Ok(format!("{:x}", Sha256::digest(encode("survey", survey)?.as_bytes())))
 }
 
 pub(super) fn encode(what: &str, value: &impl Serialize) -> Result<String, StoreError> {

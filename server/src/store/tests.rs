@@ -102,6 +102,7 @@ fn survey() -> Survey {
         reference: BTreeMap::from([(culture, BTreeMap::from([("Q1".into(), people)]))]),
         similarity: BTreeMap::from([(culture, BTreeMap::from([("KEN".parse().unwrap(), 62.5)]))]),
         neighbours: BTreeMap::from([("Q1".into(), vec!["Q2".into()])]),
+        unasked: vec![],
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use sqlx::AnyConnection;
 
 use super::surveys::{decode, encode};
 use super::{Store, StoreError};
@@ -44,20 +45,12 @@ impl Store {
         step: &str,
         units: &[Unit<T>],
     ) -> Result<usize, StoreError> {
+        let encoded: Vec<(UnitKey, String)> = units
+            .iter()
+            .map(|unit| Ok((unit.key.clone(), encode("result", &unit.result)?)))
+            .collect::<Result<_, StoreError>>()?;
         let mut transaction = self.pool.begin().await.map_err(|e| self.failed(e))?;
-        for unit in units {
-            sqlx::query(
-                "INSERT INTO units (run, step, unit, result) VALUES ($1, $2, $3, $4) \
-                 ON CONFLICT (run, step, unit) DO NOTHING",
-            )
-            .bind(run)
-            .bind(step)
-            .bind(&unit.key)
-            .bind(encode("result", &unit.result)?)
-            .execute(&mut *transaction)
-            .await
-            .map_err(|e| self.failed(e))?;
-        }
+        insert_units(&mut transaction, run, step, &encoded).await.map_err(|e| self.failed(e))?;
         let answered: Option<i64> = sqlx::query_scalar(
             "UPDATE runs SET answered = (SELECT COUNT(*) FROM units WHERE run = $1) \
              WHERE id = $1 AND (server IS NULL OR server = $2) RETURNING answered",
@@ -139,4 +132,41 @@ impl Store {
         }
         Ok(Content { units: rows.len(), sha256: format!("{:x}", hash.finalize()) })
     }
+}
+
+/// Stores results as they are encoded; a unit that is there already stays as it is.
+pub(super) async fn insert_units(
+    connection: &mut AnyConnection,
+    run: &str,
+    step: &str,
+    units: &[(UnitKey, String)],
+) -> Result<(), sqlx::Error> {
+    for (key, result) in units {
+        sqlx::query(
+            "INSERT INTO units (run, step, unit, result) VALUES ($1, $2, $3, $4) \
+             ON CONFLICT (run, step, unit) DO NOTHING",
+        )
+        .bind(run)
+        .bind(step)
+        .bind(key)
+        .bind(result)
+        .execute(&mut *connection)
+        .await?;
+    }
+    Ok(())
+}
+
+/// A step's results as they are encoded, by key.
+pub(super) async fn stored_units(
+    connection: &mut AnyConnection,
+    run: &str,
+    step: &str,
+) -> Result<BTreeMap<UnitKey, String>, sqlx::Error> {
+    let rows: Vec<(String, String)> =
+        sqlx::query_as("SELECT unit, result FROM units WHERE run = $1 AND step = $2")
+            .bind(run)
+            .bind(step)
+            .fetch_all(&mut *connection)
+            .await?;
+    Ok(rows.into_iter().collect())
 }

@@ -70,7 +70,7 @@ pub fn BesideChoice(
 /// The other runs of a survey.
 fn others(runs: Vec<SurveyRunInfo>, id: &str, survey: &str) -> Vec<SurveyRunInfo> {
     runs.into_iter()
-        .filter(|run| run.id != id && run.survey == survey && run.answered > 0)
+        .filter(|run| run.id != id && run.survey == survey && run.answered > 0 && !run.outdated)
         .collect()
 }
 
@@ -95,7 +95,9 @@ mod tests {
             answered,
             ..run(&survey, &[("THA", 0)]).info
         };
-        let runs = vec![info("a", "s", 4), info("b", "s", 4), info("c", "t", 4), info("d", "s", 0)];
+        let mut runs =
+            vec![info("a", "s", 4), info("b", "s", 4), info("c", "t", 4), info("d", "s", 0)];
+        runs.push(SurveyRunInfo { outdated: true, ..info("e", "s", 4) });
         let offered = others(runs, "a", "s");
         assert_eq!(offered.iter().map(|run| run.id.as_str()).collect::<Vec<_>>(), ["b"]);
         let recorded = SurveyRunInfo { recorded: Some("Llama".to_owned()), ..offered[0].clone() };

@@ -4,26 +4,36 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use crate::api::ApiError;
-use crate::api::import::{ImportOutcome, ImportReport};
+use crate::api::import::{ImportOutcome, ImportReport, RecordedRun};
 use crate::backend::use_live;
-use crate::browser;
+use crate::browser::{self, Files};
 use crate::components::{ErrorNote, marked};
 use crate::link;
 
 /// The file input; its files are taken from the document when the form is sent.
 const FILES: &str = "survey-files";
 
+/// An import that has been made.
+#[derive(Clone)]
+pub struct Import {
+    /// What it came to.
+    report: ImportReport,
+    /// What was sent.
+    files: Files,
+}
+
 /// Chooses files and imports them.
 #[component]
 pub fn ImportSurvey(
     /// What the last import came to; it outlives this form, which is drawn anew for a new survey.
-    report: RwSignal<Option<ImportReport>>,
+    report: RwSignal<Option<Import>>,
     /// Told once a survey has been stored.
     #[prop(into)]
     on_import: Callback<()>,
 ) -> impl IntoView {
     let refusal = RwSignal::new(None::<ApiError>);
     let skip = RwSignal::new(false);
+    let name = RwSignal::new(String::new());
     let busy = RwSignal::new(false);
     let live = StoredValue::new(use_live());
     let send = move |event: leptos::ev::SubmitEvent| {
@@ -35,10 +45,12 @@ pub fn ImportSurvey(
         refusal.set(None);
         report.set(None);
         spawn_local(async move {
-            match live.import_survey(files, skip.get_untracked()).await {
+            let name = name.get_untracked().trim().to_owned();
+            let name = (!name.is_empty()).then_some(name);
+            match live.import_survey(files.clone(), name, skip.get_untracked()).await {
                 Ok(found) => {
                     let stored = found.outcome == ImportOutcome::Stored;
-                    report.set(Some(found));
+                    report.set(Some(Import { report: found, files }));
                     if stored {
                         on_import.run(());
                     }
@@ -61,6 +73,12 @@ pub fn ImportSurvey(
                 <input type="file" id=FILES multiple accept=".csv,.jsonl,.json" required
                     data-testid="import-files"/>
             </label>
+            <label class="field">
+                "Name of the model, where recorded answers are among them"
+                <input type="text" maxlength="64" placeholder="made from the answers"
+                    data-testid="import-name" prop:value=name
+                    on:input=move |event| name.set(event_target_value(&event))/>
+            </label>
             <label>
                 <input type="checkbox" data-testid="import-skip"
                     on:change=move |event| skip.set(event_target_checked(&event))/>
@@ -72,7 +90,7 @@ pub fn ImportSurvey(
                 </button>
             </p>
             <div role="status">
-                {move || report.get().map(|report| view! { <Report report/> })}
+                {move || report.get().map(|import| view! { <Report import/> })}
             </div>
             {move || refusal.get().map(|error| view! { <ErrorNote error/> })}
             <RealSurvey/>
@@ -106,7 +124,8 @@ fn RealSurvey() -> impl IntoView {
 
 /// What the import came to, with every rejected row that is listed.
 #[component]
-fn Report(report: ImportReport) -> impl IntoView {
+fn Report(import: Import) -> impl IntoView {
+    let Import { report, files } = import;
     let heading = heading(&report);
     let state = match report.outcome {
         ImportOutcome::Stored => "stored",
@@ -124,20 +143,20 @@ fn Report(report: ImportReport) -> impl IntoView {
         }
     });
     let rows = rows.collect_view();
-    let recorded = report.recorded.into_iter().map(|run| {
+    let runs = report.recorded.into_iter().map(|run| {
         let address = format!("/survey?run={}", link::escape(&run.run));
         view! {
             <p>
                 <a href=address data-testid="recorded-run">{format!("Recorded answers of {}", run.model)}</a>
-                {format!(": {} voices, {} answers, {} unreadable", run.voices, run.answers, run.unreadable)}
+                {recorded(&run)}
             </p>
         }
     });
-    let recorded = recorded.collect_view();
+    let runs = runs.collect_view();
     view! {
         <div class="import-report" data-testid="import-report" data-state=state>
             <p>{heading}</p>
-            {recorded}
+            {runs}
             {(report.rejected_total > 0).then(|| view! {
                 <div class="scroll" tabindex="0" role="region" aria-label="Rejected rows">
                     <table class="numbers">
@@ -149,9 +168,53 @@ fn Report(report: ImportReport) -> impl IntoView {
                     </table>
                 </div>
             })}
-            {(unlisted > 0).then(|| view! { <p class="meta">{format!("and {unlisted} more")}</p> })}
+            {(unlisted > 0).then(|| {
+                view! { <AllRejected files unlisted total=report.rejected_total/> }
+            })}
         </div>
     }
+}
+
+/// Offers every rejected row as a file.
+#[component]
+fn AllRejected(
+    /// The files that were sent.
+    files: Files,
+    /// Rows that the table doesn't show.
+    unlisted: usize,
+    /// Rows altogether.
+    total: usize,
+) -> impl IntoView {
+    let (busy, refusal) = (RwSignal::new(false), RwSignal::new(None::<ApiError>));
+    let (live, files) = (StoredValue::new(use_live()), StoredValue::new(files));
+    let save = move |_| {
+        let Some(live) = live.get_value() else { return };
+        busy.set(true);
+        refusal.set(None);
+        spawn_local(async move {
+            match live.rejected_rows(files.get_value()).await {
+                Ok(rows) => browser::save_file("rejected.jsonl", &rows),
+                Err(error) => refusal.set(Some(error)),
+            }
+            busy.set(false);
+        });
+    };
+    view! {
+        <p class="meta">
+            {format!("and {unlisted} more: ")}
+            <button type="button" data-testid="rejected-save" disabled=busy on:click=save>
+                {format!("Save all {total}")}
+            </button>
+        </p>
+        {move || refusal.get().map(|error| view! { <ErrorNote error/> })}
+    }
+}
+
+/// What is said of recorded answers beside their name.
+fn recorded(run: &RecordedRun) -> String {
+    let RecordedRun { voices, answers, unreadable, unchanged, .. } = run;
+    let known = if *unchanged { "; they were there already" } else { "" };
+    format!(": {voices} voices, {answers} answers, {unreadable} unreadable{known}")
 }
 
 fn heading(report: &ImportReport) -> String {

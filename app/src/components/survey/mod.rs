@@ -26,7 +26,7 @@ mod relations;
 mod results;
 
 pub use beside::BesideChoice;
-pub use import::ImportSurvey;
+pub use import::{Import, ImportSurvey};
 pub use new_run::NewRun;
 pub use progress::RunProgress;
 pub use results::Results;

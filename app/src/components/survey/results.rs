@@ -102,6 +102,16 @@ pub fn Results(
         Provenance::Simulated(source) => format!("Simulated reference: {source}"),
         Provenance::Respondents(source) => format!("Reference: {source}"),
     };
+    if run.info.outdated {
+        return view! {
+            <p class="note" data-testid="outdated">
+                "The questions of this survey have changed since they were asked here. Answers to the
+                earlier ones can’t be held against the present ones, so that nothing is scored. They are
+                kept: import the earlier survey again to see them, or ask anew."
+            </p>
+        }
+        .into_any();
+    }
     let empty = run.answers.iter().all(Vec::is_empty);
     if empty {
         return view! { <p class="meta">"This run has no answers."</p> }.into_any();

@@ -208,6 +208,7 @@ pub(super) mod tests {
             reference: [(code("USA"), people(1)), (code("THA"), people(4))].into(),
             similarity: BTreeMap::new(),
             neighbours: BTreeMap::new(),
+            unasked: vec![],
             questions,
         }
     }
@@ -231,6 +232,7 @@ pub(super) mod tests {
                 error: None,
                 created: String::new(),
                 recorded: None,
+                outdated: false,
             },
             answers: voices
                 .iter()

@@ -8,7 +8,7 @@ use domain::survey::Survey;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::survey::{RawQuestion, data_file, read_survey};
+use super::survey::read_survey;
 use super::{JobError, bad, read};
 
 /// Topics of the release; the files are numbered from 0.
@@ -22,10 +22,8 @@ const HINT: &str = "Give the folder that holds `data/` and, in it, a folder with
 pub struct GeneratedFiles {
     /// Questions in the order of the files; `None` where an option or the question isn't a text.
     pub questions: Vec<Option<GeneratedQuestion>>,
-    /// The evaluated questions.
+    /// The survey with the texts that nobody evaluates.
     survey: Survey,
-    /// Texts of all survey questions, those that nobody evaluates included.
-    asked: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -40,18 +38,13 @@ struct Raw {
 /// [`JobError::BadFile`] naming the file and the broken rule.
 pub fn read_generated(dir: &Path) -> Result<GeneratedFiles, JobError> {
     let survey = read_survey(dir)?;
-    let all: Vec<RawQuestion> = read(&data_file(dir, "wvs_questions.json"))?;
     let folder = folder_of(&dir.join("data"))?;
     let mut questions = Vec::new();
     for topic in 0..TOPICS {
         let raw: Vec<Raw> = read(&folder.join(file_name(topic)))?;
         questions.extend(raw.into_iter().map(question));
     }
-    Ok(GeneratedFiles {
-        questions,
-        survey,
-        asked: all.into_iter().map(|question| question.question).collect(),
-    })
+    Ok(GeneratedFiles { questions, survey })
 }
 
 impl GeneratedFiles {
@@ -59,7 +52,6 @@ impl GeneratedFiles {
     /// became of all of them; an unreadable one isn't seen by the filter.
     pub fn filtered(&self, rules: FilterRules) -> (Vec<(usize, GeneratedQuestion)>, FilterCounts) {
         let mut filter = Filter::new(&self.survey, rules);
-        filter.also_in_survey(self.asked.iter().map(String::as_str));
         let mut kept = Vec::new();
         for (place, question) in self.questions.iter().enumerate() {
             if let Some(Ok(question)) = question.as_ref().map(|question| filter.admit(question)) {

@@ -13,7 +13,7 @@ pub mod results;
 pub mod survey;
 
 pub use generated::{GeneratedFiles, read_generated};
-pub use results::{ScoreRow, has_results, result_folder, score_results};
+pub use results::{ScoreRow, result_folder, score_results};
 pub use survey::{SURVEY_ID, fill, is_layout, read_survey};
 
 use std::path::Path;

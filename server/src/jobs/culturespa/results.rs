@@ -12,8 +12,10 @@ use domain::score::{Scored, alignment};
 use domain::survey::Survey;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
-use super::{JobError, LAYOUT_HINT, bad, broken, layout, read, survey::read_survey};
+use super::{JobError, LAYOUT_HINT, bad, broken, layout, survey::read_survey};
+use crate::jobs::import::lines::{Document, value};
 
 /// One result file's score against one culture's people.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -47,10 +49,23 @@ struct RawAnswer {
 /// [`JobError::BadFile`] naming the file and the broken rule.
 pub fn score_results(dir: &Path) -> Result<Vec<ScoreRow>, JobError> {
     let survey = read_survey(dir)?;
-    let files = result_files(&result_folder(dir))?;
+    let folder = result_folder(dir);
+    let ResultFiles { files, misnamed } = result_files(&folder)?;
+    if let Some((file, rule)) = misnamed.into_iter().next() {
+        return Err(broken(&file, rule));
+    }
+    if files.is_empty() {
+        let rule = "holds no file named like `wvs_result_culture_aware_THA_0.json`";
+        return Err(bad(&folder, rule, LAYOUT_HINT));
+    }
     let mut rows = Vec::new();
     for ResultFile { path: file, culture, .. } in files {
-        let answers = read_answers(&file, &survey)?;
+        let mut faults = Vec::new();
+        let answers = read_answers(&file, &survey, &mut |line, rule| faults.push((line, rule)))?;
+        if let Some((line, rule)) = faults.into_iter().next() {
+            return Err(broken(&file, format!("line {line}: {rule}")));
+        }
+        let answers = answers.unwrap_or_default();
         match culture {
             Some(code) if survey.culture(code).is_none() => {
                 let rule =
@@ -83,43 +98,69 @@ pub struct ResultFile {
     pub repetition: String,
 }
 
+/// The files of recorded answers in a folder.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ResultFiles {
+    /// Those whose name can be understood.
+    pub files: Vec<ResultFile>,
+    /// The others that begin like them, each with the rule that its name breaks.
+    pub misnamed: Vec<(PathBuf, String)>,
+}
+
 /// The release's `result` folder, or the folder itself where an upload brought files alone.
 pub fn result_folder(dir: &Path) -> PathBuf {
     let inside = dir.join("result");
     if inside.is_dir() { inside } else { dir.to_owned() }
 }
 
-/// Whether there are recorded answers under `dir`.
-pub fn has_results(dir: &Path) -> bool {
-    dir.is_dir() && result_files(&result_folder(dir)).is_ok()
-}
-
-/// Reads one file's answers to questions of `survey`.
+/// Reads one file's answers to questions of `survey`. `fault` hears of every row that breaks a rule, by
+/// its line: it isn't among the answers. `None` where the file is no list at all.
 ///
 /// # Errors
-/// [`JobError::BadFile`] for an unknown question or one that is answered twice.
-pub fn read_answers(file: &Path, survey: &Survey) -> Result<Answers, JobError> {
-    let raw: Vec<RawAnswer> = read(file)?;
+/// [`JobError::BadFile`] where the file can't be read as text.
+pub fn read_answers(
+    file: &Path,
+    survey: &Survey,
+    fault: &mut dyn FnMut(usize, String),
+) -> Result<Option<Answers>, JobError> {
+    let document = Document::read(file, LAYOUT_HINT)?;
     let mut answers = Answers::new();
-    for RawAnswer { id, answer } in raw {
-        let id = QuestionId(id);
-        // Answers to questions that nobody evaluates may stand beside the others.
-        if layout::number(id.as_str()).is_some_and(|number| !layout::is_evaluated(number)) {
-            continue;
+    let parts = match document.list() {
+        Ok(parts) => parts,
+        Err((line, rule)) => {
+            fault(line, rule);
+            return Ok(None);
         }
-        if survey.question(&id).is_none() {
-            let rule = format!("`{id}` must be a question of wvs_questions.json");
-            return Err(broken(file, rule));
-        }
-        let text = match answer {
-            Value::String(text) => text,
-            other => other.to_string(),
-        };
-        if answers.insert(id.clone(), first_integer(&text, LARGEST_SCORED)).is_some() {
-            return Err(broken(file, format!("`{id}` must be answered once, not twice")));
+    };
+    for part in parts {
+        if let Err(rule) = take(part, survey, &mut answers) {
+            fault(document.place(part).line, rule);
         }
     }
-    Ok(answers)
+    Ok(Some(answers))
+}
+
+/// Adds the answer in a part of a file.
+fn take(part: &RawValue, survey: &Survey, answers: &mut Answers) -> Result<(), String> {
+    let RawAnswer { id, answer } = value(part)?;
+    let id = QuestionId(id);
+    if survey.question(&id).is_none() {
+        // Answers to questions that nobody evaluates may stand beside the others.
+        let number = layout::number(id.as_str());
+        return match number.is_some_and(|number| !layout::is_evaluated(number)) {
+            true => Ok(()),
+            false => Err(format!("`{id}` must be a question of the survey `{}`", survey.id)),
+        };
+    }
+    if answers.contains_key(&id) {
+        return Err(format!("`{id}` must be answered once, not twice"));
+    }
+    let text = match answer {
+        Value::String(text) => text,
+        other => other.to_string(),
+    };
+    answers.insert(id, first_integer(&text, LARGEST_SCORED));
+    Ok(())
 }
 
 fn score(
@@ -150,12 +191,12 @@ fn score(
     }
 }
 
-/// Every `wvs_result_culture_*.json` below `folder`, by path.
+/// Every `wvs_result_culture_*.json` below `folder`, by path; none is no error.
 ///
 /// # Errors
-/// [`JobError::BadFile`] where there is none, or a name that can't be understood.
-pub fn result_files(folder: &Path) -> Result<Vec<ResultFile>, JobError> {
-    let mut files = Vec::new();
+/// [`JobError::BadFile`] for a folder that can't be read.
+pub fn result_files(folder: &Path) -> Result<ResultFiles, JobError> {
+    let mut found = ResultFiles::default();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
         let entries = fs::read_dir(&folder)
@@ -165,20 +206,20 @@ pub fn result_files(folder: &Path) -> Result<Vec<ResultFile>, JobError> {
             if path.is_dir() {
                 folders.push(path);
             } else {
-                files.extend(result_file(path)?);
+                match result_file(&path) {
+                    Ok(file) => found.files.extend(file),
+                    Err(rule) => found.misnamed.push((path, rule)),
+                }
             }
         }
     }
-    files.sort();
-    if files.is_empty() {
-        let rule = "holds no file named like `wvs_result_culture_aware_THA_0.json`";
-        return Err(bad(folder, rule, LAYOUT_HINT));
-    }
-    Ok(files)
+    found.files.sort();
+    found.misnamed.sort();
+    Ok(found)
 }
 
-/// `None` for another file.
-fn result_file(path: PathBuf) -> Result<Option<ResultFile>, JobError> {
+/// `None` for another file; the broken rule where a name can't be understood.
+fn result_file(path: &Path) -> Result<Option<ResultFile>, String> {
     let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
     let is_json = path.extension().is_some_and(|extension| extension == "json");
     let Some(rest) = name.strip_prefix("wvs_result_culture_").filter(|_| is_json) else {
@@ -189,15 +230,15 @@ fn result_file(path: PathBuf) -> Result<Option<ResultFile>, JobError> {
         ["unaware", rest @ ..] => (None, rest),
         ["aware", code, rest @ ..] => {
             let rule = format!("`{code}` in its name must be a culture code such as `THA`");
-            (Some(code.parse().map_err(|_| broken(&path, rule))?), rest)
+            (Some(code.parse().map_err(|_| rule)?), rest)
         }
         _ => {
             let rule = "its name must go on with `unaware` or `aware_` and a culture code";
-            return Err(broken(&path, rule));
+            return Err(rule.to_owned());
         }
     };
     let repetition = if rest.is_empty() { "0".to_owned() } else { rest.join("-") };
-    Ok(Some(ResultFile { culture, repetition, path }))
+    Ok(Some(ResultFile { culture, repetition, path: path.to_owned() }))
 }
 
 #[cfg(test)]

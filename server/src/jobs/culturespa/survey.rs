@@ -10,8 +10,9 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::{CONTENT_HINT, JobError, LAYOUT_HINT, broken, layout};
-use crate::jobs::import::draft::{Draft, Place};
+use crate::jobs::import::draft::Draft;
 use crate::jobs::import::lines::{Document, Members, members, shares, value};
+use crate::jobs::import::rejections::{Place, Rejections};
 
 /// Identifier of the imported survey.
 pub const SURVEY_ID: &str = "culturespa";
@@ -22,10 +23,10 @@ const SIMILARITY: &str = "country_similarity.json";
 const NEIGHBOURS: &str = "self_alignment_examples.json";
 
 #[derive(Deserialize)]
-pub(super) struct RawQuestion {
+struct RawQuestion {
     #[serde(rename = "Q_id")]
     id: String,
-    pub(super) question: String,
+    question: String,
     option_lst: Value,
 }
 
@@ -35,7 +36,7 @@ pub fn is_layout(dir: &Path) -> bool {
 }
 
 /// A file of the release's `data` folder; an upload brings its files without folders.
-pub(super) fn data_file(dir: &Path, name: &str) -> PathBuf {
+fn data_file(dir: &Path, name: &str) -> PathBuf {
     let inside = dir.join("data").join(name);
     let beside = dir.join(name);
     if beside.is_file() && !inside.is_file() { beside } else { inside }
@@ -46,7 +47,7 @@ pub(super) fn data_file(dir: &Path, name: &str) -> PathBuf {
 /// # Errors
 /// [`JobError::BadFile`] naming the file, the line and the broken rule.
 pub fn read_survey(dir: &Path) -> Result<Survey, JobError> {
-    let mut draft = Draft::new(dir);
+    let mut draft = Draft::new(dir, Rejections::default());
     fill(dir, &mut draft)?;
     let (survey, rejections) = draft.finish()?;
     match rejections.listed.first() {
@@ -58,7 +59,8 @@ pub fn read_survey(dir: &Path) -> Result<Survey, JobError> {
     }
 }
 
-/// Fills `draft` from the release under `dir`. Questions that nobody evaluates are left out.
+/// Fills `draft` from the release under `dir`. Of questions that nobody evaluates only the texts are
+/// kept.
 ///
 /// # Errors
 /// [`JobError::BadFile`] where a file can't be read or isn't JSON.
@@ -98,6 +100,7 @@ fn question(part: &RawValue, place: &Place, draft: &mut Draft) -> Result<(), Str
     let number = layout::number(&id)
         .ok_or_else(|| format!("`Q_id` must be `Q` and a number, not `{id}`"))?;
     let Some(topic) = layout::topic(number).filter(|_| layout::is_evaluated(number)) else {
+        draft.unasked(&question);
         return Ok(());
     };
     let options = option_lst.as_array().into_iter().flatten();

@@ -4,38 +4,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use app::api::import::RejectedRow;
 use domain::culture::{Culture, CultureCode};
 use domain::question::{Question, QuestionId, Topic, TopicId};
 use domain::survey::relation::KEPT_NEIGHBOURS;
 use domain::survey::{Neighbours, Provenance, Reference, Similarity, Survey};
 
 use super::known;
+use super::rejections::{Place, Rejections};
 use super::rules::{self, NumberedShares, slug};
 use crate::jobs::JobError;
-
-/// Rejected rows that a report lists; the others are counted.
-const LISTED: usize = 200;
-
-/// Where a row stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
-    /// The file's name.
-    pub file: String,
-    /// Its line, from 1.
-    pub line: usize,
-}
-
-/// Rows that aren't part of the survey.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Rejections {
-    /// The first of them.
-    pub listed: Vec<RejectedRow>,
-    /// All of them.
-    pub total: usize,
-    /// Whether so little is left without them that there is no survey.
-    pub all: bool,
-}
 
 /// How alike a culture is to others, 0 to 100.
 pub type Similarities = Vec<(CultureCode, f64)>;
@@ -66,12 +43,14 @@ pub struct Draft {
     people: Vec<People>,
     similarity: Vec<(Place, CultureCode, Similarities)>,
     neighbours: Vec<(Place, QuestionId, Vec<QuestionId>)>,
+    unasked: Vec<String>,
     rejections: Rejections,
 }
 
 impl Draft {
-    /// An empty survey, named after the file or folder it comes from.
-    pub fn new(path: &Path) -> Self {
+    /// An empty survey, named after the file or folder it comes from. What it rejects goes to
+    /// `rejections`.
+    pub fn new(path: &Path, rejections: Rejections) -> Self {
         let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or("survey");
         Self {
             id: slug(name),
@@ -86,17 +65,14 @@ impl Draft {
             people: Vec::new(),
             similarity: Vec::new(),
             neighbours: Vec::new(),
-            rejections: Rejections::default(),
+            unasked: Vec::new(),
+            rejections,
         }
     }
 
     /// Reports a row that can't be part of the survey.
     pub fn reject(&mut self, place: &Place, reason: impl Into<String>) {
-        self.rejections.total += 1;
-        if self.rejections.listed.len() < LISTED {
-            let Place { file, line } = place.clone();
-            self.rejections.listed.push(RejectedRow { file, line, reason: reason.into() });
-        }
+        self.rejections.push(place, reason);
     }
 
     /// Declares a culture, or says more of a known one.
@@ -144,6 +120,11 @@ impl Draft {
         question.flag_dont_know();
         self.asked.insert(question.id.clone(), (place.line, self.questions.len()));
         self.questions.push(question);
+    }
+
+    /// Keeps the text of a question that nobody is asked.
+    pub fn unasked(&mut self, text: &str) {
+        self.unasked.push(text.trim().to_owned());
     }
 
     fn check(&self, question: &Question) -> Result<(), String> {
@@ -203,6 +184,7 @@ impl Draft {
             reference,
             similarity,
             neighbours,
+            unasked: self.unasked,
         };
         survey.complete_relations();
         // Topics without a question would be empty rows everywhere.

@@ -7,7 +7,7 @@ use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::draft::Place;
+use super::rejections::Place;
 use crate::jobs::JobError;
 
 /// A JSON file, read whole.
@@ -47,6 +47,12 @@ impl Document {
             rule: format!("doesn't have its shape: {error}"),
             hint: hint.to_owned(),
         })
+    }
+
+    /// The parts of a document that is a list, or the line and what is wrong there.
+    pub fn list(&self) -> Result<Vec<&RawValue>, (usize, String)> {
+        serde_json::from_str(&self.text)
+            .map_err(|error| (error.line().max(1), format!("doesn't have its shape: {error}")))
     }
 
     /// Where a part of this document stands.

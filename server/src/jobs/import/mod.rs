@@ -1,6 +1,7 @@
 //! Surveys from files: read, checked row by row, and stored whole or not at all.
 //!
-//! - [`draft`]: what all formats fill; [`rules`]: what every row must keep;
+//! - [`draft`]: what all formats fill; [`rules`]: what every row must keep; [`rejections`]: rows that
+//!   don't;
 //! - [`lines`]: JSON with the line of every part; [`known`]: countries by code and name;
 //! - [`records`] and [`table`]: our own template as JSONL and as CSV;
 //! - [`opinions`]: CSV as GlobalOpinionQA has it; [`super::culturespa`]: the paper's release;
@@ -14,6 +15,7 @@ pub mod known;
 pub mod lines;
 pub mod opinions;
 pub mod records;
+pub mod rejections;
 pub mod rules;
 pub mod table;
 
@@ -21,11 +23,13 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use app::api::import::{ImportOutcome, ImportReport};
+use app::api::import::{ImportOutcome, ImportReport, RecordedRun};
 use domain::survey::Survey;
 
-use self::draft::{Draft, Rejections};
-use super::{JobError, culturespa, recorded};
+use self::draft::Draft;
+use self::rejections::Rejections;
+use super::recorded::{self, Recording};
+use super::{JobError, culturespa};
 use crate::store::Store;
 
 /// The template as JSON lines, ready to be filled.
@@ -84,8 +88,13 @@ pub struct ImportOptions {
     pub format: Option<Format>,
     /// Identifier of the survey; `None` takes the file's own, or its name.
     pub id: Option<String>,
+    /// Name of the model whose recorded answers come with the survey; `None` takes their folder's, or
+    /// one that is derived from the answers.
+    pub name: Option<String>,
     /// Whether rows that are rejected are left out; otherwise one of them stops the import.
     pub skip_rejected: bool,
+    /// A file for all rejected rows, one JSON object a line; a report lists only the first.
+    pub rejected: Option<PathBuf>,
 }
 
 /// Reads the survey in `path` with the answers that were recorded to it, and stores both unless a row is
@@ -100,25 +109,19 @@ pub async fn import(
     options: ImportOptions,
 ) -> Result<ImportReport, JobError> {
     let skip = options.skip_rejected;
-    // Reading 100 MB takes its time, and other people are served meanwhile.
-    let reading = tokio::task::spawn_blocking(move || {
-        let (survey, rejections) = read(&path, &options)?;
-        let recordings = match culturespa::has_results(&path) {
-            true if !rejections.all => recorded::read(&survey, &path)?,
-            _ => Vec::new(),
-        };
-        Ok::<_, JobError>((survey, rejections, recordings))
-    });
-    let (survey, rejections, recordings) = reading.await.map_err(|error| {
-        JobError::refused(format!("the import broke off: {error}"), "Import it again.")
-    })??;
+    let (survey, rejections, recordings) = blocking(move || read_all(&path, &options)).await?;
     let mut runs = Vec::new();
     let outcome = if rejections.total == 0 || (skip && !rejections.all) {
-        let changed = store.put_survey(&survey).await?;
-        for recording in recordings {
-            runs.push(recording.store(store, &survey).await?);
-        }
-        if changed { ImportOutcome::Stored } else { ImportOutcome::Unchanged }
+        let (told, finished): (Vec<RecordedRun>, Vec<_>) =
+            recordings.into_iter().map(|recording| recording.finished(&survey)).unzip();
+        let imported = store.import_survey(&survey, &finished).await?;
+        let new = imported.survey || imported.runs.contains(&true);
+        runs = told
+            .into_iter()
+            .zip(imported.runs)
+            .map(|(run, new)| RecordedRun { unchanged: !new, ..run })
+            .collect();
+        if new { ImportOutcome::Stored } else { ImportOutcome::Unchanged }
     } else {
         ImportOutcome::Refused
     };
@@ -135,6 +138,46 @@ pub async fn import(
     })
 }
 
+/// Reads what [`import`] would, and stores nothing; every rejected row goes to the file that the options
+/// name.
+///
+/// # Errors
+/// As [`import`].
+pub async fn check(path: PathBuf, options: ImportOptions) -> Result<(), JobError> {
+    blocking(move || read_all(&path, &options).map(drop)).await
+}
+
+/// Reading 100 MB takes its time, and other people are served meanwhile.
+async fn blocking<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, JobError> + Send + 'static,
+) -> Result<T, JobError> {
+    tokio::task::spawn_blocking(read).await.map_err(|error| {
+        JobError::refused(format!("the import broke off: {error}"), "Import it again.")
+    })?
+}
+
+/// Reads the survey in `path` with the answers that were recorded to it.
+fn read_all(
+    path: &Path,
+    options: &ImportOptions,
+) -> Result<(Survey, Rejections, Vec<Recording>), JobError> {
+    let (survey, mut rejections) = read(path, options)?;
+    let recordings = match path.is_dir() && !rejections.all {
+        true => recorded::read(&survey, path, options.name.as_deref(), &mut rejections)?,
+        false => Vec::new(),
+    };
+    rejections.close()?;
+    if let Some(name) = options.name.as_ref().filter(|_| rejections.total == 0)
+        && recordings.is_empty()
+    {
+        return Err(JobError::refused(
+            format!("`{name}` names nothing: there are no recorded answers beside the survey"),
+            "Leave the name out, or add files named like `wvs_result_culture_aware_THA_0.json`.",
+        ));
+    }
+    Ok((survey, rejections, recordings))
+}
+
 /// Reads the survey in `path` without storing it.
 ///
 /// # Errors
@@ -145,7 +188,15 @@ pub fn read(path: &Path, options: &ImportOptions) -> Result<(Survey, Rejections)
         Some(format) => (format, the_file(path)?),
         None => recognised(path)?,
     };
-    let mut draft = Draft::new(&path);
+    let log = options.rejected.as_deref();
+    if let Some(log) = log.filter(|log| is_the_same(log, &path)) {
+        return Err(JobError::BadFile {
+            path: log.to_owned(),
+            rule: "is the survey itself, and would be overwritten by its rejected rows".to_owned(),
+            hint: "Name another file for them.".to_owned(),
+        });
+    }
+    let mut draft = Draft::new(&path, Rejections::new(log)?);
     match format {
         Format::Culturespa => culturespa::fill(&path, &mut draft)?,
         Format::Jsonl => records::fill(&path, &mut draft)?,
@@ -156,6 +207,10 @@ pub fn read(path: &Path, options: &ImportOptions) -> Result<(Survey, Rejections)
         draft.id.clone_from(id);
     }
     draft.finish()
+}
+
+fn is_the_same(one: &Path, other: &Path) -> bool {
+    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
 }
 
 /// The format of a file or folder, and the file where a folder holds one only.

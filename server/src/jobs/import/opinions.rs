@@ -11,7 +11,8 @@ use domain::question::{Question, QuestionId, Scale};
 use domain::survey::Provenance;
 use serde_json::Value;
 
-use super::draft::{Draft, Place};
+use super::draft::Draft;
+use super::rejections::Place;
 use super::table::{Rows, rows};
 use crate::jobs::JobError;
 

@@ -13,8 +13,9 @@ use domain::survey::Provenance;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::draft::{Draft, Place};
+use super::draft::Draft;
 use super::lines;
+use super::rejections::Place;
 use crate::jobs::JobError;
 
 /// One line.
@@ -91,19 +92,32 @@ pub fn fill(path: &Path, draft: &mut Draft) -> Result<(), JobError> {
         rule: format!("can't be read: {error}"),
         hint: "Check that the file is there and may be read.".to_owned(),
     };
-    let mut reader = BufReader::new(File::open(path).map_err(unreadable)?);
-    let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let file = path.file_name().unwrap_or_default().to_string_lossy();
+    File::open(path)
+        .and_then(|opened| fill_from(BufReader::new(opened), &file, draft))
+        .map_err(unreadable)
+}
+
+/// Reads records from `reader`, which `file` names in reports. Holds one line at a time.
+///
+/// # Errors
+/// A failure of `reader`.
+pub(super) fn fill_from(
+    mut reader: impl BufRead,
+    file: &str,
+    draft: &mut Draft,
+) -> std::io::Result<()> {
     let mut bytes = Vec::new();
     for number in 1.. {
         bytes.clear();
         let longest = LONGEST_LINE as u64 + 1;
-        if reader.by_ref().take(longest).read_until(b'\n', &mut bytes).map_err(unreadable)? == 0 {
+        if reader.by_ref().take(longest).read_until(b'\n', &mut bytes)? == 0 {
             break;
         }
-        let place = Place { file: file.clone(), line: number };
+        let place = Place { file: file.to_owned(), line: number };
         if bytes.len() > LONGEST_LINE && bytes.last() != Some(&b'\n') {
             draft.reject(&place, "the line is longer than 1 MB; a record is one line".to_owned());
-            reader.skip_until(b'\n').map_err(unreadable)?;
+            reader.skip_until(b'\n')?;
             continue;
         }
         let taken = match std::str::from_utf8(&bytes) {

@@ -10,7 +10,8 @@ use domain::culture::Culture;
 use domain::question::{Question, QuestionId, Scale};
 use serde::Deserialize;
 
-use super::draft::{Draft, Place};
+use super::draft::Draft;
+use super::rejections::Place;
 use crate::jobs::JobError;
 
 #[derive(Deserialize)]

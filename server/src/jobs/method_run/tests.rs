@@ -8,10 +8,12 @@ use domain::method::AdapterTarget;
 use futures::StreamExt;
 
 use super::*;
-use crate::jobs::reproduce;
 use crate::jobs::testing::{
-    Fixture, SURVEY, fixture, go_on, run_with_questions, survey, tiny_engine, write_questions,
+    self, Fixture, SURVEY, fixture, go_on, run_with_questions, survey, tiny_engine, write_questions,
 };
+
+use crate::jobs::{Opening, Progress, reproduce};
+use engine::{DeviceChoice, EngineConfig, ModelSource};
 
 /// The tiny model with its runs, none at work.
 async fn started() -> (Fixture, MethodRuns) {
@@ -360,4 +362,34 @@ mod postgres {
         assert_eq!(first.open_adapter("r", "joint").await.unwrap_err().code(), "other-server");
         assert_eq!(first.get("r").await.unwrap().info.state, JobState::Done);
     }
+}
+
+#[tokio::test]
+async fn a_run_whose_model_folder_is_gone_waits_for_it_whole() {
+    let Fixture { folder, engine, store } = fixture().await;
+    let method = run_with_questions(&store, &engine, "mine", 2, 1).await;
+    method.elicit(&mut go_on).await.unwrap();
+    let kept = store.content("mine", "elicit").await.unwrap();
+    let request = MethodRequest { run: Some("mine".to_owned()), ..request() };
+    drop((method, engine));
+    let (model, away) = (folder.path().join("model"), folder.path().join("away"));
+    std::fs::rename(&model, &away).unwrap();
+    let source = ModelSource::Folder(model.clone());
+    let gone = Engine::start(EngineConfig::new(source, DeviceChoice::Cpu)).err().unwrap();
+    let told = gone.to_string();
+    assert!(told.contains(&model.display().to_string()) && told.contains('\n'), "{told}");
+    // Another model doesn't go on with it, and nothing of it is lost.
+    let other = tiny_engine(&folder.path().join("other"), 9);
+    let refused = Method::open(&store, &other, &request, Opening::GoOn).await.err().unwrap();
+    assert!(refused.to_string().contains("`mine` was begun with the model"), "{refused}");
+    std::fs::rename(&away, &model).unwrap();
+    let back = testing::engine(&model);
+    let method = Method::open(&store, &back, &request, Opening::GoOn).await.unwrap();
+    let mut asked = 0;
+    let mut count = |progress: &Progress| {
+        asked += usize::from(progress.done < progress.total);
+        std::ops::ControlFlow::Continue(())
+    };
+    method.elicit(&mut count).await.unwrap();
+    assert_eq!((asked, store.content("mine", "elicit").await.unwrap()), (0, kept));
 }

@@ -175,6 +175,7 @@ fn survey_of(indices: &Indices, grammar: &Grammar, questions: &Questions) -> Sur
         reference,
         similarity: BTreeMap::new(),
         neighbours: BTreeMap::new(),
+        unasked: vec![],
     };
     survey.complete_relations();
     survey

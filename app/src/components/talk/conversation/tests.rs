@@ -26,7 +26,10 @@ impl Live for Played {
         self.1.lock().unwrap().push(request);
         Box::pin(async move { Ok(Box::pin(futures::stream::iter(events?)) as Events<ChatEvent>) })
     }
-    fn import_survey(&self, _: Files, _: bool) -> Answer<ImportReport> {
+    fn import_survey(&self, _: Files, _: Option<String>, _: bool) -> Answer<ImportReport> {
+        unreachable!()
+    }
+    fn rejected_rows(&self, _: Files) -> Answer<Vec<u8>> {
         unreachable!()
     }
     fn start_survey_run(&self, _: SurveyRunRequest) -> Answer<SurveyRunInfo> {
