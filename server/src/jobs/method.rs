@@ -86,6 +86,15 @@ impl Method {
         Self::of(store, engine, run).await
     }
 
+    /// The run of this name as it is stored, to look at what it has: nothing is asked of the model, which
+    /// may be another one by now.
+    ///
+    /// # Errors
+    /// An unknown run or survey; a run of another kind.
+    pub async fn stored(store: &Store, engine: &Engine, name: &str) -> Result<Self, JobError> {
+        Self::of(store, engine, of_the_method(store.run(name).await?)?).await
+    }
+
     async fn of(store: &Store, engine: &Engine, run: Run) -> Result<Self, JobError> {
         let settings: MethodSettings = run.settings()?;
         let survey = store.survey(&settings.survey).await?;
@@ -168,10 +177,7 @@ async fn named(
         Err(StoreError::UnknownRun { .. }) if opening == Opening::Begin => return Ok(None),
         found => found?,
     };
-    if run.kind != RunKind::Method {
-        let difference = format!("it is a {} run", run.kind);
-        return Err(StoreError::RunExists { id: run.id, difference }.into());
-    }
+    let run = of_the_method(run)?;
     let settings: MethodSettings = run.settings()?;
     if let Some(obstacle) = obstacle(store, engine, &run.id, &settings).await? {
         return Err(obstacle);
@@ -180,6 +186,15 @@ async fn named(
         Some(difference) => Err(StoreError::RunExists { id: run.id, difference }.into()),
         None => Ok(Some(run)),
     }
+}
+
+/// Refuses a run of another kind.
+fn of_the_method(run: Run) -> Result<Run, JobError> {
+    if run.kind == RunKind::Method {
+        return Ok(run);
+    }
+    let difference = format!("it is a {} run", run.kind);
+    Err(StoreError::RunExists { id: run.id, difference }.into())
 }
 
 async fn latest(
