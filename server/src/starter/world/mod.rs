@@ -166,7 +166,7 @@ fn survey_of(indices: &Indices, grammar: &Grammar, questions: &Questions) -> Sur
     }
     let mut survey = Survey {
         id: "starter".to_owned(),
-        title: "Starter survey".to_owned(),
+        title: "Starter survey (simulated people)".to_owned(),
         language: "eng".to_owned(),
         provenance: Provenance::Simulated(SOURCE.to_owned()),
         cultures: indices.cultures.clone(),
