@@ -11,7 +11,7 @@ use domain::annotation::{
 use domain::method::MethodRequest;
 use domain::prompt::PromptTemplates;
 use serde_json::{Value, json};
-use server::jobs::testing::{survey, tiny_engine, write_questions};
+use server::jobs::testing::{engine, survey, tiny_engine, write_questions, write_tiny_model};
 use server::jobs::{Method, Opening};
 
 use super::app::{TestApp, joining, judged, line, refused, submission};
@@ -236,9 +236,10 @@ async fn every_file_holds_what_was_said() {
 #[tokio::test]
 async fn a_runs_instances_become_items() {
     let folder = tempfile::tempdir().unwrap();
-    let app = TestApp::start(&folder).await;
-    // A run of another model: its instances are stored, and nothing is asked of the model.
-    let other = tiny_engine(&folder.path().join("other"), 7);
+    // The run is of another model: its instances are stored, and nothing is asked of the model.
+    let app = TestApp::start_on(&folder, tiny_engine(&folder.path().join("model"), 7)).await;
+    write_tiny_model(&folder.path().join("other"));
+    let other = engine(&folder.path().join("other"));
     let templates = PromptTemplates::parse(
         &include_str!("../../../domain/prompts/english.toml")
             .replace("version = 1", "version = 2")
@@ -251,7 +252,6 @@ async fn a_runs_instances_become_items() {
         templates: Some(templates.unwrap()),
         ..MethodRequest::default()
     };
-    app.store.put_survey(&survey()).await.unwrap();
     let method = Method::open(&app.store, &other, &request, Opening::Begin).await.unwrap();
     write_questions(&method, 3).await;
     method.elicit(&mut |_| ControlFlow::Continue(())).await.unwrap();
@@ -269,9 +269,10 @@ async fn a_runs_instances_become_items() {
         assert_eq!(item.culture.as_str(), "THA", "the owner knows Thailand");
         assert_eq!(item.aware_probabilities.len(), item.question.options.len());
         assert_ne!(item.unaware, item.aware);
-        owner
-            .judge(&format!("j-{}", item.id).replace(['.', '/'], "-"), item.id.as_str(), "right")
-            .await;
+    }
+    for (number, item) in owner.project().await.items.iter().enumerate() {
+        let decided = Act::Adjudicated(Judgement::of("right".into()));
+        owner.submit(submission(&format!("d{number}"), item.id.as_str(), decided)).await;
     }
     let chats = owner.get("/export/training").await.text().await.unwrap();
     assert!(chats.contains("Answer as you would at home."), "the run's own prompts: {chats}");
