@@ -1,6 +1,7 @@
 //! The evaluation as a table that can stand in a document as it is printed.
 
 use domain::score::CrossScores;
+use domain::survey::evaluated_in_words;
 
 use crate::jobs::evaluate::{Baselines, EvaluationReport, Gain, Gains, Row, Scores};
 
@@ -21,19 +22,17 @@ fn gain(gain: Option<Gain>) -> String {
 pub(super) fn table(report: &EvaluationReport) -> String {
     let mut lines = vec![
         format!(
-            "{} `{}` on the {} held-out questions of the survey `{}`, metric {} x 100{}",
+            "{} `{}` on the {} of the survey `{}`, metric {} x 100{}",
             report.model,
             report.model_hash,
-            report.questions,
+            evaluated_in_words(report.questions, Some(report.held_out)),
             report.survey,
             report.metric,
             if report.simulated { "; the reference is simulated, nobody was asked" } else { "" },
         ),
         adapters(report),
         String::new(),
-        "| culture | unaware | aware | joint | specific | aware − unaware | joint − aware \
-         | specific − aware | random | middle | like USA |"
-            .to_owned(),
+        heads(report),
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|".to_owned(),
     ];
     lines.extend(report.rows.iter().chain([&report.mean]).map(row));
@@ -44,9 +43,32 @@ pub(super) fn table(report: &EvaluationReport) -> String {
             .to_owned(),
     );
     lines.extend(few_specific(report));
+    lines.extend(uses_reference(report));
     lines.extend(refusals(report));
     lines.extend(report.cross.iter().map(cross));
     lines.join("\n")
+}
+
+/// The columns; what rests on people's answers has a mark, which [`uses_reference`] explains.
+fn heads(report: &EvaluationReport) -> String {
+    let marked = |kind: &str| match report.uses_reference.iter().any(|marked| marked == kind) {
+        true => format!("{kind} †"),
+        false => kind.to_owned(),
+    };
+    let (joint, specific) = (marked("joint"), marked("specific"));
+    format!(
+        "| culture | unaware | aware | {joint} | {specific} | aware − unaware | {joint} − aware \
+         | {specific} − aware | random | middle | like USA |"
+    )
+}
+
+/// That some voices are no fair test, if they are none.
+fn uses_reference(report: &EvaluationReport) -> Option<String> {
+    (!report.uses_reference.is_empty()).then(|| {
+        "† Tuned on answers that were given after seeing people's answers to neighbouring questions (P3): \
+         comparing these voices with people is no fair test of the model."
+            .to_owned()
+    })
 }
 
 /// Where some cultures have no adapter of their own, the means of those adapters are over the others.
@@ -166,6 +188,8 @@ mod tests {
             simulated: true,
             metric: Metric::Alignment,
             questions: 4,
+            held_out: true,
+            uses_reference: Vec::new(),
             mean: Row { culture: None, ..rows[0].clone() },
             rows,
             refusals: BTreeMap::from([
@@ -186,6 +210,24 @@ mod tests {
         let text = table(&report(&[None, Some(1.0)]));
         assert!(text.contains("over the 1 of 2 cultures"), "{text}");
         assert!(text.contains("aware 3 of 8.") && !text.contains("joint 0"), "{text}");
+    }
+
+    #[test]
+    fn what_was_held_out_and_what_rests_on_people_is_said() {
+        let usual = report(&[Some(1.0)]);
+        let text = table(&usual);
+        assert!(text.contains("on the 4 held-out questions of the survey `s`"), "{text}");
+        assert!(text.contains("| joint | specific |") && !text.contains('†'), "{text}");
+        let kinds = ["joint", "specific"].map(str::to_owned).to_vec();
+        let marked = EvaluationReport { held_out: false, uses_reference: kinds, ..usual };
+        let text = table(&marked);
+        assert!(text.contains("4 questions (which were seeds too, as in the paper) of"), "{text}");
+        assert!(text.contains("| joint † | specific † |"), "{text}");
+        assert!(text.contains("| joint † − aware | specific † − aware |"), "{text}");
+        assert!(
+            text.contains("† Tuned on answers that were given after seeing people's"),
+            "{text}"
+        );
     }
 
     #[test]

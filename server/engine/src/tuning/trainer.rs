@@ -233,7 +233,7 @@ impl<'a> Run<'a> {
             weight_decay: 0.0,
             max_norm: config.max_norm,
         };
-        let total = steps_per_epoch(sequences.len(), config) * config.epochs;
+        let total = updates(sequences.len(), config);
         let mut run = Self {
             base,
             sequences,
@@ -313,6 +313,11 @@ impl<'a> Run<'a> {
     fn save(&self) -> Result<(), TuningError> {
         self.checkpoints.save(&self.optimizer, &self.state).map(drop)
     }
+}
+
+/// Updates that tuning on so many examples takes, all epochs together.
+pub fn updates(examples: usize, config: &TuneConfig) -> u64 {
+    steps_per_epoch(examples, config) * config.epochs
 }
 
 fn steps_per_epoch(examples: usize, config: &TuneConfig) -> u64 {

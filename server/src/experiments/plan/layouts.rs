@@ -29,7 +29,7 @@ impl Bench<'_> {
         Ok(Section {
             key: "layouts",
             title: "Order and numbers of the options",
-            measure: "The held-out questions with the options as written, in reverse order, and numbered \
+            measure: "The evaluated questions with the options as written, in reverse order, and numbered \
                       from 0 instead of 1 or the other way round. What changes beyond zero is no \
                       opinion."
                 .to_owned(),
