@@ -156,7 +156,7 @@ async fn all_of_a_topics_seeds_are_examples_or_so_many_as_asked() {
     }
     assert!(draws.len() > 1, "other seeds draw others");
     let again = MethodRequest { seeds_per_topic: Some(2), ..named("one") };
-    let error = Method::open(&store, &engine, &again, Opening::GoOn).await.unwrap_err();
+    let error = Method::open(&store, &engine, &again, Opening::GoOn).await.err().unwrap();
     assert!(error.to_string().contains("`seeds_per_topic`"), "{error}");
 }
 
