@@ -7,6 +7,7 @@ mod annotation {
     mod app;
     mod bad_input;
     mod exports;
+    mod kill;
     mod live;
     mod servers;
     mod together;

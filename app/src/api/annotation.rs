@@ -7,14 +7,16 @@
 //! - `GET  /projects/{id}` -> [`Project`];
 //! - `POST /projects/{id}/settings` [`SettingsChange`] -> the settings now, for owners; everybody hears of
 //!   it as an event;
+//! - `POST /projects/{id}/cultures` list of culture codes -> the [`Member`]: those that the member knows
+//!   from now on;
 //! - `POST /projects/{id}/next` [`NextRequest`] -> list of [`Item`](domain::annotation::Item)s, kept for the member;
 //! - `POST /projects/{id}/submissions` list of [`Submission`] -> list of [`Outcome`], in that order;
 //! - `GET  /projects/{id}/items/{item}` -> [`Item`](domain::annotation::Item);
 //! - `GET  /projects/{id}/events?since=N` -> list of [`Numbered`] events;
 //! - `GET  /projects/{id}/socket`: a WebSocket that takes [`ClientMessage`]s, the first of them
 //!   [`ClientMessage::Hello`], and sends [`RoomMessage`]s, all as JSON;
-//! - `GET  /projects/{id}/invites` -> list of [`Invite`]; `POST` [`NewInvite`] -> [`NewlyInvited`];
-//! - `POST /projects/{id}/invites/{invite}/revoke` -> [`Invite`];
+//! - `GET  /projects/{id}/invites` -> list of [`ListedInvite`]; `POST` [`NewInvite`] -> [`NewlyInvited`];
+//! - `POST /projects/{id}/invites/{invite}/revoke` -> list of [`ListedInvite`];
 //! - `POST /projects/{id}/members/{member}/leave`: for good, by the member or an owner;
 //! - `POST /projects/{id}/method-runs` -> [`MethodRunInfo`](super::MethodRunInfo): starts the run that
 //!   tunes on what is accepted now; `GET` -> list of [`AcceptedRun`]s, newest first;
@@ -127,7 +129,8 @@ pub struct Project {
     /// The run whose instances are judged; `None` where the items came from a file.
     #[serde(default)]
     pub source_run: Option<String>,
-    /// All items without their texts.
+    /// All items without their texts; for those who decide nothing without the attention checks, which
+    /// no number counts.
     pub items: Vec<ItemInfo>,
     /// Everybody who takes or took part.
     pub members: Vec<Member>,
@@ -142,6 +145,9 @@ pub struct Project {
 pub struct NextRequest {
     /// At most so many, up to [`MOST_NEXT`].
     pub wanted: usize,
+    /// How long the person has done nothing, by the browser's own measure: a page asks unasked.
+    #[serde(default)]
+    pub idle_seconds: u32,
 }
 
 /// Most items kept for one member at a time.
@@ -220,6 +226,17 @@ pub struct Invite {
     pub revoked: bool,
 }
 
+/// An invite as its project's owner sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListedInvite {
+    /// The invite.
+    #[serde(flatten)]
+    pub invite: Invite,
+    /// How long it is still open by the server's clock, in milliseconds; 0 where it has expired or was
+    /// revoked.
+    pub left: i64,
+}
+
 /// A new invite; the only answer that holds the token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewlyInvited {
@@ -232,6 +249,8 @@ pub struct NewlyInvited {
 /// What somebody with an invite sees before they join.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Invitation {
+    /// The project: somebody may be in it already.
+    pub project: String,
     /// Title of the project.
     pub title: String,
     /// How to judge, in Markdown.
@@ -332,10 +351,14 @@ pub enum ClientMessage {
         /// The greatest sequence number it has; 0 for none.
         since: u64,
     },
-    /// What the member looks at now. Sent now and then even without a change: it renews leases.
+    /// What the member looks at now. Sent now and then even without a change: it renews leases, as long
+    /// as the person is at work.
     Looking {
         /// The item; `None` for none.
         item: Option<ItemId>,
+        /// How long the person has done nothing, by the browser's own measure.
+        #[serde(default)]
+        idle_seconds: u32,
     },
 }
 

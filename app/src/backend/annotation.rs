@@ -1,17 +1,19 @@
 //! How the annotation pages reach the server. Only a browser has it: who somebody is, is known there.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use domain::annotation::{Item, ItemId, MemberId, ProjectSettings};
+use domain::annotation::{Item, ItemId, Member, MemberId, ProjectSettings};
+use domain::culture::CultureCode;
 use leptos::prelude::use_context;
 use serde::{Deserialize, Serialize};
 
 use super::{Answer, Events};
 use crate::api::MethodRunInfo;
 use crate::api::annotation::{
-    AcceptedRun, ClientMessage, ExportFormat, Invitation, Invite, Joined, Joining, NewInvite,
-    NewProject, NewlyInvited, Outcome, Project, RoomMessage, SettingsChange, SourceInfo,
-    Submission,
+    AcceptedRun, ClientMessage, ExportFormat, Invitation, Joined, Joining, ListedInvite, NewInvite,
+    NewProject, NewlyInvited, NextRequest, Outcome, Project, RoomMessage, SettingsChange,
+    SourceInfo, Submission,
 };
 
 /// What opens a project to one of its members.
@@ -40,18 +42,20 @@ pub trait Annotation: Send + Sync {
     fn project(&self, key: Key) -> Answer<Project>;
     /// Changes what it asks for; returns that.
     fn change(&self, key: Key, change: SettingsChange) -> Answer<ProjectSettings>;
+    /// Notes which cultures the member knows.
+    fn know(&self, key: Key, cultures: BTreeSet<CultureCode>) -> Answer<Member>;
     /// Items to judge, kept for the member.
-    fn next(&self, key: Key, wanted: usize) -> Answer<Vec<Item>>;
+    fn next(&self, key: Key, request: NextRequest) -> Answer<Vec<Item>>;
     /// One item.
     fn item(&self, key: Key, item: ItemId) -> Answer<Item>;
     /// Hands in what the member did.
     fn submit(&self, key: Key, submissions: Vec<Submission>) -> Answer<Vec<Outcome>>;
     /// All invites.
-    fn invites(&self, key: Key) -> Answer<Vec<Invite>>;
+    fn invites(&self, key: Key) -> Answer<Vec<ListedInvite>>;
     /// Makes an invite.
     fn invite(&self, key: Key, new: NewInvite) -> Answer<NewlyInvited>;
     /// Revokes an invite; returns all of them.
-    fn revoke(&self, key: Key, invite: String) -> Answer<Vec<Invite>>;
+    fn revoke(&self, key: Key, invite: String) -> Answer<Vec<ListedInvite>>;
     /// Lets a member leave for good.
     fn leave(&self, key: Key, member: MemberId) -> Answer<()>;
     /// The runs that tune on what is accepted, newest first.

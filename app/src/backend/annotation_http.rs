@@ -1,8 +1,10 @@
 //! [`Annotation`] of the browser: fetch, and a WebSocket for the live room.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use domain::annotation::{Item, ItemId, MemberId, ProjectSettings};
+use domain::annotation::{Item, ItemId, Member, MemberId, ProjectSettings};
+use domain::culture::CultureCode;
 use futures::channel::mpsc;
 use futures::{SinkExt, Stream, StreamExt, future};
 use gloo_net::http::{Request, RequestBuilder};
@@ -16,7 +18,7 @@ use super::annotation::{Annotation, Key, Speaker};
 use super::http::{HttpBackend, accepted, later, parse, read, unreachable};
 use super::{Answer, Events};
 use crate::api::annotation::{
-    AcceptedRun, ClientMessage, ExportFormat, Invitation, Invite, Joined, Joining, NewInvite,
+    AcceptedRun, ClientMessage, ExportFormat, Invitation, Joined, Joining, ListedInvite, NewInvite,
     NewProject, NewlyInvited, NextRequest, Outcome, Project, RoomMessage, SettingsChange,
     SourceInfo, Submission,
 };
@@ -50,8 +52,12 @@ impl Annotation for HttpBackend {
         later(send(post(&key, "/settings"), change))
     }
 
-    fn next(&self, key: Key, wanted: usize) -> Answer<Vec<Item>> {
-        later(send(post(&key, "/next"), NextRequest { wanted }))
+    fn know(&self, key: Key, cultures: BTreeSet<CultureCode>) -> Answer<Member> {
+        later(send(post(&key, "/cultures"), cultures))
+    }
+
+    fn next(&self, key: Key, request: NextRequest) -> Answer<Vec<Item>> {
+        later(send(post(&key, "/next"), request))
     }
 
     fn item(&self, key: Key, item: ItemId) -> Answer<Item> {
@@ -62,7 +68,7 @@ impl Annotation for HttpBackend {
         later(send(post(&key, "/submissions"), submissions))
     }
 
-    fn invites(&self, key: Key) -> Answer<Vec<Invite>> {
+    fn invites(&self, key: Key) -> Answer<Vec<ListedInvite>> {
         later(read(get(&key, "/invites")))
     }
 
@@ -70,7 +76,7 @@ impl Annotation for HttpBackend {
         later(send(post(&key, "/invites"), new))
     }
 
-    fn revoke(&self, key: Key, invite: String) -> Answer<Vec<Invite>> {
+    fn revoke(&self, key: Key, invite: String) -> Answer<Vec<ListedInvite>> {
         later(read(post(&key, &format!("/invites/{}/revoke", escape(&invite)))))
     }
 

@@ -4,10 +4,12 @@
 //! Hooks for tests (`data-testid`): `projects`, in it `project`; `new-project`, in it `project-title`,
 //! `project-guidelines`, `source-run`, `source-file`, `file-read`, `overlap`, `target`, `blind`, `labels`,
 //! `ordered`, `owner-name`, `know-culture`, `make-project`; `join`, in it `join-name`, `know-culture`,
-//! `join-send`; `tab` (with `data-view`); `connection` (with `data-state`: in-step, handing-in, cut-off),
+//! `join-send`; `already-in`, in it `open-membership` and
+//! `join-as-another`; `tab` (with `data-view`); `connection` (with `data-state`: in-step, handing-in, cut-off),
 //! `present-member`, `progress` (with `data-complete`, `data-judgements`); `item` (with `data-item`), in it
 //! `item-question`, `item-option`; `label` (with `data-label`), `skip`, `skip-reason`, `undo`,
-//! `last-judged`, `show-keys`, `keys`, `key`, `nothing-to-judge`, `guidelines`; `comment`, `answer`,
+//! `last-judged`, `show-keys`, `keys`, `key`, `nothing-to-judge`, `my-cultures`,
+//! `save-cultures`, `guidelines`; `refused-acts`, in it `refused` (with `data-item`) and `discard`; `comment`, `answer`,
 //! `comment-text`, `comment-send`; `mine-size`, `my-judgement` (with `data-item`), `my-word`, `judge-again`
 //! (with `data-label`), `take-back`; `change-project`, in it fields of `new-project` and `save-project`;
 //! `queue-size`, `disagreement` (with `data-item`), `one-item`, `opinion`, `verdict`, `decide` (with
@@ -17,7 +19,7 @@
 //! `invite-role`, `invite`, `invite-link`, `invite-entry`, `revoke`, `export` (with `data-format`); `error`
 //! (with `data-code`).
 
-use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -26,15 +28,16 @@ use leptos_router::NavigateOptions;
 use leptos_router::hooks::{use_navigate, use_params_map, use_query_map};
 
 use crate::api::ApiError;
-use crate::api::annotation::{Invitation, Joining};
-use crate::backend::annotation::{Key, use_annotation};
+use crate::api::annotation::{Invitation, Project};
+use crate::backend::Answer;
+use crate::backend::annotation::use_annotation;
+use crate::browser;
 use crate::components::ErrorNote;
 use crate::components::annotation::desk::Desk;
-use crate::components::annotation::live::keep_in_step;
-use crate::components::annotation::markdown::Markdown;
+use crate::components::annotation::live::{PAUSES, is_passing, keep_in_step};
 use crate::components::annotation::membership::Membership;
 use crate::components::annotation::{
-    AdapterView, AgreementView, CultureChoice, Items, Judge, MyJudgements, NewProjectForm, People,
+    AdapterView, AgreementView, Invited, Items, Judge, MyJudgements, NewProjectForm, People,
     Presence, ProjectList,
 };
 use crate::link;
@@ -83,77 +86,73 @@ pub fn AnnotatePage() -> impl IntoView {
 /// An invite, before it is followed.
 #[component]
 pub fn JoinPage() -> impl IntoView {
+    let WorldResource(world) = expect_context();
     let params = use_params_map();
     let token = Memo::new(move |_| params.with(|params| params.get("token")).unwrap_or_default());
     let annotation = StoredValue::new(use_annotation());
     let invitation = RwSignal::new(None::<Result<Invitation, ApiError>>);
     Effect::new(move |_| {
-        let token = token.get();
+        let wanted = token.get();
         let Some(annotation) = annotation.get_value() else { return };
-        spawn_local(async move {
-            let found = annotation.invitation(token).await;
-            let _ = invitation.try_set(Some(found));
-        });
+        spawn_local(patiently(
+            invitation,
+            move || token.try_get_untracked().as_ref() == Some(&wanted),
+            move || annotation.invitation(token.get_untracked()),
+        ));
     });
+    let invited = move |invitation: Invitation| {
+        view! {
+            <Suspense fallback=|| view! { <p class="meta">"Reading the invite"</p> }>
+                {move || {
+                    let invitation = invitation.clone();
+                    Suspend::new(async move {
+                        // Without the server's names the codes must do.
+                        let known = world.await.map(|world| world.cultures).unwrap_or_default();
+                        view! { <Invited invitation token known/> }
+                    })
+                }}
+            </Suspense>
+        }
+    };
     view! {
         <Title text="Join"/>
         <div class="page annotate">
             {move || match invitation.get() {
                 None => view! { <p class="meta">"Reading the invite"</p> }.into_any(),
-                Some(Err(error)) => view! { <h1>"Join"</h1><ErrorNote error/> }.into_any(),
-                Some(Ok(invitation)) => view! { <JoinForm invitation token/> }.into_any(),
+                Some(Err(error)) => view! { <h1>"Join"</h1><Failed error/> }.into_any(),
+                Some(Ok(invitation)) => invited(invitation).into_any(),
             }}
         </div>
     }
     .into_any()
 }
 
+/// Asks until there is an answer: while the network or the server is in trouble, `found` says so. Ends
+/// without one when the page is left or `wanted` no more.
+async fn patiently<T: Send + Sync + 'static>(
+    found: RwSignal<Option<Result<T, ApiError>>>,
+    wanted: impl Fn() -> bool,
+    ask: impl Fn() -> Answer<T>,
+) {
+    let mut wait = PAUSES.0;
+    loop {
+        let answer = ask().await;
+        let again = answer.as_ref().is_err_and(is_passing);
+        if !wanted() || found.try_set(Some(answer)).is_some() || !again {
+            return;
+        }
+        browser::pause(wait).await;
+        wait = (wait * 2).min(PAUSES.1);
+    }
+}
+
+/// What went wrong, and whether the page goes on trying.
 #[component]
-fn JoinForm(invitation: Invitation, token: Memo<String>) -> impl IntoView {
-    let annotation = StoredValue::new(use_annotation());
-    let Invitation { title, guidelines, role, cultures } = invitation;
-    let name = RwSignal::new(String::new());
-    let chosen = RwSignal::new(BTreeSet::new());
-    let refusal = RwSignal::new(None::<ApiError>);
-    let navigate = use_navigate();
-    let heading = title.clone();
-    let join = move |event: leptos::ev::SubmitEvent| {
-        event.prevent_default();
-        let Some(annotation) = annotation.get_value() else { return };
-        let (navigate, title) = (navigate.clone(), title.clone());
-        let cultures = chosen.get_untracked().into_iter().collect();
-        let joining = Joining { name: name.get_untracked(), cultures };
-        spawn_local(async move {
-            match annotation.join(token.get_untracked(), joining).await {
-                Ok(joined) => {
-                    let key = Key { project: joined.project, token: joined.token };
-                    let address = format!("/annotate/{}", link::escape(&key.project));
-                    Membership { key, member: joined.member, role, title }.keep();
-                    navigate(&address, NavigateOptions::default());
-                }
-                Err(error) => refusal.set(Some(error)),
-            }
-        });
-    };
+fn Failed(error: ApiError) -> impl IntoView {
+    let again = is_passing(&error);
     view! {
-        <header class="intro">
-            <h1>{heading}</h1>
-            <p class="meta">{format!("You are invited as {role}. No account is needed.")}</p>
-        </header>
-        <Markdown text=guidelines/>
-        <form class="new-run" aria-label="Join" autocomplete="off" data-testid="join" on:submit=join>
-            <label class="field">
-                "What do you want to be called?"
-                <input type="text" required maxlength="100" data-testid="join-name"
-                    on:input=move |event| name.set(event_target_value(&event))/>
-            </label>
-            <CultureChoice codes=cultures known=Vec::new() chosen
-                legend="Which cultures do you know from living in them?"/>
-            {move || refusal.get().map(|error| view! { <ErrorNote error/> })}
-            <p class="start">
-                <button type="submit" class="primary" data-testid="join-send">"Join"</button>
-            </p>
-        </form>
+        <ErrorNote error/>
+        {again.then(|| view! { <p class="meta">"This page tries again by itself."</p> })}
     }
     .into_any()
 }
@@ -165,24 +164,30 @@ pub fn ProjectPage() -> impl IntoView {
     let project =
         Memo::new(move |_| params.with(|params| params.get("project")).unwrap_or_default());
     let annotation = StoredValue::new(use_annotation());
-    let desk = RwSignal::new(None::<Result<Desk, ApiError>>);
+    let found = RwSignal::new(None::<Result<Project, ApiError>>);
+    let desk = RwSignal::new(None::<Desk>);
     let owner = StoredValue::new(Owner::current());
     Effect::new(move |_| {
         let id = project.get();
+        found.set(None);
+        desk.set(None);
         let Some(annotation) = annotation.get_value() else { return };
         let Some(membership) = Membership::of(&id) else {
-            desk.set(Some(Err(no_key(&id))));
+            found.set(Some(Err(no_key(&id))));
             return;
         };
         spawn_local(async move {
-            let found = annotation.project(membership.key.clone()).await;
+            let (asked, key) = (Arc::clone(&annotation), membership.key.clone());
+            let wanted = move || project.try_get_untracked().as_ref() == Some(&id);
+            patiently(found, &wanted, move || asked.project(key.clone())).await;
+            if !wanted() {
+                return;
+            }
+            let Some(Some(Ok(opened))) = found.try_get_untracked() else { return };
             let open = move || {
-                let found = found.map(|project| {
-                    let (desk, woken) = Desk::new(project, membership.key, annotation);
-                    keep_in_step(desk, woken);
-                    desk
-                });
-                let _ = desk.try_set(Some(found));
+                let (opened, woken) = Desk::new(opened, membership.key, annotation);
+                keep_in_step(opened, woken);
+                let _ = desk.try_set(Some(opened));
             };
             // What is made here lives as long as the page.
             match owner.try_get_value().flatten() {
@@ -191,12 +196,13 @@ pub fn ProjectPage() -> impl IntoView {
             }
         });
     });
+    let failed = Memo::new(move |_| found.with(|found| found.as_ref()?.as_ref().err().cloned()));
     view! {
         <div class="page annotate">
-            {move || match desk.get() {
-                None => view! { <p class="meta">"Opening the project"</p> }.into_any(),
-                Some(Err(error)) => view! { <h1>"Annotate"</h1><ErrorNote error/> }.into_any(),
-                Some(Ok(desk)) => view! { <Opened desk/> }.into_any(),
+            {move || match (desk.get(), failed.get()) {
+                (Some(desk), _) => view! { <Opened desk/> }.into_any(),
+                (None, Some(error)) => view! { <h1>"Annotate"</h1><Failed error/> }.into_any(),
+                (None, None) => view! { <p class="meta">"Opening the project"</p> }.into_any(),
             }}
         </div>
     }
@@ -224,13 +230,14 @@ const VIEWS: [(&str, &str); 6] = [
 #[component]
 fn Opened(desk: Desk) -> impl IntoView {
     let query = use_query_map();
+    let judges = Memo::new(move |_| desk.member().is_none_or(|member| member.role.judges()));
     let view = Memo::new(move |_| {
         let wanted = query.with(|query| query.get("view"));
         VIEWS
             .iter()
             .map(|(name, _)| *name)
             .find(|name| Some(*name) == wanted.as_deref())
-            .unwrap_or("judge")
+            .unwrap_or(if judges.get() { "judge" } else { "people" })
     });
     let shown = Memo::new(move |_| query.with(|query| query.get("item")));
     let title = Memo::new(move |_| desk.settings.with(|settings| settings.title.clone()));
@@ -252,7 +259,11 @@ fn Opened(desk: Desk) -> impl IntoView {
         <Title text=move || title.get()/>
         <header class="intro">
             <h1>{move || title.get()}</h1>
-            <nav class="tabs" aria-label="Views of the project">{VIEWS.map(tab).collect_view()}</nav>
+            <nav class="tabs" aria-label="Views of the project">{move || {
+                // Who looks on has nothing to judge.
+                let own = |(name, _): &(&str, _)| judges.get() || !["judge", "mine"].contains(name);
+                VIEWS.into_iter().filter(own).map(tab).collect_view()
+            }}</nav>
         </header>
         <Presence desk/>
         {move || match view.get() {

@@ -46,11 +46,13 @@ pub enum AnnotationError {
     },
 
     /// A comment that is empty or too long.
-    #[error("a comment must have 1 to {longest} bytes, not {given}\nShorten it or write more.")]
+    #[error(
+        "a comment must have 1 to {longest} characters, not {given}\nShorten it or write more."
+    )]
     Comment {
-        /// Most bytes.
+        /// Most characters.
         longest: usize,
-        /// Bytes given.
+        /// Characters given.
         given: usize,
     },
 
@@ -60,6 +62,16 @@ pub enum AnnotationError {
          given to you\nGo on with the next item."
     )]
     NotLeased {
+        /// The item.
+        item: ItemId,
+    },
+
+    /// There is no own word that stands, or another one than was meant.
+    #[error(
+        "this takes back no word of yours on `{item}`: it was replaced or taken back already, perhaps \
+         in another window\nReload the page to see what you said last."
+    )]
+    NothingToUndo {
         /// The item.
         item: ItemId,
     },
@@ -75,6 +87,7 @@ impl AnnotationError {
             Self::UnknownOption { .. } => "unknown-option",
             Self::Comment { .. } => "comment-length",
             Self::NotLeased { .. } => "item-not-leased",
+            Self::NothingToUndo { .. } => "nothing-to-undo",
         }
     }
 }

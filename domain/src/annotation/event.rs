@@ -6,7 +6,7 @@ use super::error::AnnotationError;
 use super::item::{Item, ItemId};
 use super::label::LabelId;
 use super::member::{Member, MemberId};
-use super::project::ProjectSettings;
+use super::project::{ProjectSettings, characters};
 use crate::question::text_id;
 
 text_id!(
@@ -15,7 +15,7 @@ text_id!(
     SubmissionId
 );
 
-/// Longest comment, in bytes.
+/// Longest comment, in characters as [`characters`] counts them.
 pub const LONGEST_COMMENT: usize = 4 * 1024;
 
 /// Longest submission identifier, in bytes.
@@ -163,13 +163,7 @@ impl Act {
             Self::Judged(judgement) | Self::Adjudicated(judgement) => {
                 judgement.check(settings, item)
             }
-            Self::Commented { text, .. } => {
-                let given = text.len();
-                if text.trim().is_empty() || given > LONGEST_COMMENT {
-                    return Err(AnnotationError::Comment { longest: LONGEST_COMMENT, given });
-                }
-                Ok(())
-            }
+            Self::Commented { text, .. } => check_comment(text),
             _ => Ok(()),
         }
     }
@@ -187,6 +181,18 @@ impl Act {
             Self::Left => "left",
             Self::Hidden { .. } => "hidden",
         }
+    }
+}
+
+/// Refuses a comment that is empty or too long.
+///
+/// # Errors
+/// [`AnnotationError::Comment`].
+pub fn check_comment(text: &str) -> Result<(), AnnotationError> {
+    let given = characters(text);
+    match text.trim().is_empty() || given > LONGEST_COMMENT {
+        true => Err(AnnotationError::Comment { longest: LONGEST_COMMENT, given }),
+        false => Ok(()),
     }
 }
 

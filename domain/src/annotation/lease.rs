@@ -9,8 +9,48 @@ use super::item::ItemId;
 use super::member::MemberId;
 
 /// How long an item is kept for somebody, in milliseconds: longer than a thought and a dead spot of
-/// the network, shorter than a lunch. It is renewed while they are connected.
+/// the network, shorter than a lunch. It is renewed as long as they are at work ([`Attention`]).
 pub const LEASE_MILLISECONDS: i64 = 10 * 60 * 1000;
+
+/// How long somebody who does nothing counts as active, in milliseconds.
+pub const ACTIVE_MILLISECONDS: i64 = 5 * 60 * 1000;
+
+/// How long somebody who does nothing may still be reading what is on the screen, in milliseconds.
+pub const READING_MILLISECONDS: i64 = 20 * 60 * 1000;
+
+/// What can be thought of a connected member, by how long they have done nothing. A forgotten tab is
+/// connected too, and must not keep items from others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Attention {
+    /// They are at work: all that was given to them is kept.
+    Active,
+    /// They may be reading: only what is on the screen is kept.
+    Reading,
+    /// They are somewhere else: nothing is kept any longer.
+    Away,
+}
+
+impl Attention {
+    /// After doing nothing for so many milliseconds.
+    pub fn after(idle: i64) -> Self {
+        match idle {
+            ..ACTIVE_MILLISECONDS => Self::Active,
+            ..READING_MILLISECONDS => Self::Reading,
+            _ => Self::Away,
+        }
+    }
+}
+
+/// What an act does to its author's lease of its item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LeaseChange {
+    /// Nothing.
+    None,
+    /// The lease ends.
+    End,
+    /// It begins, or is renewed.
+    Take(Lease),
+}
 
 /// An item that is kept for a member.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,18 +140,25 @@ impl Leases {
         of_item.filter(move |(who, until)| *who != member && **until > now).map(|(who, _)| who)
     }
 
-    /// Whether somebody has `item` at `now`.
-    pub fn anybody(&self, item: &ItemId, now: i64) -> bool {
-        self.by_item.get(item).is_some_and(|members| members.values().any(|until| *until > now))
-    }
-
-    /// The items that `member` has at `now` and whose lease is half over, or more: renewing them only
-    /// then saves writing the same again and again.
-    pub fn half_over(&self, member: &MemberId, now: i64) -> Vec<ItemId> {
+    /// The items to be kept for `member` once more: those that they have at `now` and that their
+    /// `attention` deserves, of which `looking` is on the screen. Only those whose lease is half over, or
+    /// more: that saves writing the same again and again.
+    pub fn to_renew(
+        &self,
+        member: &MemberId,
+        attention: Attention,
+        looking: Option<&ItemId>,
+        now: i64,
+    ) -> Vec<ItemId> {
         let half = now + LEASE_MILLISECONDS / 2;
         let wanes = |(item, members): (&ItemId, &BTreeMap<MemberId, i64>)| {
             let until = *members.get(member)?;
-            (until > now && until <= half).then(|| item.clone())
+            let deserved = match attention {
+                Attention::Active => true,
+                Attention::Reading => looking == Some(item),
+                Attention::Away => false,
+            };
+            (deserved && until > now && until <= half).then(|| item.clone())
         };
         self.by_item.iter().filter_map(wanes).collect()
     }

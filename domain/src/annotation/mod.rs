@@ -43,7 +43,7 @@ pub use error::AnnotationError;
 pub use event::{Act, Event, Judgement, SkipReason, SubmissionId};
 pub use item::{Item, ItemId, ItemInfo};
 pub use label::{Label, LabelId};
-pub use lease::{LEASE_MILLISECONDS, Lease, Leases};
+pub use lease::{Attention, LEASE_MILLISECONDS, Lease, LeaseChange, Leases};
 pub use member::{Member, MemberId, MemberRole};
 pub use project::ProjectSettings;
 pub use report::{AnnotatorReport, annotator_report};

@@ -14,14 +14,20 @@ pub const MOST_LABELS: usize = 9;
 /// Largest overlap.
 pub const MOST_OVERLAP: usize = 50;
 
-/// Longest title, in bytes.
+/// Longest title, in characters.
 pub const LONGEST_TITLE: usize = 200;
 
-/// Longest guidelines, in bytes.
+/// Longest guidelines, in characters.
 pub const LONGEST_GUIDELINES: usize = 64 * 1024;
 
-/// Longest name or explanation of a label, or name of a member, in bytes.
+/// Longest name or explanation of a label, or name of a member, in characters.
 pub const LONGEST_NAME: usize = 200;
+
+/// The length of a text in UTF-16 code units: as a browser counts what somebody types, so that a field
+/// that takes a text and the server that keeps it know the same limit.
+pub fn characters(text: &str) -> usize {
+    text.encode_utf16().count()
+}
 
 /// What a project asks for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -81,15 +87,18 @@ impl ProjectSettings {
     /// [`AnnotationError::Setting`] with the first rule that is broken.
     pub fn check(&self) -> Result<(), AnnotationError> {
         let refuse = |setting, rule: String| Err(AnnotationError::Setting { setting, rule });
-        if self.title.trim().is_empty() || self.title.len() > LONGEST_TITLE {
-            let given = self.title.len();
-            return refuse("title", format!("must have 1 to {LONGEST_TITLE} bytes, not {given}"));
+        if self.title.trim().is_empty() || characters(&self.title) > LONGEST_TITLE {
+            let given = characters(&self.title);
+            return refuse(
+                "title",
+                format!("must have 1 to {LONGEST_TITLE} characters, not {given}"),
+            );
         }
-        if self.guidelines.len() > LONGEST_GUIDELINES {
-            let given = self.guidelines.len();
+        let given = characters(&self.guidelines);
+        if given > LONGEST_GUIDELINES {
             return refuse(
                 "guidelines",
-                format!("must have at most {LONGEST_GUIDELINES} bytes, not {given}"),
+                format!("must have at most {LONGEST_GUIDELINES} characters, not {given}"),
             );
         }
         if !(1..=MOST_OVERLAP).contains(&self.overlap) {
@@ -115,11 +124,11 @@ impl ProjectSettings {
                 ));
             }
             if label.name.trim().is_empty()
-                || label.name.len() > LONGEST_NAME
-                || label.explanation.len() > LONGEST_NAME
+                || characters(&label.name) > LONGEST_NAME
+                || characters(&label.explanation) > LONGEST_NAME
             {
                 return refuse(format!(
-                    "need a name, and at most {LONGEST_NAME} bytes of it and of the explanation, \
+                    "need a name, and at most {LONGEST_NAME} characters of it and of the explanation, \
                      unlike `{id}`"
                 ));
             }

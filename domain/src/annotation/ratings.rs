@@ -16,14 +16,16 @@ pub fn coefficients(settings: &ProjectSettings) -> Vec<Coefficient> {
 }
 
 /// The judgements of those `items` that `wanted` lets through; every judgement that can be seen
-/// counts, complete or not. Labels that the project doesn't have are left out.
+/// counts, complete or not. Gold items are left out: what everybody is expected to say of them is no
+/// agreement. Labels that the project doesn't have are left out.
 pub fn tallies(
     settings: &ProjectSettings,
     state: &State,
     items: &[ItemInfo],
     wanted: impl Fn(&ItemInfo) -> bool,
 ) -> Tallies {
-    let judged = items.iter().filter(|item| wanted(item)).map(|item| {
+    let counts = |item: &&ItemInfo| item.gold.is_none() && wanted(item);
+    let judged = items.iter().filter(counts).map(|item| {
         let judgements = state.record(&item.id).map(|record| record.judgements());
         judgements
             .into_iter()
@@ -36,7 +38,7 @@ pub fn tallies(
         .unwrap_or_else(|| Tallies::none(settings.labels.len()))
 }
 
-/// What two members said about the items that both have judged.
+/// What two members said about the items that both have judged, gold items aside.
 pub fn pair(
     settings: &ProjectSettings,
     state: &State,
@@ -44,7 +46,7 @@ pub fn pair(
     first: &MemberId,
     second: &MemberId,
 ) -> Option<Pair> {
-    let both = items.iter().filter_map(|item| {
+    let both = items.iter().filter(|item| item.gold.is_none()).filter_map(|item| {
         let judgements = state.record(&item.id)?.judgements();
         let label = |member| settings.label_index(&judgements.get(member)?.label);
         Some((label(first)?, label(second)?))

@@ -14,13 +14,13 @@ use super::verdict::verdict;
 /// What one member has done, and how it stands to the others' work.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct AnnotatorReport {
-    /// Items judged, gold items included.
+    /// Items judged, gold items aside.
     pub judged: usize,
-    /// Items skipped.
+    /// Items skipped, gold items aside.
     pub skipped: usize,
-    /// How often each label was chosen.
+    /// How often each label was chosen, gold items aside.
     pub labels: BTreeMap<LabelId, usize>,
-    /// Median milliseconds per judgement, by the client's own measure.
+    /// Median milliseconds per judgement, by the client's own measure, gold items aside.
     pub median_milliseconds: Option<u32>,
     /// Judged items that have a verdict.
     pub with_verdict: usize,
@@ -46,20 +46,21 @@ pub fn annotator_report(
         let judgement = match record.word(member) {
             Some((_, Word::Judged(judgement))) => judgement,
             Some((_, Word::Skipped(_))) => {
-                report.skipped += 1;
+                report.skipped += usize::from(item.gold.is_none());
                 continue;
             }
             _ => continue,
         };
-        report.judged += 1;
-        *report.labels.entry(judgement.label.clone()).or_default() += 1;
-        if judgement.milliseconds > 0 {
-            times.push(judgement.milliseconds);
-        }
         if let Some(gold) = &item.gold {
             report.gold += 1;
             report.gold_right += usize::from(*gold == judgement.label);
+            continue;
         }
+        if judgement.milliseconds > 0 {
+            times.push(judgement.milliseconds);
+        }
+        report.judged += 1;
+        *report.labels.entry(judgement.label.clone()).or_default() += 1;
         if let Some(verdict) = verdict(settings, state, item) {
             report.with_verdict += 1;
             report.as_verdict += usize::from(verdict.label == judgement.label);

@@ -17,6 +17,7 @@
 //!   in which they are shown;
 //! - [`cross`]: every culture's own adapter asked as every culture.
 
+pub mod ability;
 pub mod alignment;
 pub mod baseline;
 pub mod bootstrap;
@@ -30,6 +31,7 @@ pub mod movement;
 pub mod refusal;
 pub mod relation;
 
+pub use ability::Ability;
 pub use alignment::{Scored, alignment};
 pub use baseline::{Baseline, baseline_parts, baseline_score};
 pub use bootstrap::{
@@ -37,7 +39,7 @@ pub use bootstrap::{
 };
 pub use cross::{CrossParts, CrossScores, OwnGain};
 pub use evaluation::{Evaluation, Parts, evaluate, evaluate_by_topic, parts};
-pub use mean::{mean_paired_interval, mean_paired_interval_of};
+pub use mean::{mean_interval, mean_paired_interval, mean_paired_interval_of};
 pub use metric::{Metric, Part};
 pub use movement::{Movement, movement};
 pub use refusal::Refusals;

@@ -5,10 +5,12 @@
 //! - [`archive`]: several files in one.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use app::api::annotation::ExportFormat;
 use domain::annotation::{
-    Act, Item, ItemInfo, Judgement, MemberId, Record, SkipReason, Verdict, accepted, verdict,
+    Act, Item, ItemInfo, Judgement, MemberId, ProjectSettings, Record, SkipReason, State, Verdict,
+    accepted, verdict,
 };
 use domain::culture::Culture;
 use domain::instance::Instance;
@@ -17,7 +19,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{Room, RoomError};
-use crate::jobs::annotation::Origin;
+use crate::jobs::annotation::{Origin, origin, templates};
 
 mod archive;
 mod dataset;
@@ -36,6 +38,20 @@ struct Line<'a> {
     comments: Vec<Said<'a, &'a str>>,
 }
 
+/// A project as it was at a moment, with what files need beside it. Making one is quick; making a file of it
+/// takes a while, for which the room is open to others.
+#[derive(Debug)]
+pub struct Snapshot {
+    settings: ProjectSettings,
+    items: Arc<[Item]>,
+    infos: Vec<ItemInfo>,
+    state: State,
+    /// What is known of the items' run.
+    origin: Option<Origin>,
+    /// The wording by which an adapter learns.
+    templates: PromptTemplates,
+}
+
 /// Who said what when.
 #[derive(Debug, Serialize)]
 struct Said<'a, T> {
@@ -46,36 +62,55 @@ struct Said<'a, T> {
 }
 
 impl Room {
-    /// Everything that was said, as a file. Personas are of `cultures`; `origin` is what is known of the
-    /// items' run.
+    /// The project as it is now.
+    ///
+    /// # Errors
+    /// A failure of the store.
+    pub async fn snapshot(&self) -> Result<Snapshot, RoomError> {
+        let source = self.source_run.as_deref();
+        Ok(Snapshot {
+            settings: self.settings.clone(),
+            items: Arc::clone(&self.items),
+            infos: self.infos.clone(),
+            state: self.state.clone(),
+            origin: match source {
+                Some(run) => origin(&self.store, run).await?,
+                None => None,
+            },
+            templates: match source {
+                Some(run) => templates(&self.store, run).await?,
+                None => PromptTemplates::builtin().clone(),
+            },
+        })
+    }
+}
+
+impl Snapshot {
+    /// Everything that was said, as a file. Personas are of `cultures`. Takes a while.
     ///
     /// # Errors
     /// [`RoomError::Refused`] where a value can't be written in that form.
-    pub fn export(
-        &self,
-        format: ExportFormat,
-        cultures: &[Culture],
-        origin: Option<&Origin>,
-    ) -> Result<Vec<u8>, RoomError> {
+    pub fn export(&self, format: ExportFormat, cultures: &[Culture]) -> Result<Vec<u8>, RoomError> {
         match format {
             ExportFormat::Jsonl => json_lines(&self.lines()),
             ExportFormat::Csv => self.csv(),
             ExportFormat::Parquet => self.judgements_table(),
-            ExportFormat::Dataset => self.dataset(origin),
+            ExportFormat::Dataset => self.dataset(),
             ExportFormat::Argilla => self.argilla(),
             ExportFormat::LabelStudio => self.label_studio(),
             ExportFormat::Training => json_lines(&self.examples(cultures)?),
         }
     }
 
-    /// The accepted instances as chats: the culture's persona asks, the aware answer is given.
+    /// The accepted instances as chats: the culture's persona asks, in the words of the instances' run, and
+    /// the aware answer is given.
     fn examples(&self, cultures: &[Culture]) -> Result<Vec<Value>, RoomError> {
         let items: HashMap<_, _> =
             self.items.iter().map(|item| ((&item.question.id, item.culture), item)).collect();
         let instances = accepted(&self.settings, &self.state, &self.items);
         let found = instances.iter().filter_map(|instance| {
             let item = items.get(&(&instance.question, instance.culture))?;
-            Some(example(item, instance, cultures))
+            Some(example(&self.templates, item, instance, cultures))
         });
         found.collect()
     }
@@ -148,7 +183,12 @@ impl Room {
 }
 
 /// A chat in the form that trainers take: messages by role.
-fn example(item: &Item, instance: &Instance, cultures: &[Culture]) -> Result<Value, RoomError> {
+fn example(
+    prompts: &PromptTemplates,
+    item: &Item,
+    instance: &Instance,
+    cultures: &[Culture],
+) -> Result<Value, RoomError> {
     let culture = cultures.iter().find(|culture| culture.code == instance.culture);
     let culture = culture.ok_or_else(|| {
         RoomError::refused(
@@ -156,7 +196,6 @@ fn example(item: &Item, instance: &Instance, cultures: &[Culture]) -> Result<Val
             "Import a survey that has this culture.",
         )
     })?;
-    let prompts = PromptTemplates::builtin();
     let messages = [
         Message::new(Role::System, prompts.persona(PromptStyle::Aware, Some(culture), None)),
         Message::new(Role::User, prompts.question(&item.question)),

@@ -1,8 +1,10 @@
 //! Items of a new project: from a run, or from a file of JSON lines or comma-separated values.
 //!
 //! A record has `culture`, `question`, `options`, `unaware` and `aware`; `id`, `topic`,
-//! `first_number`, `scale`, `people`, the probabilities and `gold` may be left out. In a CSV file the
-//! options stand in one cell, parted by `|`.
+//! `first_number`, `scale`, `people`, the probabilities and `gold` may be left out. A line of the JSONL
+//! export is a record too: so a run's items get gold labels. In a CSV file each
+//! list stands in one cell, parted by `|` or as JSON, and so do `people`'s shares: `0.2|0.8`, `[0.2, 0.8]`
+//! or `{"shares": [0.2, 0.8], "mode": 2}`. Without a `mode` it is the option with the greatest share.
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -13,6 +15,7 @@ use domain::culture::CultureCode;
 use domain::question::{Question, Scale};
 use domain::survey::Distribution;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::RoomError;
 use crate::jobs::annotation::items_of_run;
@@ -28,17 +31,17 @@ const LONGEST_TEXT: usize = 4 * 1024;
 /// Most options of a question.
 const MOST_OPTIONS: usize = 30;
 
-/// One record of a file.
+/// One record of a file: a line of JSON, or a line of CSV whose lists are still text.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Record<Options> {
+struct Record<Texts, Shares, People> {
     #[serde(default)]
     id: Option<String>,
     culture: CultureCode,
     #[serde(default)]
     topic: Option<String>,
     question: String,
-    options: Options,
+    options: Texts,
     #[serde(default)]
     first_number: Option<u32>,
     #[serde(default)]
@@ -46,14 +49,17 @@ struct Record<Options> {
     unaware: u32,
     aware: u32,
     #[serde(default)]
-    unaware_probabilities: Vec<f64>,
+    unaware_probabilities: Shares,
     #[serde(default)]
-    aware_probabilities: Vec<f64>,
+    aware_probabilities: Shares,
     #[serde(default)]
-    people: Option<Distribution>,
+    people: Option<People>,
     #[serde(default)]
     gold: Option<String>,
 }
+
+/// A record with its lists.
+type Whole = Record<Vec<String>, Vec<f64>, Distribution>;
 
 /// Reads the items that `source` means.
 ///
@@ -108,8 +114,7 @@ fn from_jsonl(text: &str) -> Result<Vec<Item>, RoomError> {
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     lines
         .map(|(index, line)| {
-            let record: Record<Vec<String>> =
-                serde_json::from_str(line).map_err(|error| broken(index + 1, error))?;
+            let record = whole(line).map_err(|error| broken(index + 1, error))?;
             item(index + 1, record)
         })
         .collect()
@@ -122,32 +127,89 @@ fn from_csv(text: &str) -> Result<Vec<Item>, RoomError> {
         .enumerate()
         .map(|(index, record)| {
             // The heading is line 1.
-            let record: Record<String> = record.map_err(|error| broken(index + 2, error))?;
-            let options = record.options.split('|').map(|o| o.trim().to_owned()).collect();
-            item(index + 2, with_options(record, options))
+            let record: Record<String, String, String> =
+                record.map_err(|error| broken(index + 2, error))?;
+            item(index + 2, with_lists(record).map_err(|error| broken(index + 2, error))?)
         })
         .collect()
 }
 
-fn with_options<O>(record: Record<O>, options: Vec<String>) -> Record<Vec<String>> {
-    let Record { id, culture, topic, question, options: _, first_number, scale, .. } = record;
-    let Record { unaware, aware, unaware_probabilities, aware_probabilities, .. } = record;
-    let Record { people, gold, .. } = record;
-    Record {
-        id,
-        culture,
-        topic,
-        question,
-        options,
-        first_number,
-        scale,
-        unaware,
-        aware,
-        unaware_probabilities,
-        aware_probabilities,
-        people,
-        gold,
+/// A line of JSON: a record, or an item as the JSONL export has it, whose judgements are left behind.
+fn whole(line: &str) -> Result<Whole, serde_json::Error> {
+    let value: Value = serde_json::from_str(line)?;
+    if !value.get("question").is_some_and(Value::is_object) {
+        return serde_json::from_value(value);
     }
+    let item: Item = serde_json::from_value(value)?;
+    let question = item.question;
+    Ok(Record {
+        id: Some(item.id.0),
+        culture: item.culture,
+        topic: Some(question.topic.0),
+        question: question.text,
+        options: question.options,
+        first_number: Some(question.first_number),
+        scale: Some(question.scale),
+        unaware: item.unaware,
+        aware: item.aware,
+        unaware_probabilities: item.unaware_probabilities,
+        aware_probabilities: item.aware_probabilities,
+        people: item.people,
+        gold: item.gold.map(|gold| gold.0),
+    })
+}
+
+/// Reads the lists in a CSV record's cells.
+fn with_lists(record: Record<String, String, String>) -> Result<Whole, String> {
+    let first_number = record.first_number.unwrap_or(1);
+    let people = record.people.filter(|cell| !cell.is_empty());
+    Ok(Record {
+        id: record.id,
+        culture: record.culture,
+        topic: record.topic,
+        question: record.question,
+        options: options_in(&record.options),
+        first_number: record.first_number,
+        scale: record.scale,
+        unaware: record.unaware,
+        aware: record.aware,
+        unaware_probabilities: shares_in("unaware_probabilities", &record.unaware_probabilities)?,
+        aware_probabilities: shares_in("aware_probabilities", &record.aware_probabilities)?,
+        people: people.map(|cell| people_in(&cell, first_number)).transpose()?,
+        gold: record.gold,
+    })
+}
+
+fn options_in(cell: &str) -> Vec<String> {
+    serde_json::from_str(cell)
+        .unwrap_or_else(|_| cell.split('|').map(|option| option.trim().to_owned()).collect())
+}
+
+/// Shares as JSON, or parted by `|` as options are, or by `;`.
+fn shares_in(name: &str, cell: &str) -> Result<Vec<f64>, String> {
+    if cell.is_empty() {
+        return Ok(Vec::new());
+    }
+    if let Ok(shares) = serde_json::from_str(cell) {
+        return Ok(shares);
+    }
+    let shares = cell.split(['|', ';']).map(|share| share.trim().parse());
+    shares.collect::<Result<_, _>>().map_err(|_| {
+        format!("`{name}` is `{cell}`, and must be numbers parted by `|`, such as `0.2|0.8`")
+    })
+}
+
+fn people_in(cell: &str, first_number: u32) -> Result<Distribution, String> {
+    if cell.starts_with('{') {
+        return serde_json::from_str(cell)
+            .map_err(|error| format!("`people` is `{cell}`: {error}"));
+    }
+    let shares = shares_in("people", cell)?;
+    // The first of equals.
+    let mode =
+        (0..shares.len()).rev().max_by(|a, b| shares[*a].total_cmp(&shares[*b])).unwrap_or(0);
+    let mode = first_number.saturating_add(u32::try_from(mode).unwrap_or(u32::MAX));
+    Ok(Distribution { shares, mode })
 }
 
 fn broken(line: usize, reason: impl Display) -> RoomError {
@@ -158,7 +220,7 @@ fn broken(line: usize, reason: impl Display) -> RoomError {
 }
 
 /// An item of a record that follows all rules; others are refused by the line's number.
-fn item(line: usize, record: Record<Vec<String>>) -> Result<Item, RoomError> {
+fn item(line: usize, record: Whole) -> Result<Item, RoomError> {
     let filled = |text: Option<String>| text.filter(|text| !text.is_empty());
     let id = filled(record.id).unwrap_or_else(|| format!("item-{line:05}"));
     if id.len() > LONGEST_ID {
@@ -233,6 +295,50 @@ mod tests {
         csv[0].question.id = jsonl[0].question.id.clone();
         assert_eq!(jsonl, csv);
         assert_eq!(check(&ProjectSettings::new("t"), &jsonl).map_err(|e| e.to_string()), Ok(()));
+    }
+
+    #[test]
+    fn a_csv_cell_holds_a_list() {
+        const HEAD: &str = "culture,question,options,unaware,aware,unaware_probabilities,aware_probabilities,people,gold";
+        let jsonl = from_jsonl(concat!(
+            r#"{"culture":"THA","question":"Well?","options":["No","Yes"],"unaware":1,"aware":2,"#,
+            r#""unaware_probabilities":[0.75,0.25],"aware_probabilities":[0.25,0.75],"#,
+            r#""people":{"shares":[0.25,0.5],"mode":2},"gold":"right"}"#
+        ))
+        .unwrap();
+        for (options, unaware, aware, people) in [
+            ("No|Yes", "0.75|0.25", "0.25|0.75", "0.25|0.5"),
+            ("No | Yes", "0.75 ; 0.25", "0.25;0.75", "0.25;0.5"),
+            (r#""[""No"",""Yes""]""#, r#""[0.75,0.25]""#, r#""[0.25,0.75]""#, r#""[0.25,0.5]""#),
+            ("No|Yes", "0.75|0.25", "0.25|0.75", r#""{""shares"":[0.25,0.5],""mode"":2}""#),
+        ] {
+            let line = format!("THA,Well?,{options},1,2,{unaware},{aware},{people},right");
+            let mut csv = from_csv(&format!("{HEAD}\n{line}\n")).unwrap();
+            csv[0].id = jsonl[0].id.clone();
+            csv[0].question.id = jsonl[0].question.id.clone();
+            assert_eq!(csv, jsonl, "{line}");
+        }
+        let bare = from_csv(&format!("{HEAD}\nTHA,Well?,No|Yes,1,2,,,,\n")).unwrap();
+        assert!(bare[0].aware_probabilities.is_empty() && bare[0].people.is_none());
+        for (cells, says) in [
+            ("0.2|much,,", "`unaware_probabilities` is `0.2|much`"),
+            (",,{", "`people` is `{`"),
+            (",0.2,", "1 shares for 2 options"),
+        ] {
+            let file = format!("{HEAD}\nTHA,Well?,No|Yes,1,2,{cells},right\n");
+            let error = from_csv(&file).unwrap_err().to_string();
+            assert!(error.contains("line 2") && error.contains(says), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_exported_item_is_read_back() {
+        let items = from_jsonl(LINE).unwrap();
+        let mut line = serde_json::to_value(&items[0]).unwrap();
+        line["judgements"] = serde_json::json!([{ "member": "ann" }]);
+        line["gold"] = "wrong".into();
+        let again = from_jsonl(&line.to_string()).unwrap();
+        assert_eq!(again[0], Item { gold: Some("wrong".into()), ..items[0].clone() });
     }
 
     #[test]

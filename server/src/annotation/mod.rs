@@ -28,6 +28,7 @@ pub mod export;
 pub mod import;
 
 pub use error::RoomError;
+pub use export::Snapshot;
 pub use room::{Notice, Room};
 pub use rooms::Rooms;
 pub use token::Token;

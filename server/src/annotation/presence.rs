@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use app::api::annotation::Present;
 use domain::annotation::{ItemId, Lease, MemberId};
 
+use super::room::attention;
 use super::{Notice, Room, RoomError, now};
 use crate::store::StoreError;
 
@@ -38,7 +39,8 @@ impl Room {
         connection
     }
 
-    /// Notes what a connected member looks at, and renews what is kept for them.
+    /// Notes what a connected member looks at, and renews what is kept for them as far as they seem to be
+    /// at work.
     ///
     /// # Errors
     /// A failure of the store.
@@ -47,22 +49,24 @@ impl Room {
         member: &MemberId,
         connection: u64,
         item: Option<ItemId>,
+        idle_seconds: u32,
     ) -> Result<(), RoomError> {
         let item = item.filter(|item| self.places.contains_key(item));
         let here = &mut self.presence.here;
         if let Some(place) = here.get_mut(member).and_then(|all| all.get_mut(&connection)) {
             let moved = *place != item;
-            *place = item;
+            place.clone_from(&item);
             if moved {
                 self.tell(Notice::Presence);
             }
             self.publish(member, moved).await;
         }
-        if self.leases.half_over(member, now()).is_empty() {
+        let attention = attention(idle_seconds);
+        if self.leases.to_renew(member, attention, item.as_ref(), now()).is_empty() {
             return Ok(());
         }
         let turn = self.turn().await?;
-        let held = self.leases.half_over(member, turn.now());
+        let held = self.leases.to_renew(member, attention, item.as_ref(), turn.now());
         let renewed = held.iter().map(|item| Lease::new(item, member, turn.now())).collect();
         self.take(turn, renewed).await
     }

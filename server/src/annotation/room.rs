@@ -1,21 +1,23 @@
 //! One project while people work in it. The room is behind a lock, and whoever acts takes a turn on the
 //! stored project: one act after the other, on all servers.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
-use app::api::annotation::{MOST_NEXT, Numbered, Submission};
-use domain::annotation::assignment::{Moment, check_lease, next_items};
+use app::api::annotation::{MOST_NEXT, NextRequest, Numbered, Submission};
+use domain::annotation::assignment::{Moment, check_turn, next_items};
 use domain::annotation::event::LONGEST_SUBMISSION;
 use domain::annotation::{
-    Act, Event, Item, ItemId, ItemInfo, Lease, Leases, Member, MemberId, ProjectSettings, State,
-    SubmissionId, check_change,
+    Act, Attention, Event, Item, ItemId, ItemInfo, Lease, LeaseChange, Leases, Member, MemberId,
+    ProjectSettings, State, SubmissionId, check_change,
 };
+use domain::culture::CultureCode;
 use tokio::sync::broadcast;
 
 use super::presence::Presence;
 use super::token::random_text;
 use super::{RoomError, Token};
-use crate::store::{LeaseChange, ProjectChanges, ProjectTurn, Store, StoreError, StoredMember};
+use crate::store::{ProjectChanges, ProjectTurn, Store, StoreError, StoredMember};
 
 /// Notices that a slow connection may be behind before it looks at everything again.
 const NOTICES: usize = 256;
@@ -38,7 +40,7 @@ pub struct Room {
     pub(super) settings: ProjectSettings,
     pub(super) source_run: Option<String>,
     pub(super) created: String,
-    pub(super) items: Vec<Item>,
+    pub(super) items: Arc<[Item]>,
     pub(super) infos: Vec<ItemInfo>,
     pub(super) places: HashMap<ItemId, usize>,
     pub(super) members: Vec<Member>,
@@ -69,7 +71,7 @@ impl Room {
             created: project.created,
             places: infos.iter().enumerate().map(|(n, info)| (info.id.clone(), n)).collect(),
             infos,
-            items: project.items,
+            items: project.items.into(),
             members: Vec::new(),
             by_token: HashMap::new(),
             events: Vec::new(),
@@ -184,16 +186,46 @@ impl Room {
         Ok(())
     }
 
-    /// Up to `wanted` items for `member`, kept for them from now on.
+    /// Notes which cultures a member knows from now on. Returns the member.
     ///
     /// # Errors
     /// [`RoomError::UnknownProject`] once they have left; a failure of the store.
-    pub async fn next(&mut self, member: &Member, wanted: usize) -> Result<Vec<Item>, RoomError> {
+    pub async fn know(
+        &mut self,
+        who: &MemberId,
+        cultures: BTreeSet<CultureCode>,
+    ) -> Result<Member, RoomError> {
+        let mut turn = self.turn().await?;
+        let cultures = cultures.into_iter().collect();
+        let member = Member { cultures, ..self.still(who)?.clone() };
+        turn.put_cultures(&member).await?;
+        self.end(turn).await?;
+        if let Some(known) = self.members.iter_mut().find(|known| known.id == *who) {
+            known.clone_from(&member);
+        }
+        self.tell(Notice::Members);
+        Ok(member)
+    }
+
+    /// Items for `member`, kept for them from now on. Those that they have already are kept longer only
+    /// where they are at work.
+    ///
+    /// # Errors
+    /// [`RoomError::UnknownProject`] once they have left; a failure of the store.
+    pub async fn next(
+        &mut self,
+        member: &Member,
+        NextRequest { wanted, idle_seconds }: NextRequest,
+    ) -> Result<Vec<Item>, RoomError> {
         let turn = self.turn().await?;
         let (moment, member) = (self.moment(turn.now()), self.still(&member.id)?);
-        let given = next_items(moment, member, wanted.min(MOST_NEXT));
+        let attention = attention(idle_seconds);
+        let given = next_items(moment, member, attention, wanted.min(MOST_NEXT));
+        let kept = |item: &&ItemId| {
+            attention == Attention::Active || !self.leases.holds(item, &member.id, turn.now())
+        };
         let lease = |item: &ItemId| Lease::new(item, &member.id, turn.now());
-        let leases: Vec<Lease> = given.iter().map(lease).collect();
+        let leases: Vec<Lease> = given.iter().filter(kept).map(lease).collect();
         self.take(turn, leases).await?;
         let items = given.iter().filter_map(|item| self.items.get(*self.places.get(item)?));
         Ok(items.map(|item| item.clone().shown(false)).collect())
@@ -219,7 +251,7 @@ impl Room {
     /// Stores what `member` did. The same submission again gives the event that it became.
     ///
     /// # Errors
-    /// What [`Act::check`] and [`check_lease`] refuse; an item of another project; a failure of the
+    /// What [`Act::check`] and [`check_turn`] refuse; an item of another project; a failure of the
     /// store.
     pub async fn submit(
         &mut self,
@@ -232,23 +264,20 @@ impl Room {
         check_identifier(&submission.id)?;
         let mut turn = self.turn().await?;
         // It may have come to another server meanwhile.
-        let checked = match self.known(member, &submission.id) {
-            Ok(None) => self.check(member, &submission, turn.now()).map(|()| None),
-            known => known,
-        };
-        match checked {
-            Ok(None) => {}
-            Ok(Some(known)) => return turn.give_back().await.map(|()| known).map_err(Into::into),
+        let checked = self.known(member, &submission.id).and_then(|known| match known {
+            Some(known) => Ok(Err(known)),
+            None => self.check(member, &submission, turn.now()).map(Ok),
+        });
+        let lease = match checked {
+            Ok(Ok(lease)) => lease,
+            Ok(Err(known)) => {
+                turn.give_back().await?;
+                return Ok(known);
+            }
             Err(refusal) => {
                 turn.give_back().await?;
                 return Err(refusal);
             }
-        }
-        let lease = match &submission.act {
-            Act::Judged(_) | Act::Skipped { .. } => LeaseChange::End,
-            // Who takes a judgement back has the item again.
-            Act::Undone => LeaseChange::Take(Lease::new(&submission.item, &member.id, turn.now())),
-            _ => LeaseChange::None,
         };
         let event = Event {
             submission: submission.id,
@@ -268,15 +297,19 @@ impl Room {
         Ok(self.keep_and_tell(Numbered { sequence, event }))
     }
 
-    fn check(&self, member: &Member, submission: &Submission, now: i64) -> Result<(), RoomError> {
+    fn check(
+        &self,
+        member: &Member,
+        submission: &Submission,
+        now: i64,
+    ) -> Result<LeaseChange, RoomError> {
         let member = self.still(&member.id)?;
         let unknown = || RoomError::UnknownItem(submission.item.clone());
         let place = *self.places.get(&submission.item).ok_or_else(unknown)?;
-        submission.act.check(&self.settings, member, &self.items[place])?;
-        if matches!(submission.act, Act::Judged(_) | Act::Skipped { .. }) {
-            check_lease(self.moment(now), member, &self.infos[place])?;
-        }
-        Ok(())
+        let Submission { act, replaces, .. } = submission;
+        act.check(&self.settings, member, &self.items[place])?;
+        let (moment, info) = (self.moment(now), &self.infos[place]);
+        Ok(check_turn(moment, member, info, act, replaces.as_ref())?)
     }
 
     /// Changes what the project asks for from `from`, as the owner `who` knows it, to `to`.
@@ -408,6 +441,11 @@ impl Room {
             now,
         }
     }
+}
+
+/// What can be thought of somebody whose browser says that they have done nothing for so long.
+pub(super) fn attention(idle_seconds: u32) -> Attention {
+    Attention::after(i64::from(idle_seconds) * 1000)
 }
 
 fn check_identifier(submission: &SubmissionId) -> Result<(), RoomError> {

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use app::api::annotation::{
-    Invitation, Invite, ItemSource, Joined, Joining, MOST_INVITE_HOURS, NewInvite, NewProject,
-    NewlyInvited,
+    Invitation, Invite, ItemSource, Joined, Joining, ListedInvite, MOST_INVITE_HOURS, NewInvite,
+    NewProject, NewlyInvited,
 };
-use domain::annotation::project::LONGEST_NAME;
+use domain::annotation::project::{LONGEST_NAME, characters};
 use domain::annotation::{Item, Member, MemberRole};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
@@ -95,6 +95,20 @@ impl Rooms {
         Ok(NewlyInvited { invite, token: token.into_text() })
     }
 
+    /// The invites of `project`, the last to expire first, each with the time that is left: a browser's
+    /// clock may be wrong.
+    ///
+    /// # Errors
+    /// A failure of the store.
+    pub async fn invites(&self, project: &str) -> Result<Vec<ListedInvite>, RoomError> {
+        let now = now();
+        let listed = |invite: Invite| {
+            let left = if invite.revoked { 0 } else { (invite.expires - now).max(0) };
+            ListedInvite { invite, left }
+        };
+        Ok(self.store.annotation_invites(project).await?.into_iter().map(listed).collect())
+    }
+
     /// What an invite says before somebody joins.
     ///
     /// # Errors
@@ -105,6 +119,7 @@ impl Rooms {
         let room = room.lock().await;
         let cultures: BTreeSet<_> = room.items.iter().map(|item: &Item| item.culture).collect();
         Ok(Invitation {
+            project,
             title: room.settings.title.clone(),
             guidelines: room.settings.guidelines.clone(),
             role: invite.role,
@@ -137,9 +152,10 @@ impl Rooms {
 
 fn member(joining: Joining, role: MemberRole) -> Result<(StoredMember, Token), RoomError> {
     let name = joining.name.trim().to_owned();
-    if name.is_empty() || name.len() > LONGEST_NAME {
+    if name.is_empty() || characters(&name) > LONGEST_NAME {
+        let given = characters(&name);
         return Err(RoomError::refused(
-            format!("a name must have 1 to {LONGEST_NAME} bytes, not {}", name.len()),
+            format!("a name must have 1 to {LONGEST_NAME} characters, not {given}"),
             "A first name or an invented one is enough.",
         ));
     }

@@ -3,25 +3,23 @@
 use std::collections::BTreeSet;
 
 use app::api::annotation::{Numbered, Project};
+use domain::annotation::state::Word;
 use domain::annotation::visibility::{self, sees_others};
 use domain::annotation::{Act, Item, ItemId, ItemInfo, Member, ProjectSettings, Record, verdict};
 use domain::training_set::Accepted;
 
 use super::{Room, RoomError};
-use crate::jobs::annotation::{Origin, origin};
 
 impl Room {
-    /// The project as `member` gets it.
+    /// The project as `member` gets it. Who decides nothing must not know which items are attention
+    /// checks, which no number counts: for them the list is without these.
     pub fn project(&self, member: &Member) -> Project {
-        let hide = |info: &ItemInfo| match member.role.adjudicates() {
-            true => info.clone(),
-            false => ItemInfo { gold: None, ..info.clone() },
-        };
+        let listed = |info: &&ItemInfo| member.role.adjudicates() || info.gold.is_none();
         Project {
             id: self.id.clone(),
             settings: self.settings.clone(),
             source_run: self.source_run.clone(),
-            items: self.infos.iter().map(hide).collect(),
+            items: self.infos.iter().filter(listed).cloned().collect(),
             members: self.members(),
             me: member.id.clone(),
             created: self.created.clone(),
@@ -52,23 +50,13 @@ impl Room {
         Ok(Accepted::new(&self.id, source, &instances))
     }
 
-    /// What is known of the run whose instances are judged; `None` where there is none any more.
-    ///
-    /// # Errors
-    /// A failure of the store.
-    pub async fn origin(&self) -> Result<Option<Origin>, RoomError> {
-        match &self.source_run {
-            Some(run) => Ok(origin(&self.store, run).await?),
-            None => Ok(None),
-        }
-    }
-
     /// Everybody who takes or took part.
     pub fn members(&self) -> Vec<Member> {
         self.members.clone()
     }
 
-    /// An item, with the people's shares for those who have judged it or decide about it.
+    /// An item, with the people's shares for those who have judged it or decide about it; who has
+    /// skipped it may still judge it.
     ///
     /// # Errors
     /// [`RoomError::UnknownItem`].
@@ -76,7 +64,8 @@ impl Room {
         let place = self.places.get(item);
         let found = place.and_then(|place| self.items.get(*place));
         let found = found.ok_or_else(|| RoomError::UnknownItem(item.clone()))?;
-        let judged = self.state.record(item).is_some_and(|r| r.word(&member.id).is_some());
+        let word = self.state.record(item).and_then(|record| record.word(&member.id));
+        let judged = matches!(word, Some((_, Word::Judged(_))));
         Ok(found.clone().shown(judged || member.role.adjudicates()))
     }
 

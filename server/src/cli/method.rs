@@ -2,12 +2,13 @@
 //! [`super::preset`]; a run once more is in [`super::reproduce`].
 
 use std::error::Error;
+use std::path::PathBuf;
 
 use clap::Args;
 use domain::culture::CultureCode;
 use domain::filter::FilterRules;
 use domain::instance::CollectionRule;
-use domain::method::{AdapterTarget, Step, Tuning};
+use domain::method::{AdapterTarget, Elicitation, Step, Tuning};
 use domain::prompt::PromptStyle;
 use domain::score::Metric;
 use domain::training_set::{Accepted, Source};
@@ -20,7 +21,7 @@ use crate::config::{ModelArgs, StoreArgs, TemplateArgs};
 use crate::jobs::generate::GenerationCounts;
 use crate::jobs::pipeline::StepDone;
 use crate::jobs::tune::TunedAdapter;
-use crate::jobs::{JobError, Method, MethodRequest, Opening, accepted};
+use crate::jobs::{JobError, Method, MethodRequest, Opening, accepted, general};
 use crate::starter::world::world;
 use crate::store::Store;
 
@@ -30,7 +31,7 @@ pub struct MethodArgs {
     /// Name of the run; by default the latest unfinished one.
     #[arg(long, value_name = "NAME")]
     run: Option<String>,
-    /// Survey that gives seeds and held-out questions; `starter` by default.
+    /// Survey that gives seeds and evaluated questions; `starter` by default.
     #[arg(long, value_name = "ID")]
     survey: Option<String>,
     /// Seed of everything that is drawn; 7 by default.
@@ -66,9 +67,9 @@ pub struct MethodArgs {
     /// `aware-self-alignment` or `cross-culture-self-alignment`.
     #[arg(long, value_name = "STYLE")]
     style: Option<PromptStyle>,
-    /// Draws so many replies per question (the paper: 1) instead of reading option probabilities.
+    /// Draws so many replies per question (the paper: 1); `off` (the default) reads option probabilities.
     #[arg(long, value_name = "K")]
-    samples: Option<usize>,
+    samples: Option<Elicitation>,
     /// When a pair of answers becomes an instance: `different` answers (the default), or a `shift` of
     /// the probabilities above the noise floor.
     #[arg(long, value_name = "RULE")]
@@ -90,8 +91,14 @@ pub struct MethodArgs {
     /// General conversations that are learnt beside, per pair, such as 0.25; none by default.
     #[arg(long, value_name = "RATIO")]
     general: Option<f64>,
+    /// File that general conversations come from, one JSON object a line: `messages`, or `instruction` and
+    /// `output`. Every second one may be learnt, the others guard general ability; the starter's own talk
+    /// by default.
+    #[arg(long, value_name = "FILE")]
+    general_from: Option<PathBuf>,
     /// Other settings of tuning than the paper's, as in `rank=16,alpha=32,modules=q_proj+v_proj`, also
-    /// `batch`, `warmup`, `cutoff`, `max-norm`; `checkpointing=on` takes less memory.
+    /// `batch`, `warmup`, `cutoff`, `max-norm`, `schedule`, `weight-decay`, `beta1`, `beta2`;
+    /// `checkpointing=on` takes less memory.
     #[arg(long, value_name = "SETTINGS")]
     tuning: Option<Tuning>,
     /// Set of prompt templates, as `id` or `id@version`; the built-in one by default.
@@ -120,6 +127,10 @@ pub struct EvaluateArgs {
     /// Also asks every culture's own adapter as every other culture: which adapter is closest to whom.
     #[arg(long)]
     cross: bool,
+    /// Also asks with the options in other orders and under other numbers: how much of a score is the
+    /// layout's.
+    #[arg(long)]
+    robust: bool,
     /// The run.
     #[command(flatten)]
     method: MethodArgs,
@@ -130,13 +141,14 @@ pub struct EvaluateArgs {
 struct Telling {
     metric: Metric,
     cross: bool,
+    robust: bool,
     json: bool,
 }
 
 impl EvaluateArgs {
     fn parted(self) -> (MethodArgs, Telling) {
-        let Self { json, metric, cross, method } = self;
-        (method, Telling { metric, cross, json })
+        let Self { json, metric, cross, robust, method } = self;
+        (method, Telling { metric, cross, robust, json })
     }
 }
 
@@ -167,10 +179,6 @@ impl MethodArgs {
         let store = self.store.open().await?;
         store.put_survey(world().survey()).await?;
         let sets = self.templates.read()?;
-        let templates = match &self.prompts {
-            Some(name) => Some(sets.get(Some(name))?.clone()),
-            None => None,
-        };
         let own = MethodRequest {
             run: self.run,
             survey: self.survey,
@@ -183,7 +191,8 @@ impl MethodArgs {
             epochs: self.epochs,
             accumulation: self.accumulation,
             filter: self.filter,
-            templates,
+            prompts: self.prompts,
+            templates: None,
             style: self.style,
             samples: self.samples,
             rule: self.rule,
@@ -192,6 +201,7 @@ impl MethodArgs {
             matched: self.matched,
             accepted: None,
             general: self.general,
+            general_from: self.general_from.as_deref().map(general::file).transpose()?,
             tuning: self.tuning,
         };
         let request = match preset {
@@ -199,6 +209,7 @@ impl MethodArgs {
             None => own,
         };
         request.check()?;
+        let request = sets.resolve(request)?;
         if let Some(id) = &request.survey {
             store.survey(id).await?;
         }
@@ -300,6 +311,10 @@ async fn report(method: &Method, steps: &[Step], telling: Telling) -> Outcome {
     if telling.cross {
         let mut reporter = Reporter::start();
         report.cross = Some(method.cross(telling.metric, &mut |p| reporter.tell(p)).await?);
+    }
+    if telling.robust {
+        let mut reporter = Reporter::start();
+        report.robustness = method.robustness(telling.metric, &mut |p| reporter.tell(p)).await?;
     }
     match telling.json {
         true => println!("{}", serde_json::to_string_pretty(&report)?),

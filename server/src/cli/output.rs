@@ -1,7 +1,9 @@
 //! The evaluation as a table that can stand in a document as it is printed.
 
-use domain::score::CrossScores;
+use domain::score::{Ability, CrossScores, Movement};
+use domain::survey::evaluated_in_words;
 
+use crate::jobs::evaluate::variants::Robustness;
 use crate::jobs::evaluate::{Baselines, EvaluationReport, Gain, Gains, Row, Scores};
 
 /// Two decimals, or a dash for nothing.
@@ -21,19 +23,17 @@ fn gain(gain: Option<Gain>) -> String {
 pub(super) fn table(report: &EvaluationReport) -> String {
     let mut lines = vec![
         format!(
-            "{} `{}` on the {} held-out questions of the survey `{}`, metric {} x 100{}",
+            "{} `{}` on the {} of the survey `{}`, metric {} x 100{}",
             report.model,
             report.model_hash,
-            report.questions,
+            evaluated_in_words(report.questions, Some(report.held_out)),
             report.survey,
             report.metric,
             if report.simulated { "; the reference is simulated, nobody was asked" } else { "" },
         ),
         adapters(report),
         String::new(),
-        "| culture | unaware | aware | joint | specific | aware − unaware | joint − aware \
-         | specific − aware | random | middle | like USA |"
-            .to_owned(),
+        heads(report),
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|".to_owned(),
     ];
     lines.extend(report.rows.iter().chain([&report.mean]).map(row));
@@ -44,9 +44,35 @@ pub(super) fn table(report: &EvaluationReport) -> String {
             .to_owned(),
     );
     lines.extend(few_specific(report));
+    lines.extend(uses_reference(report));
     lines.extend(refusals(report));
+    lines.extend(report.movement.iter().filter_map(|(voice, moved)| movement(voice, moved)));
+    lines.extend(report.ability.iter().map(|(name, ability)| guard(name, ability)));
     lines.extend(report.cross.iter().map(cross));
+    lines.extend(report.robustness.iter().map(|(voice, found)| robustness(voice, found)));
     lines.join("\n")
+}
+
+/// The columns; what rests on people's answers has a mark, which [`uses_reference`] explains.
+fn heads(report: &EvaluationReport) -> String {
+    let marked = |kind: &str| match report.uses_reference.iter().any(|marked| marked == kind) {
+        true => format!("{kind} †"),
+        false => kind.to_owned(),
+    };
+    let (joint, specific) = (marked("joint"), marked("specific"));
+    format!(
+        "| culture | unaware | aware | {joint} | {specific} | aware − unaware | {joint} − aware \
+         | {specific} − aware | random | middle | like USA |"
+    )
+}
+
+/// That some voices are no fair test, if they are none.
+fn uses_reference(report: &EvaluationReport) -> Option<String> {
+    (!report.uses_reference.is_empty()).then(|| {
+        "† Tuned on answers that were given after seeing people's answers to neighbouring questions (P3): \
+         comparing these voices with people is no fair test of the model."
+            .to_owned()
+    })
 }
 
 /// Where some cultures have no adapter of their own, the means of those adapters are over the others.
@@ -74,6 +100,48 @@ fn refusals(report: &EvaluationReport) -> Option<String> {
     (!told.is_empty()).then(|| {
         format!("Answers without an opinion (\"don't know\" or unreadable): {}.", told.join(", "))
     })
+}
+
+/// Of the answers that differ from the unaware voice's, how many come nearer to people's.
+fn movement(voice: &str, moved: &Movement) -> Option<String> {
+    let changed = moved.changed();
+    let share = |part: usize| 100.0 * part as f64 / changed as f64;
+    (changed > 0).then(|| {
+        format!(
+            "Of the {changed} answers (of {}) that the {voice} voices give otherwise than the unaware one, \
+             {:.0} % move toward people and {:.0} % away.",
+            moved.questions,
+            share(moved.toward),
+            share(moved.away)
+        )
+    })
+}
+
+/// The guard of general ability.
+fn guard(name: &str, ability: &Ability) -> String {
+    let interval = ability.interval.map_or_else(String::new, |interval| {
+        format!(" [{:+.3}, {:+.3}]", interval.low, interval.high)
+    });
+    format!(
+        "General ability: the loss on {} replies of ordinary conversations goes from {:.3} to {:.3} nats \
+         per token with the adapter {name} ({:+.3}{interval}){}",
+        ability.replies,
+        ability.before,
+        ability.after,
+        ability.cost(),
+        if ability.is_worse() { ": it talks worse. `--general 0.25` protects it." } else { "." }
+    )
+}
+
+/// What the layout of the options changes.
+fn robustness(voice: &str, found: &Robustness) -> String {
+    let layouts = found.layouts.iter().map(|(layout, score)| format!("{layout} {score:.2}"));
+    format!(
+        "Options laid out otherwise, {voice}: {}; averaged {:.2}, spread {:.2}.",
+        layouts.collect::<Vec<_>>().join(", "),
+        found.averaged,
+        found.spread
+    )
 }
 
 /// A row per adapter, a column per culture.
@@ -166,6 +234,8 @@ mod tests {
             simulated: true,
             metric: Metric::Alignment,
             questions: 4,
+            held_out: true,
+            uses_reference: Vec::new(),
             mean: Row { culture: None, ..rows[0].clone() },
             rows,
             refusals: BTreeMap::from([
@@ -173,6 +243,9 @@ mod tests {
                 ("joint".to_owned(), Refusals { asked: 8, ..Refusals::default() }),
             ]),
             cross: None,
+            movement: BTreeMap::new(),
+            ability: None,
+            robustness: BTreeMap::new(),
         }
     }
 
@@ -186,6 +259,55 @@ mod tests {
         let text = table(&report(&[None, Some(1.0)]));
         assert!(text.contains("over the 1 of 2 cultures"), "{text}");
         assert!(text.contains("aware 3 of 8.") && !text.contains("joint 0"), "{text}");
+    }
+
+    #[test]
+    fn what_lies_beside_the_scores_is_said_in_sentences() {
+        let moved = Movement { questions: 20, toward: 6, away: 3, level: 1 };
+        let told = movement("aware", &moved).unwrap();
+        assert!(
+            told.contains("the 10 answers (of 20)") && told.contains("60 % move toward"),
+            "{told}"
+        );
+        assert_eq!(movement("aware", &Movement { questions: 20, ..Movement::default() }), None);
+        let ability = |low| Ability {
+            replies: 200,
+            tokens: 900,
+            before: 1.0,
+            after: 1.25,
+            interval: Some(Interval { low, high: 0.4 }),
+        };
+        let told = guard("joint", &ability(0.1));
+        assert!(
+            told.contains("1.000 to 1.250") && told.contains("(+0.250 [+0.100, +0.400])"),
+            "{told}"
+        );
+        assert!(told.ends_with("`--general 0.25` protects it."), "{told}");
+        assert!(guard("joint", &ability(-0.1)).ends_with("+0.400])."));
+        let layouts = [("as-written", 70.0), ("reversed", 65.5)].into();
+        let told = robustness("aware", &Robustness { layouts, averaged: 71.0, spread: 4.5 });
+        assert!(
+            told.contains("as-written 70.00, reversed 65.50; averaged 71.00, spread 4.50"),
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn what_was_held_out_and_what_rests_on_people_is_said() {
+        let usual = report(&[Some(1.0)]);
+        let text = table(&usual);
+        assert!(text.contains("on the 4 held-out questions of the survey `s`"), "{text}");
+        assert!(text.contains("| joint | specific |") && !text.contains('†'), "{text}");
+        let kinds = ["joint", "specific"].map(str::to_owned).to_vec();
+        let marked = EvaluationReport { held_out: false, uses_reference: kinds, ..usual };
+        let text = table(&marked);
+        assert!(text.contains("4 questions (which were seeds too, as in the paper) of"), "{text}");
+        assert!(text.contains("| joint † | specific † |"), "{text}");
+        assert!(text.contains("| joint † − aware | specific † − aware |"), "{text}");
+        assert!(
+            text.contains("† Tuned on answers that were given after seeing people's"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! Annotation projects: who may do what is the room's to say, and who asks is said by their token.
 
+use std::collections::BTreeSet;
+
 use app::api::MethodRunInfo;
 use app::api::annotation::{
-    AcceptedRun, ExportFormat, Invitation, Invite, Joined, Joining, MOST_SUBMISSIONS, NewInvite,
-    NewProject, NewlyInvited, NextRequest, Numbered, Outcome, Project, SettingsChange, SourceInfo,
-    Submission,
+    AcceptedRun, ExportFormat, Invitation, Joined, Joining, ListedInvite, MOST_SUBMISSIONS,
+    NewInvite, NewProject, NewlyInvited, NextRequest, Numbered, Outcome, Project, SettingsChange,
+    SourceInfo, Submission,
 };
 use axum::Json;
 use axum::extract::{FromRequestParts, Path, Query, State};
@@ -12,7 +14,9 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::annotation::{Item, ItemId, Member, MemberId, ProjectSettings};
+use domain::culture::CultureCode;
 use serde::Deserialize;
+use tokio::task::spawn_blocking;
 
 use super::HttpError;
 use super::error::api_error;
@@ -92,7 +96,7 @@ pub async fn next(
     let room = state.rooms.room(&project).await?;
     let mut room = room.lock().await;
     let member = room.member(&token)?.clone();
-    Ok(Json(room.next(&member, request.wanted).await?))
+    Ok(Json(room.next(&member, request).await?))
 }
 
 /// `POST /api/annotation/projects/{id}/submissions`: each gets an outcome of its own, so that one
@@ -164,9 +168,9 @@ pub async fn list_invites(
     State(state): State<AppState>,
     Path(project): Path<String>,
     Bearer(token): Bearer,
-) -> Result<Json<Vec<Invite>>, HttpError> {
+) -> Result<Json<Vec<ListedInvite>>, HttpError> {
     manager(&*state.rooms.room(&project).await?.lock().await, &token)?;
-    Ok(Json(state.store.annotation_invites(&project).await?))
+    Ok(Json(state.rooms.invites(&project).await?))
 }
 
 /// `POST /api/annotation/projects/{id}/invites`
@@ -185,12 +189,12 @@ pub async fn revoke(
     State(state): State<AppState>,
     Path((project, invite)): Path<(String, String)>,
     Bearer(token): Bearer,
-) -> Result<Json<Vec<Invite>>, HttpError> {
+) -> Result<Json<Vec<ListedInvite>>, HttpError> {
     manager(&*state.rooms.room(&project).await?.lock().await, &token)?;
     if !state.store.revoke_annotation_invite(&project, &invite).await? {
         return Err(RoomError::UnknownInvite.into());
     }
-    Ok(Json(state.store.annotation_invites(&project).await?))
+    Ok(Json(state.rooms.invites(&project).await?))
 }
 
 /// `POST /api/annotation/projects/{id}/members/{member}/leave`
@@ -206,6 +210,19 @@ pub async fn leave(
         manager(&room, &token)?;
     }
     Ok(Json(room.leave(&who).await?))
+}
+
+/// `POST /api/annotation/projects/{id}/cultures`: those that the member knows from now on.
+pub async fn know(
+    State(state): State<AppState>,
+    Path(project): Path<String>,
+    Bearer(token): Bearer,
+    Body(cultures): Body<BTreeSet<CultureCode>>,
+) -> Result<Json<Member>, HttpError> {
+    let room = state.rooms.room(&project).await?;
+    let mut room = room.lock().await;
+    let who = room.member(&token)?.id.clone();
+    Ok(Json(room.know(&who, cultures).await?))
 }
 
 /// `GET /api/annotation/projects/{id}/method-runs`
@@ -246,13 +263,20 @@ pub async fn export(
         HttpError::not_found("unknown-format", message, &format!("There are: {all}."))
     })?;
     let room = state.rooms.room(&project).await?;
-    let room = room.lock().await;
-    let role = room.member(&token)?.role;
-    if !role.adjudicates() {
-        return Err(RoomError::Forbidden { role, what: "export judgements" }.into());
-    }
-    let origin = room.origin().await?;
-    let mut response = room.export(known, &state.cultures(), origin.as_ref())?.into_response();
+    let snapshot = {
+        let room = room.lock().await;
+        let role = room.member(&token)?.role;
+        if !role.adjudicates() {
+            return Err(RoomError::Forbidden { role, what: "export judgements" }.into());
+        }
+        room.snapshot().await?
+    };
+    let cultures = state.cultures();
+    let file = spawn_blocking(move || snapshot.export(known, &cultures)).await;
+    let file = file.map_err(|error| {
+        RoomError::refused(format!("the file can't be written: {error}"), "Try another format.")
+    })?;
+    let mut response = file?.into_response();
     let kind = HeaderValue::from_static(known.media_type());
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
     Ok(response)

@@ -90,9 +90,10 @@ impl Visit {
                     None => return Ok(()),
                 },
                 heard = heard(&mut self.socket) => match heard {
-                    Some(ClientMessage::Looking { item }) => {
+                    Some(ClientMessage::Looking { item, idle_seconds }) => {
                         let mut room = self.room.lock().await;
-                        if let Err(error) = room.look(&self.member.id, self.connection, item).await {
+                        let (member, connection) = (&self.member.id, self.connection);
+                        if let Err(error) = room.look(member, connection, item, idle_seconds).await {
                             tracing::error!(code = error.code(), "{error}");
                         }
                         changed = Vec::new();

@@ -74,6 +74,7 @@ fn annotation_api() -> Router<AppState> {
         .route("/projects/{id}/submissions", post(to::submit))
         .route("/projects/{id}/items/{item}", get(to::item))
         .route("/projects/{id}/events", get(to::events))
+        .route("/projects/{id}/cultures", post(to::know))
         .route("/projects/{id}/socket", get(annotation_socket::open))
         .route("/projects/{id}/invites", get(to::list_invites).post(to::invite))
         .route("/projects/{id}/invites/{invite}/revoke", post(to::revoke))

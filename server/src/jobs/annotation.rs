@@ -5,16 +5,18 @@ use std::collections::BTreeMap;
 use app::api::annotation::SourceInfo;
 use domain::annotation::Item;
 use domain::instance::Collection;
+use domain::prompt::PromptTemplates;
 use domain::question::{Question, QuestionId};
 use domain::survey::Provenance;
 use domain::voice::Voice;
 
 use super::elicit::{self, Answered};
-use super::{JobError, Method, MethodRequest, MethodSettings, Opening, collect};
+use super::{JobError, Method, MethodSettings, collect};
 use crate::store::{RunKind, Store, StoreError, UnitKey};
 use engine::Engine;
 
-/// The runs that have collected instances, newest first.
+/// The runs that have collected instances, newest first, whatever model is loaded: what is judged was
+/// answered already. Those whose survey is gone are left out.
 ///
 /// # Errors
 /// A failure of the store.
@@ -23,11 +25,28 @@ pub async fn sources(store: &Store) -> Result<Vec<SourceInfo>, JobError> {
     for run in store.runs(RunKind::Method).await? {
         let mut units = store.units::<Collection>(&run.id, collect::STEP).await?;
         let instances = units.remove(collect::KEY).map_or(0, |found| found.instances.len());
-        if instances > 0 {
-            sources.push(SourceInfo { run: run.id, instances, created: run.created });
+        if instances == 0 {
+            continue;
+        }
+        let settings: MethodSettings = run.settings()?;
+        match store.survey(&settings.survey).await {
+            Ok(_) => sources.push(SourceInfo { run: run.id, instances, created: run.created }),
+            Err(StoreError::UnknownSurvey { .. }) => {}
+            Err(error) => return Err(error.into()),
         }
     }
     Ok(sources)
+}
+
+/// The wording of the prompts of the run named `run`; the built-in one where the run is gone.
+///
+/// # Errors
+/// A failure of the store.
+pub async fn templates(store: &Store, run: &str) -> Result<PromptTemplates, JobError> {
+    match store.run(run).await {
+        Err(StoreError::UnknownRun { .. }) => Ok(PromptTemplates::builtin().clone()),
+        found => Ok(found?.settings::<MethodSettings>()?.templates),
+    }
 }
 
 /// Where a run's questions and answers come from, for those who read them elsewhere.
@@ -68,14 +87,13 @@ pub async fn origin(store: &Store, run: &str) -> Result<Option<Origin>, JobError
 /// The instances of the run named `run`, each with its question and the model's probabilities.
 ///
 /// # Errors
-/// [`JobError::StepMissing`] before they were collected; an unknown run, or one of another model.
+/// [`JobError::StepMissing`] before they were collected; an unknown run, or one whose survey is gone.
 pub async fn items_of_run(
     store: &Store,
     engine: &Engine,
     run: &str,
 ) -> Result<Vec<Item>, JobError> {
-    let request = MethodRequest { run: Some(run.to_owned()), ..MethodRequest::default() };
-    let method = Method::open(store, engine, &request, Opening::GoOn).await?;
+    let method = Method::stored(store, engine, run).await?;
     let instances = method.collection().await?.instances;
     let questions = method.questions().await?;
     let questions: BTreeMap<&QuestionId, &Question> =

@@ -3,7 +3,7 @@
 
 use app::api::JobState;
 use domain::instance::CollectionRule;
-use domain::method::{Elicitation, Inputs, MethodRequest, MethodSettings};
+use domain::method::{GeneralFile, Inputs, MethodRequest, MethodSettings, USUAL_SURVEY};
 use domain::prompt::{PromptStyle, PromptTemplates};
 use domain::survey::Survey;
 use domain::training_set::{Accepted, Selection};
@@ -84,6 +84,15 @@ impl Method {
         let new = NewRun { id, kind: RunKind::Method, settings: &settings, total: 0 };
         let run = store.create_run(new).await?;
         Self::of(store, engine, run).await
+    }
+
+    /// The run of this name as it is stored, to look at what it has: nothing is asked of the model, which
+    /// may be another one by now.
+    ///
+    /// # Errors
+    /// An unknown run or survey; a run of another kind.
+    pub async fn stored(store: &Store, engine: &Engine, name: &str) -> Result<Self, JobError> {
+        Self::of(store, engine, of_the_method(store.run(name).await?)?).await
     }
 
     async fn of(store: &Store, engine: &Engine, run: Run) -> Result<Self, JobError> {
@@ -168,10 +177,7 @@ async fn named(
         Err(StoreError::UnknownRun { .. }) if opening == Opening::Begin => return Ok(None),
         found => found?,
     };
-    if run.kind != RunKind::Method {
-        let difference = format!("it is a {} run", run.kind);
-        return Err(StoreError::RunExists { id: run.id, difference }.into());
-    }
+    let run = of_the_method(run)?;
     let settings: MethodSettings = run.settings()?;
     if let Some(obstacle) = obstacle(store, engine, &run.id, &settings).await? {
         return Err(obstacle);
@@ -180,6 +186,15 @@ async fn named(
         Some(difference) => Err(StoreError::RunExists { id: run.id, difference }.into()),
         None => Ok(Some(run)),
     }
+}
+
+/// Refuses a run of another kind.
+fn of_the_method(run: Run) -> Result<Run, JobError> {
+    if run.kind == RunKind::Method {
+        return Ok(run);
+    }
+    let difference = format!("it is a {} run", run.kind);
+    Err(StoreError::RunExists { id: run.id, difference }.into())
 }
 
 async fn latest(
@@ -236,8 +251,8 @@ pub(super) fn difference(settings: &MethodSettings, request: &MethodRequest) -> 
         })
         .or_else(|| differs("style", &settings.style, &request.style))
         .or_else(|| {
-            let asked = request.samples.map(Elicitation::Samples);
-            differs("samples", &settings.elicitation, &asked)
+            let stored = settings.elicitation.to_string();
+            differs("samples", &stored, &request.samples.map(|asked| asked.to_string()))
         })
         .or_else(|| differs("rule", &settings.rule, &request.rule))
         .or_else(|| differs("source", &settings.selection.source, &request.source))
@@ -249,6 +264,11 @@ pub(super) fn difference(settings: &MethodSettings, request: &MethodRequest) -> 
             differs("accepted", &stored, &request.accepted.as_ref().map(named))
         })
         .or_else(|| differs("general", &settings.general, &request.general))
+        .or_else(|| {
+            let named = |file: &GeneralFile| format!("{}@{}", file.path, file.short_hash());
+            let stored = settings.general_from.as_ref().map_or_else(|| "nothing".to_owned(), named);
+            differs("general_from", &stored, &request.general_from.as_ref().map(named))
+        })
         .or_else(|| differs("tuning", &settings.tuning, &request.tuning))
 }
 
@@ -257,7 +277,7 @@ async fn new_settings(
     engine: &Engine,
     request: &MethodRequest,
 ) -> Result<MethodSettings, JobError> {
-    let id = request.survey.clone().unwrap_or_else(|| "starter".to_owned());
+    let id = request.survey.clone().unwrap_or_else(|| USUAL_SURVEY.to_owned());
     let survey = store.survey(&id).await?;
     let cultures: Vec<_> = match &request.cultures {
         None => survey.cultures.iter().map(|culture| culture.code).collect(),
@@ -300,7 +320,7 @@ async fn new_settings(
         filter: request.filter.clone().unwrap_or_default(),
         templates,
         style,
-        elicitation: request.samples.map_or(Elicitation::Probabilities, Elicitation::Samples),
+        elicitation: request.samples.unwrap_or_default(),
         rule: request.rule.unwrap_or_default(),
         selection: Selection {
             source: request.source.unwrap_or_default(),
@@ -310,6 +330,7 @@ async fn new_settings(
         },
         accepted: request.accepted.clone(),
         general: request.general.unwrap_or(0.0),
+        general_from: request.general_from.clone(),
         tuning: request.tuning.clone().unwrap_or_default(),
     };
     settings.adapters = Some(settings.adapters().into_iter().map(|(_, target)| target).collect());

@@ -3,23 +3,12 @@
 //! this server or another one, so that what is checked is what is true.
 
 use app::api::annotation::Numbered;
-use domain::annotation::{Event, ItemId, Lease, MemberId, ProjectSettings};
+use domain::annotation::{Event, ItemId, Lease, LeaseChange, Member, MemberId, ProjectSettings};
 use sqlx::{Any, AnyConnection, Transaction};
 
 use super::annotations::StoredMember;
 use super::surveys::{decode, encode};
 use super::{News, Store, StoreError};
-
-/// What an event does to its author's lease of its item.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LeaseChange {
-    /// Nothing.
-    None,
-    /// The lease ends.
-    End,
-    /// It begins, or is renewed.
-    Take(Lease),
-}
 
 /// What has changed in a project since a revision. Leases that have ended are not told: the event that
 /// ended them is.
@@ -284,6 +273,25 @@ impl ProjectTurn {
     pub async fn add_member(&mut self, member: &StoredMember) -> Result<(), StoreError> {
         let Self { store, project, transaction, revision, .. } = self;
         store.insert_member(transaction, project, member, *revision).await
+    }
+
+    /// Notes which cultures a member knows.
+    ///
+    /// # Errors
+    /// A failure of the database.
+    pub async fn put_cultures(&mut self, member: &Member) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE annotation_members SET cultures = $3, changed = $4 \
+             WHERE project = $1 AND member = $2",
+        )
+        .bind(&self.project)
+        .bind(member.id.as_str())
+        .bind(encode("cultures", &member.cultures)?)
+        .bind(number(self.revision))
+        .execute(&mut *self.transaction)
+        .await
+        .map_err(|e| self.store.failed(e))?;
+        Ok(())
     }
 
     /// Keeps a lease instead of the one for the same item and member.

@@ -37,7 +37,7 @@ use sqlx::{AnyConnection, AnyPool};
 use tokio::sync::broadcast;
 
 pub use adapters::AdapterRow;
-pub use annotation_events::{LeaseChange, ProjectChanges, ProjectTurn};
+pub use annotation_events::{ProjectChanges, ProjectTurn};
 pub use annotations::{StoredInvite, StoredMember, StoredProject};
 pub use database::DatabaseUrl;
 pub use error::StoreError;

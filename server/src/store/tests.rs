@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use app::api::JobState;
 use app::api::annotation::Invite;
 use app::api::method_run::{StepInfo, StepState};
-use domain::annotation::{Act, Event, Lease, Member, MemberRole, ProjectSettings, SkipReason};
+use domain::annotation::{
+    Act, Event, Lease, LeaseChange, Member, MemberRole, ProjectSettings, SkipReason,
+};
 use domain::method::Step;
 use domain::question::{Question, Scale, Topic};
 use domain::survey::{Distribution, Provenance, Survey};
@@ -316,6 +318,15 @@ async fn a_project_changes_turn_by_turn(place: Place) {
     assert_eq!(joined.members, [member("ann", MemberRole::Annotator)], "only what is new");
     assert_eq!((joined.leases, joined.settings), (vec![lease], None));
     assert_eq!(store.annotation_changes("p", joined.revision, 0).await.unwrap(), None);
+
+    let mut turn = store.take_annotation_turn("p").await.unwrap().unwrap();
+    let mut ann = member("ann", MemberRole::Annotator);
+    ann.member.cultures = vec!["THA".parse().unwrap()];
+    turn.put_cultures(&ann.member).await.unwrap();
+    turn.commit().await.unwrap();
+    let knows = store.annotation_changes("p", joined.revision, 0).await.unwrap().unwrap();
+    assert_eq!(knows.members, [ann], "others hear of it");
+    let joined = knows;
 
     let judged = event("s1", Act::Skipped { reason: SkipReason::Undecided });
     let mut dropped = store.take_annotation_turn("p").await.unwrap().unwrap();

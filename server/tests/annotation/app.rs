@@ -41,6 +41,11 @@ impl TestApp {
         Self::with(folder.path(), None, engine(&model)).await
     }
 
+    /// A server with this engine.
+    pub async fn start_on(folder: &TempDir, engine: Engine) -> Self {
+        Self::with(folder.path(), None, engine).await
+    }
+
     /// A server on a database that others use too, with `engine` or a tiny model.
     pub async fn start_shared(
         folder: &TempDir,

@@ -6,12 +6,15 @@ use app::api::annotation::{
     ItemSource, Joined, NewProject, Numbered, Outcome, SourceInfo, Submission,
 };
 use domain::annotation::{
-    Act, Judgement, MemberRole, ProjectSettings, SkipReason, State, disagreements, verdict,
+    Act, Judgement, Member, MemberRole, ProjectSettings, SkipReason, State, disagreements, verdict,
 };
+use domain::method::MethodRequest;
+use domain::prompt::PromptTemplates;
 use serde_json::{Value, json};
-use server::jobs::testing::run_with_questions;
+use server::jobs::testing::{engine, survey, tiny_engine, write_questions, write_tiny_model};
+use server::jobs::{Method, Opening};
 
-use super::app::{TestApp, joining, judged, refused, submission};
+use super::app::{TestApp, joining, judged, line, refused, submission};
 
 fn settings(overlap: usize) -> ProjectSettings {
     ProjectSettings { overlap, ..ProjectSettings::new("Thai answers") }
@@ -65,12 +68,95 @@ async fn a_word_can_be_undone_changed_and_refused() {
     let change =
         Submission { replaces: Some("c".into()), ..submission("d", "t0", judged("wrong")) };
     assert!(matches!(owner.submit(change).await, Outcome::Accepted { .. }), "without a lease");
+    for (id, item, replaces) in
+        [("x1", "t0", None), ("x2", "t0", Some("c")), ("x3", "t1", None), ("x4", "t1", Some("d"))]
+    {
+        let undo =
+            Submission { replaces: replaces.map(Into::into), ..submission(id, item, Act::Undone) };
+        assert_eq!(owner.refusal(undo).await, "nothing-to-undo", "{id}");
+    }
     let skip = Act::Skipped { reason: SkipReason::Undecided };
     assert!(matches!(owner.submit(submission("e", "t1", skip)).await, Outcome::Accepted { .. }));
     assert!(owner.next(2).await.is_empty());
+    let item: Value = owner.get("/items/t1").await.json().await.unwrap();
+    assert_eq!(item["people"], Value::Null, "who has skipped it may still judge it");
     let state = state(&owner.events(0).await);
     let record = state.record(&"t0".into()).unwrap();
     assert_eq!(record.judgements()[&owner.joined.member].label.as_str(), "wrong");
+}
+
+#[tokio::test]
+async fn who_has_skipped_an_item_leaves_it_to_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let app = TestApp::start(&folder).await;
+    let owner = app.project(settings(1), 1).await;
+    let ann = owner.bring("Ann", MemberRole::Annotator).await;
+    ann.next(1).await;
+    let skip = Act::Skipped { reason: SkipReason::Undecided };
+    assert!(matches!(ann.submit(submission("s", "t0", skip)).await, Outcome::Accepted { .. }));
+    assert_eq!(owner.next(1).await.len(), 1);
+    for (id, act) in [("u1", Act::Undone), ("j1", judged("right"))] {
+        let again = Submission { replaces: Some("s".into()), ..submission(id, "t0", act) };
+        assert_eq!(ann.refusal(again).await, "item-not-leased", "the owner has it");
+    }
+    owner.judge("o", "t0", "wrong").await;
+    for (id, act) in [("u2", Act::Undone), ("j2", judged("right"))] {
+        let again = Submission { replaces: Some("s".into()), ..submission(id, "t0", act) };
+        assert_eq!(ann.refusal(again).await, "item-not-leased", "the owner has judged it");
+    }
+    let undo = Submission { replaces: Some("o".into()), ..submission("u3", "t0", Act::Undone) };
+    assert!(matches!(owner.submit(undo).await, Outcome::Accepted { .. }));
+    let again = Submission { replaces: Some("s".into()), ..submission("u4", "t0", Act::Undone) };
+    assert_eq!(ann.refusal(again).await, "item-not-leased", "the owner has it again");
+}
+
+#[tokio::test]
+async fn a_target_holds_for_one_request_and_for_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let app = TestApp::start(&folder).await;
+    let owner = app.project(ProjectSettings { target: Some(2), ..settings(2) }, 6).await;
+    let ann = owner.bring("Ann", MemberRole::Annotator).await;
+    let bob = owner.bring("Bob", MemberRole::Annotator).await;
+    assert_eq!((ann.next(10).await.len(), bob.next(10).await.len()), (2, 2));
+    assert_eq!(owner.next(10).await.len(), 0, "two items, two people each");
+}
+
+#[tokio::test]
+async fn who_named_no_culture_can_do_so_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let app = TestApp::start(&folder).await;
+    let owner = app.project(settings(1), 1).await;
+    let ann = owner.bring("Ann", MemberRole::Annotator).await;
+    assert_eq!(ann.post("/cultures", &json!([])).await.status(), 200);
+    assert!(ann.next(1).await.is_empty());
+    let known = ann.post("/cultures", &json!(["THA", "THA"])).await;
+    let member: Member = known.json().await.unwrap();
+    assert_eq!(member.cultures, ["THA".parse().unwrap()]);
+    assert!(owner.project().await.members.contains(&member), "others see it");
+    assert_eq!(ann.next(1).await.len(), 1);
+    assert_eq!(ann.post("/cultures", &json!(["thai"])).await.status(), 400);
+    let joined = Joined { project: owner.joined.project.clone(), ..ann.joined.clone() };
+    drop((owner, ann));
+    let app = app.restart(&folder).await;
+    assert!(app.person(joined).project().await.members.contains(&member), "and it stays");
+}
+
+#[tokio::test]
+async fn attention_checks_are_in_no_annotators_list() {
+    let folder = tempfile::tempdir().unwrap();
+    let app = TestApp::start(&folder).await;
+    let gold = line(9).replace("\"aware\":2", "\"aware\":2,\"gold\":\"right\"");
+    let source = ItemSource::Jsonl { text: line(0) + &gold };
+    let new = NewProject { settings: settings(1), source, owner: joining("Olu") };
+    let joined = app.client.post(app.address("/projects")).json(&new).send().await.unwrap();
+    let owner = app.person(joined.json().await.unwrap());
+    let ann = owner.bring("Ann", MemberRole::Annotator).await;
+    assert_eq!(owner.project().await.items.len(), 2);
+    assert_eq!(ann.project().await.items.len(), 1);
+    assert_eq!(ann.next(9).await.len(), 2, "but they are asked");
+    ann.judge("a", "t9", "right").await;
+    let dataset = owner.get("/export/jsonl").await.text().await.unwrap();
+    assert!(dataset.lines().count() == 2 && dataset.contains("\"gold\":\"right\""));
 }
 
 #[tokio::test]
@@ -150,8 +236,24 @@ async fn every_file_holds_what_was_said() {
 #[tokio::test]
 async fn a_runs_instances_become_items() {
     let folder = tempfile::tempdir().unwrap();
-    let app = TestApp::start(&folder).await;
-    let method = run_with_questions(&app.store, &app.engine, "judged", 3, 1).await;
+    // The run is of another model: its instances are stored, and nothing is asked of the model.
+    let app = TestApp::start_on(&folder, tiny_engine(&folder.path().join("model"), 7)).await;
+    write_tiny_model(&folder.path().join("other"));
+    let other = engine(&folder.path().join("other"));
+    let templates = PromptTemplates::parse(
+        &include_str!("../../../domain/prompts/english.toml")
+            .replace("version = 1", "version = 2")
+            .replace("Answer as yourself.", "Answer as you would at home."),
+    );
+    let request = MethodRequest {
+        run: Some("judged".to_owned()),
+        survey: Some(survey().id),
+        per_topic: Some(3),
+        templates: Some(templates.unwrap()),
+        ..MethodRequest::default()
+    };
+    let method = Method::open(&app.store, &other, &request, Opening::Begin).await.unwrap();
+    write_questions(&method, 3).await;
     method.elicit(&mut |_| ControlFlow::Continue(())).await.unwrap();
     let collected = method.collect().await.unwrap().instances;
     let sources: Vec<SourceInfo> =
@@ -168,6 +270,12 @@ async fn a_runs_instances_become_items() {
         assert_eq!(item.aware_probabilities.len(), item.question.options.len());
         assert_ne!(item.unaware, item.aware);
     }
+    for (number, item) in owner.project().await.items.iter().enumerate() {
+        let decided = Act::Adjudicated(Judgement::of("right".into()));
+        owner.submit(submission(&format!("d{number}"), item.id.as_str(), decided)).await;
+    }
+    let chats = owner.get("/export/training").await.text().await.unwrap();
+    assert!(chats.contains("Answer as you would at home."), "the run's own prompts: {chats}");
 }
 
 #[tokio::test]

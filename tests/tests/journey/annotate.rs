@@ -53,12 +53,16 @@ async fn in_step(page: &Page) {
     page.until("everything is saved", &state).await;
 }
 
-/// Makes an invite and returns the path of its link.
-async fn invite(page: &Page) -> String {
+/// Makes an invite for somebody with this role and returns the path of its link.
+async fn invite(page: &Page, role: &str) -> String {
     page.click("tab[data-view=people]").await;
+    page.until_there("invite").await;
+    let shown = format!("({}[0]?.value ?? '')", all("invite-link"));
+    let before = page.string(&shown).await;
+    page.choose("invite-role", role).await;
     page.click("invite").await;
-    page.until_there("invite-link").await;
-    page.string(&format!("new URL({}[0].value).pathname", all("invite-link"))).await
+    page.until("there is a new link", &format!("{shown} !== '{before}'")).await;
+    page.string(&format!("new URL({shown}).pathname")).await
 }
 
 async fn join(page: &Page, invite: &str, name: &str) {
@@ -90,12 +94,13 @@ fn percent() -> String {
 
 #[tokio::test]
 async fn three_people_judge_disagree_and_see_the_decision() {
-    journey_of("annotate-together", 3, |pages| async move {
-        let [olu, ann, bob] = [0, 1, 2].map(|person| pages[person].clone());
+    journey_of("annotate-together", 4, |pages| async move {
+        let [olu, ann, bob, eve] = [0, 1, 2, 3].map(|person| pages[person].clone());
         make_project(&olu, 2, 3).await;
-        let link = invite(&olu).await;
+        let link = invite(&olu, "annotator").await;
         join(&ann, &link, "Ann").await;
         join(&bob, &link, "Bob").await;
+        try_own_link(&olu, &link).await;
         for page in [&olu, &ann, &bob] {
             let three = format!("{}.length === 3", all("present-member"));
             page.until("all three are here", &three).await;
@@ -122,10 +127,23 @@ async fn three_people_judge_disagree_and_see_the_decision() {
         }
         rename(&olu, &[&ann, &bob]).await;
         ann.click("tab[data-view=items]").await;
-        decide(&olu, &ann).await;
-        export_holds_it_all(&olu).await;
+        let link = invite(&olu, "adjudicator").await;
+        join(&eve, &link, "Eve").await;
+        decide(&eve, &ann).await;
+        export_holds_it_all(&eve).await;
     })
     .await;
+}
+
+/// The owner follows a link into their own project: they are led back to it, and stay its owner.
+async fn try_own_link(owner: &Page, link: &str) {
+    owner.open(link).await;
+    owner.until_there("already-in").await;
+    assert_eq!(owner.eval(&format!("{}.length", all("join"))).await, 0, "not by accident");
+    owner.click("open-membership").await;
+    in_step(owner).await;
+    owner.click("tab[data-view=people]").await;
+    owner.until_there("invite").await;
 }
 
 /// The owner gives the project another title, which the others see.
@@ -141,41 +159,41 @@ async fn rename(owner: &Page, others: &[&Page]) {
     }
 }
 
-/// The owner discusses and decides the disagreement; a comment and the decision show at the others'.
-async fn decide(owner: &Page, other: &Page) {
-    owner.click("tab[data-view=items]").await;
-    for page in [owner, other] {
+/// An adjudicator discusses and decides the disagreement; a comment and the decision show at the others'.
+async fn decide(adjudicator: &Page, other: &Page) {
+    adjudicator.click("tab[data-view=items]").await;
+    for page in [adjudicator, other] {
         page.click("disagreement[data-item=t0] [href]").await;
         page.until("three opinions", &format!("{}.length === 3", all("opinion"))).await;
     }
     other.fill("comment-text", "<b>Some</b> families do.").await;
     other.click("comment-send").await;
-    owner.until_there("comment").await;
-    assert!(owner.text("comment").await.contains("<b>Some</b>"), "a comment is plain text");
-    owner.click("answer").await;
-    owner.type_text("Most don’t.").await;
-    owner.press(&[Key::Enter]).await;
+    adjudicator.until_there("comment").await;
+    assert!(adjudicator.text("comment").await.contains("<b>Some</b>"), "a comment is plain text");
+    adjudicator.click("answer").await;
+    adjudicator.type_text("Most don’t.").await;
+    adjudicator.press(&[Key::Enter]).await;
     other.until_there("comment[class~=answer]").await;
-    owner.click("decide[data-label=depends]").await;
+    adjudicator.click("decide[data-label=depends]").await;
     let decided = format!("{}[0].innerText.includes('Depends')", all("verdict"));
-    for page in [owner, other] {
+    for page in [adjudicator, other] {
         page.until("the decision shows", &decided).await;
         let none = format!("{}.length === 0", all("disagreement"));
         page.until("the queue is empty", &none).await;
     }
 }
 
-async fn export_holds_it_all(owner: &Page) {
-    owner.click("tab[data-view=people]").await;
-    owner
+async fn export_holds_it_all(adjudicator: &Page) {
+    adjudicator.click("tab[data-view=people]").await;
+    adjudicator
         .eval(
             "(() => { const make = URL.createObjectURL; URL.createObjectURL = blob => {
                blob.text().then(text => { window.exported = text; }); return make(blob); }; })()",
         )
         .await;
-    owner.click("export[data-format=jsonl]").await;
-    owner.until("the file is made", "window.exported !== undefined").await;
-    let found = owner
+    adjudicator.click("export[data-format=jsonl]").await;
+    adjudicator.until("the file is made", "window.exported !== undefined").await;
+    let found = adjudicator
         .eval(
             "window.exported.trim().split('\\n').map(JSON.parse)
                .map(i => [i.id, i.judgements.length, i.verdict.label, i.comments.length])",
@@ -187,8 +205,7 @@ async fn export_holds_it_all(owner: &Page) {
 #[tokio::test]
 async fn keys_alone_judge_skip_and_take_back() {
     journey("annotate-keys", |page| async move {
-        make_project(&page, 4, 1).await;
-        // From here on nothing is clicked.
+        make_project_by_keys(&page, 4).await;
         open_by_keys(&page, "judge").await;
         at(&page, "t0").await;
         page.type_text("1").await;
@@ -228,6 +245,31 @@ async fn keys_alone_judge_skip_and_take_back() {
         assert!(numbers.windows(2).any(|pair| pair == ["3", "1"]), "3 judged, 1 skipped: {row}");
     })
     .await;
+}
+
+/// Makes a project of `items` items without a click. The file is given to its field: the dialog in which
+/// one is chosen is the system's.
+async fn make_project_by_keys(page: &Page, items: usize) {
+    let folder = tempfile::tempdir().unwrap();
+    page.open("/annotate").await;
+    let at = |hook: &str| format!("document.activeElement.dataset.testid === '{hook}'");
+    tab_to(page, &at("project-title")).await;
+    page.type_text("Meals by keys").await;
+    tab_to(page, &at("source-file")).await;
+    page.fill("source-file", &file(&folder, items)).await;
+    let read = format!("{}[0].innerText.includes('{items} lines')", all("file-read"));
+    page.until("the file is read", &read).await;
+    tab_to(page, &at("overlap")).await;
+    // What was there is selected when the field is reached.
+    page.type_text("1").await;
+    tab_to(page, &at("owner-name")).await;
+    page.type_text("Olu").await;
+    tab_to(page, "document.activeElement.value === 'THA'").await;
+    page.type_text(" ").await;
+    tab_to(page, &at("make-project")).await;
+    page.press(&[Key::Enter]).await;
+    page.until_there("member").await;
+    in_step(page).await;
 }
 
 /// Goes to a view of the project by its tab.

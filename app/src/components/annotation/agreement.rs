@@ -181,6 +181,16 @@ fn Pairs(
                     <tbody>{rows.into_iter().map(row).collect_view()}</tbody>
                 </table>
             </div>
+            <details class="note">
+                <summary>"How is this computed?"</summary>
+                <p>
+                    <strong>"Cohen’s kappa"</strong>": of the items that both have judged, (observed − expected)
+                    / (1 − expected), where observed is the share on which they agree, and expected is how
+                    often they would by chance, each using every label as often as they do. 1 is full
+                    agreement, 0 is chance. A dash stands where both use one label only."
+                </p>
+                <p>"Attention checks are left out, here and in all other numbers of this page."</p>
+            </details>
         }
     })
 }

@@ -1,6 +1,6 @@
 //! What was said about an item, and a box to say more. Always plain text.
 
-use domain::annotation::event::LONGEST_COMMENT;
+use domain::annotation::event::{LONGEST_COMMENT, check_comment};
 use domain::annotation::{Act, Event, ItemId};
 use leptos::prelude::*;
 
@@ -26,15 +26,23 @@ pub fn Comments(
     let item = StoredValue::new(item);
     let draft = RwSignal::new(String::new());
     let answered = RwSignal::new(None::<Event>);
+    let refusal = RwSignal::new(None::<String>);
     let say = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
         let text = draft.get_untracked().trim().to_owned();
-        if !text.is_empty() {
-            let answers = answered.get_untracked().map(|event| event.submission);
-            desk.act(&item.get_value(), Act::Commented { text, answers });
-            draft.set(String::new());
-            answered.set(None);
+        if text.is_empty() {
+            return;
         }
+        // What would be refused stays in the box.
+        if let Err(error) = check_comment(&text) {
+            refusal.set(Some(error.to_string()));
+            return;
+        }
+        let answers = answered.get_untracked().map(|event| event.submission);
+        desk.act(&item.get_value(), Act::Commented { text, answers });
+        draft.set(String::new());
+        answered.set(None);
+        refusal.set(None);
     };
     let may_speak = move || desk.member().is_some_and(|member| member.role.judges());
     view! {
@@ -62,6 +70,7 @@ pub fn Comments(
                         on:input=move |event| draft.set(event_target_value(&event))/>
                     <button type="submit" class="outlined" data-testid="comment-send">"Comment"</button>
                 </form>
+                {move || refusal.get().map(|text| view! { <p class="error" role="alert">{text}</p> })}
             </Show>
         </section>
     }

@@ -8,13 +8,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use domain::annotation::{
-    Act, Event, Item, ItemId, ItemInfo, Judgement, Label, LabelId, Member, MemberId,
+    Act, Attention, Event, Item, ItemId, ItemInfo, Judgement, Label, LabelId, Member, MemberId,
     ProjectSettings, SkipReason, State, SubmissionId,
 };
 use futures::channel::mpsc;
 use leptos::prelude::*;
 
-use super::outbox;
+use super::outbox::{self, Left, Owner as OutboxOwner, Refused};
 use crate::api::ApiError;
 use crate::api::annotation::{ClientMessage, Outcome, Present, Project, Submission};
 use crate::backend::annotation::{Annotation, Key, Speaker};
@@ -44,8 +44,10 @@ pub struct Desk {
     pub outbox: RwSignal<Vec<Submission>>,
     /// Whether the live connection stands.
     pub connected: RwSignal<bool>,
-    /// What was refused, newest last.
+    /// What went wrong, newest last.
     pub refusals: RwSignal<Vec<ApiError>>,
+    /// What the server didn't accept, until the person discards it.
+    pub refused: RwSignal<Vec<Refused>>,
     /// The item whose judgement can be taken back.
     pub judged: RwSignal<Option<Item>>,
     pub(super) annotation: StoredValue<Arc<dyn Annotation>>,
@@ -55,6 +57,9 @@ pub struct Desk {
     waker: StoredValue<mpsc::UnboundedSender<()>>,
     number: StoredValue<u64>,
     shown_at: StoredValue<f64>,
+    acted_at: StoredValue<f64>,
+    /// Whether the items here may have gone to others while nothing was done.
+    stale: StoredValue<bool>,
 }
 
 impl Desk {
@@ -80,6 +85,7 @@ impl Desk {
             outbox: RwSignal::default(),
             connected: RwSignal::new(false),
             refusals: RwSignal::default(),
+            refused: RwSignal::default(),
             judged: RwSignal::default(),
             annotation: StoredValue::new(annotation),
             key: StoredValue::new(key),
@@ -88,6 +94,8 @@ impl Desk {
             waker: StoredValue::new(waker),
             number: StoredValue::new(browser::wall_clock().unsigned_abs()),
             shown_at: StoredValue::new(browser::milliseconds()),
+            acted_at: StoredValue::new(browser::milliseconds()),
+            stale: StoredValue::new(false),
         };
         desk.reload_outbox();
         (desk, woken)
@@ -95,7 +103,9 @@ impl Desk {
 
     /// Takes up what an earlier visit couldn't hand in.
     fn reload_outbox(self) {
-        let kept = self.key.with_value(|key| outbox::load(&key.project));
+        let owner = self.outbox_owner();
+        let kept = outbox::load(&owner);
+        self.refused.set(outbox::load_refused(&owner));
         self.state.update(|state| {
             for submission in &kept {
                 state.apply(&self.event_of(submission));
@@ -125,6 +135,23 @@ impl Desk {
     pub fn member(self) -> Option<Member> {
         let me = self.me();
         self.members.with(|members| members.iter().find(|member| member.id == me).cloned())
+    }
+
+    /// Notes what this member knows now, and asks for items of that.
+    pub(super) fn knows_now(self, member: Member) {
+        self.members.update(|members| {
+            members.iter_mut().filter(|known| known.id == member.id).for_each(|known| {
+                known.clone_from(&member);
+            });
+        });
+        self.queue.update(|queue| {
+            let front = queue.front().map(|item| item.id.clone());
+            queue.retain(|item| {
+                Some(&item.id) == front.as_ref() || member.cultures.contains(&item.culture)
+            });
+        });
+        self.exhausted.set(false);
+        self.wake();
     }
 
     /// What a member is called. Tracks.
@@ -170,8 +197,38 @@ impl Desk {
         self.wake();
     }
 
+    fn outbox_owner(self) -> OutboxOwner {
+        self.project.with_value(|project| OutboxOwner {
+            project: project.id.clone(),
+            member: project.me.clone(),
+        })
+    }
+
+    /// How long nothing was done here, in seconds.
+    pub(super) fn idle_seconds(self) -> u32 {
+        let idle = (browser::milliseconds() - self.acted_at.get_value()) / 1000.0;
+        idle.clamp(0.0, f64::from(u32::MAX)) as u32
+    }
+
+    /// Notes that the person is at work. Who comes back after a while has items that may have gone to
+    /// others.
+    fn is_at_work(self) {
+        let idle = i64::from(self.idle_seconds()) * 1000;
+        if Attention::after(idle) != Attention::Active {
+            self.stale.set_value(true);
+        }
+        self.acted_at.set_value(browser::milliseconds());
+    }
+
+    /// Whether items are to be asked for: there are few, or they may have gone to others.
+    pub(super) fn needs_items(self) -> bool {
+        let waiting = self.queue.with_untracked(VecDeque::len);
+        waiting <= AHEAD / 2 || self.stale.get_value()
+    }
+
     /// Does something to an item: it shows at once, and is handed in.
     pub fn act(self, item: &ItemId, act: Act) {
+        self.is_at_work();
         let replaces = self.state.with_untracked(|state| {
             let record = state.record(item)?;
             let last = match act {
@@ -189,7 +246,7 @@ impl Desk {
             *number += 1;
             *number
         });
-        self.key.with_value(|key| outbox::keep(&key.project, number.unwrap_or(0), &submission));
+        outbox::keep(&self.outbox_owner(), number.unwrap_or(0), &submission);
         self.state.update(|state| {
             state.apply(&self.event_of(&submission));
         });
@@ -210,9 +267,13 @@ impl Desk {
         }
     }
 
-    /// Notes what became of a submission.
+    /// Notes what became of a submission. What was refused stays where the person sees it.
     pub(super) fn settle(self, submission: &Submission, outcome: Outcome) {
-        self.key.with_value(|key| outbox::forget(&key.project, submission));
+        if let Outcome::Refused { error } = &outcome {
+            // First: between the two it is kept twice rather than nowhere.
+            self.keep_refused(submission, error.clone());
+        }
+        outbox::forget(&self.outbox_owner(), submission);
         self.outbox.update(|outbox| outbox.retain(|other| other.id != submission.id));
         self.state.update(|state| match &outcome {
             Outcome::Accepted { event } => {
@@ -220,9 +281,28 @@ impl Desk {
             }
             Outcome::Refused { .. } => state.retract(&submission.item, &submission.id),
         });
-        if let Outcome::Refused { error } = outcome {
-            self.refuse(error);
+    }
+
+    fn keep_refused(self, submission: &Submission, error: ApiError) {
+        if submission.act == Act::Undone {
+            // It was to be judged again, and is others' now.
+            self.queue.update(|queue| queue.retain(|item| item.id != submission.item));
         }
+        match self.refused.with_untracked(|refused| outbox::left_of(submission, refused)) {
+            Left::Nothing => {}
+            Left::Reason => self.refuse(error),
+            Left::Content => {
+                let refused = Refused { submission: submission.clone(), error };
+                outbox::keep_refused(&self.outbox_owner(), &refused);
+                self.refused.update(|all| all.push(refused));
+            }
+        }
+    }
+
+    /// Forgets what was refused, as the person wishes.
+    pub fn discard(self, refused: &Refused) {
+        outbox::forget_refused(&self.outbox_owner(), refused);
+        self.refused.update(|all| all.retain(|other| other != refused));
     }
 
     /// Shows a refusal, once where the same comes again and again.
@@ -232,9 +312,21 @@ impl Desk {
         }
     }
 
-    /// Adds items to judge; those that are here or that the member has judged are left out.
+    /// Adds items to judge; those that are here or that the member has judged are left out. After a while
+    /// of doing nothing they take the place of those that are here, but for the one on the screen.
     pub(super) fn refill(self, items: Vec<Item>) {
         let me = self.me();
+        if self.stale.get_value() {
+            self.stale.set_value(false);
+            let given = |item: &Item| items.iter().any(|given| given.id == item.id);
+            self.queue.update(|queue| {
+                let mut place = 0;
+                queue.retain(|item| {
+                    place += 1;
+                    place == 1 || given(item)
+                });
+            });
+        }
         let fresh = |item: &Item| {
             let waiting =
                 self.queue.with_untracked(|queue| queue.iter().any(|other| other.id == item.id));
@@ -264,7 +356,7 @@ impl Desk {
     pub(super) fn renew(self) {
         let item = self.queue.with_untracked(|queue| queue.front().map(|item| item.id.clone()));
         if let Some(speak) = self.speaker.get_value() {
-            speak(ClientMessage::Looking { item });
+            speak(ClientMessage::Looking { item, idle_seconds: self.idle_seconds() });
         }
     }
 

@@ -6,7 +6,7 @@ use leptos::task::spawn_local;
 
 use super::desk::Desk;
 use crate::api::ApiError;
-use crate::api::annotation::{Invite, NewInvite};
+use crate::api::annotation::{ListedInvite, NewInvite};
 use crate::browser;
 use crate::components::ErrorNote;
 
@@ -20,11 +20,11 @@ pub fn Invites(
     /// The project.
     desk: Desk,
 ) -> impl IntoView {
-    let all = RwSignal::new(Vec::<Invite>::new());
+    let all = RwSignal::new(Vec::<ListedInvite>::new());
     let refusal = RwSignal::new(None::<ApiError>);
     let link = RwSignal::new(None::<String>);
     let (role, hours) = (RwSignal::new(MemberRole::Annotator), RwSignal::new(7 * 24u32));
-    let show = move |found: Result<Vec<Invite>, ApiError>| {
+    let show = move |found: Result<Vec<ListedInvite>, ApiError>| {
         match found {
             Ok(found) => drop(all.try_set(found)),
             Err(error) => drop(refusal.try_set(Some(error))),
@@ -113,15 +113,10 @@ fn NewLink(address: String) -> impl IntoView {
     }
 }
 
-fn entry(invite: Invite, revoke: impl Fn(String) + 'static) -> impl IntoView {
-    let hours = (invite.expires - browser::wall_clock()) / 3_600_000;
-    let state = match (invite.revoked, hours) {
-        (true, _) => "revoked".to_owned(),
-        (false, ..0) => "expired".to_owned(),
-        (false, ..48) => format!("open for {hours} h"),
-        (false, _) => format!("open for {} days", (hours + 12) / 24),
-    };
-    let open = !invite.revoked && hours >= 0;
+fn entry(listed: ListedInvite, revoke: impl Fn(String) + 'static) -> impl IntoView {
+    let state = state(&listed);
+    let open = listed.left > 0;
+    let ListedInvite { invite, .. } = listed;
     let id = invite.id;
     view! {
         <li data-testid="invite-entry">
@@ -132,5 +127,43 @@ fn entry(invite: Invite, revoke: impl Fn(String) + 'static) -> impl IntoView {
                 </button>
             })}
         </li>
+    }
+}
+
+/// How long an invite is open, by the server's clock: this browser's may be wrong.
+fn state(ListedInvite { invite, left }: &ListedInvite) -> String {
+    match (invite.revoked, left / 3_600_000) {
+        (true, _) => "revoked".to_owned(),
+        (false, _) if *left <= 0 => "expired".to_owned(),
+        (false, 0) => "open for less than an hour".to_owned(),
+        (false, hours @ ..48) => format!("open for {hours} h"),
+        (false, hours) => format!("open for {} days", (hours + 12) / 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::annotation::Invite;
+
+    #[test]
+    fn an_invite_is_open_as_the_server_says() {
+        const HOUR: i64 = 3_600_000;
+        let invite = |revoked| Invite {
+            id: "i".to_owned(),
+            role: MemberRole::Viewer,
+            // Long ago by this clock, whatever it says.
+            expires: 1,
+            revoked,
+        };
+        for (revoked, left, expected) in [
+            (false, 7 * 24 * HOUR, "open for 7 days"),
+            (false, 23 * HOUR + 1, "open for 23 h"),
+            (false, 1, "open for less than an hour"),
+            (false, 0, "expired"),
+            (true, 0, "revoked"),
+        ] {
+            assert_eq!(state(&ListedInvite { invite: invite(revoked), left }), expected);
+        }
     }
 }

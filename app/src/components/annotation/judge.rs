@@ -1,6 +1,6 @@
 //! Judging: one item at a time, by buttons or keys.
 
-use domain::annotation::{Item, LabelId, SkipReason};
+use domain::annotation::{Item, LabelId, Member, SkipReason};
 use leptos::ev::KeyboardEvent;
 use leptos::prelude::*;
 
@@ -8,8 +8,9 @@ use super::comments::Comments;
 use super::desk::Desk;
 use super::item::{ItemText, Options};
 use super::key_help::KeyHelp;
-use super::keys::{Keys, Meaning};
+use super::keys::{Keys, Meaning, Pressed};
 use super::markdown::Markdown;
+use super::my_cultures::MyCultures;
 use crate::browser;
 
 /// The current item with everything that can be done to it; a handle that can be copied.
@@ -58,11 +59,14 @@ impl Judging {
     }
 
     fn hear(self, event: &KeyboardEvent) {
-        if event.ctrl_key() || event.meta_key() || event.alt_key() || is_writing() {
+        let combined = event.ctrl_key() || event.meta_key() || event.alt_key();
+        // A key that is held down says what it says once.
+        if combined || event.repeat() || is_writing() {
             return;
         }
         let labels = untrack(|| self.desk.labels());
-        let meaning = self.keys.with_untracked(|keys| keys.meaning(&labels, &event.key()));
+        let pressed = Pressed { key: event.key(), code: event.code(), shift: event.shift_key() };
+        let meaning = self.keys.with_untracked(|keys| keys.meaning(&labels, &pressed));
         let Some(meaning) = meaning else { return };
         event.prevent_default();
         match meaning {
@@ -209,22 +213,48 @@ fn Last(judging: Judging) -> impl IntoView {
     .into_any()
 }
 
+/// Why there is nothing to judge here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reason {
+    LooksOn,
+    NoCulture,
+    Exhausted,
+    Fetching,
+}
+
 #[component]
 fn Nothing(desk: Desk) -> impl IntoView {
-    let knows = move || desk.member().is_some_and(|member| !member.cultures.is_empty());
+    // A memo: what is being chosen stays while others come and go.
+    let reason = Memo::new(move |_| {
+        let member = desk.member();
+        let of = |test: fn(&Member) -> bool| member.as_ref().is_some_and(test);
+        match desk.exhausted.get() {
+            _ if of(|member| !member.role.judges()) => Reason::LooksOn,
+            _ if of(|member| member.cultures.is_empty()) => Reason::NoCulture,
+            true => Reason::Exhausted,
+            false => Reason::Fetching,
+        }
+    });
     view! {
         <div class="welcome" data-testid="nothing-to-judge">
-            {move || match (desk.exhausted.get(), knows()) {
-                (_, false) => view! {
+            {move || match reason.get() {
+                Reason::LooksOn => view! {
+                    <h2>"You look on here"</h2>
+                    <p>"You were invited as a viewer, and viewers judge nothing. The other views show what
+                        the annotators say and how far they agree. Who wants to judge asks an owner of the
+                        project for another link."</p>
+                }.into_any(),
+                Reason::NoCulture => view! {
                     <h2>"No culture is yours yet"</h2>
                     <p>"You named no culture that you know, so no item is given to you."</p>
+                    <MyCultures desk/>
                 }.into_any(),
-                (true, true) => view! {
+                Reason::Exhausted => view! {
                     <h2>"Nothing to judge at the moment"</h2>
                     <p>"Everything in your cultures is judged, or others are at it. This page looks
                         again by itself."</p>
                 }.into_any(),
-                (false, true) => view! { <p class="meta">"Fetching items"</p> }.into_any(),
+                Reason::Fetching => view! { <p class="meta">"Fetching items"</p> }.into_any(),
             }}
         </div>
     }

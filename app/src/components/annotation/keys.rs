@@ -35,6 +35,33 @@ pub enum Meaning {
     Option(i32),
 }
 
+/// A key as a browser tells of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pressed {
+    /// What it writes: `u`, `г`, `ArrowUp`.
+    pub key: String,
+    /// Where it lies, named after the layout of the United States: `KeyU`.
+    pub code: String,
+    /// Whether a Shift key is down.
+    pub shift: bool,
+}
+
+impl Pressed {
+    /// What the key would write on a layout with Latin letters, where it writes something else: letters of
+    /// another script, and digits that need Shift, as on French keyboards. A Latin letter is what it is,
+    /// wherever it lies.
+    fn by_place(&self) -> Option<String> {
+        let foreign = self.key.chars().all(|c| !c.is_ascii());
+        if let Some(letter) = self.code.strip_prefix("Key").filter(|_| foreign) {
+            return Some(letter.to_lowercase());
+        }
+        if self.code == "Slash" && self.shift {
+            return Some("?".to_owned());
+        }
+        self.code.strip_prefix("Digit").filter(|_| !self.shift).map(str::to_owned)
+    }
+}
+
 /// The keys that a person has given to labels; all others have the number of their place.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -75,8 +102,13 @@ impl Keys {
         Ok(())
     }
 
-    /// What `key`, as a browser names it, means.
-    pub fn meaning(&self, labels: &[Label], key: &str) -> Option<Meaning> {
+    /// What a key means: what it writes, or else where it lies.
+    pub fn meaning(&self, labels: &[Label], pressed: &Pressed) -> Option<Meaning> {
+        let by_place = || self.meaning_of(labels, &pressed.by_place()?);
+        self.meaning_of(labels, &pressed.key).or_else(by_place)
+    }
+
+    fn meaning_of(&self, labels: &[Label], key: &str) -> Option<Meaning> {
         let key = if key.chars().count() == 1 { key.to_lowercase() } else { key.to_owned() };
         let label = (0..labels.len()).find(|place| self.of(labels, *place) == key);
         if let Some(label) = label.and_then(|place| labels.get(place)) {
@@ -108,14 +140,44 @@ mod tests {
     fn numbers_choose_labels_until_keys_are_given() {
         let labels = default_labels();
         let mut keys = Keys::default();
-        assert_eq!(keys.meaning(&labels, "2"), Some(Meaning::Label("wrong".into())));
+        let meaning = |keys: &Keys, key: &str| {
+            keys.meaning(
+                &labels,
+                &Pressed { key: key.to_owned(), code: String::new(), shift: false },
+            )
+        };
+        assert_eq!(meaning(&keys, "2"), Some(Meaning::Label("wrong".into())));
         assert_eq!(keys.give(&labels, &"wrong".into(), "W"), Ok(()));
-        assert_eq!(keys.meaning(&labels, "w"), Some(Meaning::Label("wrong".into())));
-        assert_eq!(keys.meaning(&labels, "W"), Some(Meaning::Label("wrong".into())));
-        assert_eq!(keys.meaning(&labels, "2"), None);
-        assert_eq!(keys.meaning(&labels, "U"), Some(Meaning::Undo));
-        assert_eq!(keys.meaning(&labels, "ArrowUp"), Some(Meaning::Option(-1)));
-        assert_eq!(keys.meaning(&labels, "Tab"), None);
+        assert_eq!(meaning(&keys, "w"), Some(Meaning::Label("wrong".into())));
+        assert_eq!(meaning(&keys, "W"), Some(Meaning::Label("wrong".into())));
+        assert_eq!(meaning(&keys, "2"), None);
+        assert_eq!(meaning(&keys, "U"), Some(Meaning::Undo));
+        assert_eq!(meaning(&keys, "ArrowUp"), Some(Meaning::Option(-1)));
+        assert_eq!(meaning(&keys, "Tab"), None);
+    }
+
+    #[test]
+    fn letters_are_found_on_layouts_of_other_scripts() {
+        let labels = default_labels();
+        let mut keys = Keys::default();
+        assert_eq!(keys.give(&labels, &"wrong".into(), "w"), Ok(()));
+        for (key, code, shift, meaning) in [
+            ("г", "KeyU", false, Some(Meaning::Undo)),
+            ("ы", "KeyS", false, Some(Meaning::Skip)),
+            ("ש", "KeyA", false, None),
+            ("แ", "KeyC", false, Some(Meaning::Comment)),
+            ("ц", "KeyW", false, Some(Meaning::Label("wrong".into()))),
+            (",", "Slash", true, Some(Meaning::Help)),
+            ("؟", "Slash", true, Some(Meaning::Help)),
+            ("&", "Digit1", false, Some(Meaning::Label("right".into()))),
+            ("!", "Digit1", true, None),
+            // Dvorak: Latin letters at other places are what they write.
+            ("g", "KeyU", false, None),
+            ("u", "KeyF", false, Some(Meaning::Undo)),
+        ] {
+            let pressed = Pressed { key: key.to_owned(), code: code.to_owned(), shift };
+            assert_eq!(keys.meaning(&labels, &pressed), meaning, "{pressed:?}");
+        }
     }
 
     #[test]

@@ -13,11 +13,11 @@ use leptos::task::spawn_local;
 
 use super::desk::{AHEAD, Desk};
 use crate::api::ApiError;
-use crate::api::annotation::{MOST_SUBMISSIONS, RoomMessage};
+use crate::api::annotation::{MOST_SUBMISSIONS, NextRequest, RoomMessage};
 use crate::browser::pause;
 
 /// The shortest and the longest pause before another try.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(15));
+pub const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(15));
 
 /// How often the room is told that the member is still here.
 const HEARTBEAT: Duration = Duration::from_secs(20);
@@ -99,7 +99,7 @@ async fn hand_in(desk: Desk, woken: mpsc::UnboundedReceiver<()>) {
 }
 
 /// Whether trying again may help: the network or the server is in trouble, not the request.
-fn is_passing(error: &ApiError) -> bool {
+pub fn is_passing(error: &ApiError) -> bool {
     let codes = ["unreachable", "database", "disk-full", "http-502", "http-503", "http-504"];
     codes.contains(&error.code.as_str())
 }
@@ -118,9 +118,9 @@ async fn step(desk: Desk) -> Result<(), ApiError> {
         }
     }
     let may_judge = untrack(|| desk.member()).is_some_and(|member| member.role.judges());
-    let waiting = desk.queue.with_untracked(|queue| queue.len());
-    if may_judge && waiting <= AHEAD / 2 {
-        desk.refill(annotation.next(key, AHEAD).await?);
+    if may_judge && desk.needs_items() {
+        let request = NextRequest { wanted: AHEAD, idle_seconds: desk.idle_seconds() };
+        desk.refill(annotation.next(key, request).await?);
     }
     Ok(())
 }

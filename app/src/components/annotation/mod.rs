@@ -4,7 +4,7 @@
 //! - [`desk`]: a project at work; [`live`]: how it and the server keep in step;
 //! - [`summary`]: agreement and progress as rows; [`markdown`]: guidelines as views;
 //! - the rest is seen: [`Judge`], [`MyJudgements`], [`Items`], [`AgreementView`], [`AdapterView`], [`People`] are what a project shows,
-//!   [`NewProjectForm`] and [`ProjectList`] what leads to one.
+//!   [`NewProjectForm`], [`Invited`] and [`ProjectList`] what leads to one.
 
 pub mod desk;
 pub mod keys;
@@ -23,19 +23,23 @@ mod exports;
 mod invites;
 mod item;
 mod items;
+mod join;
 mod judge;
 mod key_help;
 mod mine;
+mod my_cultures;
 mod new_project;
 mod people;
 mod presence;
 mod project_list;
+mod refused;
 mod settings_form;
 
 pub use adapter::AdapterView;
 pub use agreement::AgreementView;
 pub use culture_choice::CultureChoice;
 pub use items::Items;
+pub use join::Invited;
 pub use judge::Judge;
 pub use mine::MyJudgements;
 pub use new_project::NewProjectForm;

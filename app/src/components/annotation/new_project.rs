@@ -71,7 +71,7 @@ pub fn NewProjectForm(
         event.prevent_default();
         let Some(annotation) = annotation.get_value() else { return };
         let new = draft.finished();
-        let title = new.settings.title.clone();
+        let (title, name) = (new.settings.title.clone(), new.owner.name.clone());
         busy.set(true);
         refusal.set(None);
         spawn_local(async move {
@@ -79,7 +79,8 @@ pub fn NewProjectForm(
                 Ok(joined) => {
                     let key = Key { project: joined.project.clone(), token: joined.token };
                     let role = MemberRole::Owner;
-                    Membership { key, member: joined.member, role, title }.keep();
+                    let membership = Membership { key, member: joined.member, role, title, name };
+                    membership.keep_as_current();
                     on_made.run(joined.project);
                 }
                 Err(error) => refusal.set(Some(error)),
@@ -152,6 +153,10 @@ fn Source(draft: Draft) -> impl IntoView {
             </Show>
             <label class="field">
                 "A file: JSON lines or CSV with culture, question, options, unaware, aware"
+                <span class="meta">"A record may have a "<code>"gold"</code>": the label that an attentive person
+                    gives. Such items are attention checks, which annotators are not told of. To give a run’s
+                    items some, save the JSONL file of its project, add "<code>"gold"</code>" to lines of it,
+                    and make another project of the file."</span>
                 <input type="file" accept=".jsonl,.ndjson,.json,.csv" data-testid="source-file" on:change=choose/>
             </label>
             <p class="meta" role="status" data-testid="file-read">

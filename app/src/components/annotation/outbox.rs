@@ -1,36 +1,153 @@
-//! What this browser has still to hand in, kept so that neither a reload nor a dead network loses it.
+//! What this browser has still to hand in, and what was refused, kept so that neither a reload nor a dead
+//! network loses it.
 //!
 //! Every submission has a name of its own in the storage: two windows of one person never overwrite
-//! each other's, and sending one twice does no harm.
+//! each other's, and sending one twice does no harm. Members are kept apart: one browser may have several
+//! of a project.
 
+use domain::annotation::{Act, MemberId};
+use serde::{Deserialize, Serialize};
+
+use crate::api::ApiError;
 use crate::api::annotation::Submission;
 use crate::storage;
 
-const PREFIX: &str = "polylogue.annotation.outbox.";
+const WAITING: &str = "polylogue.annotation.outbox.";
+const REFUSED: &str = "polylogue.annotation.refused.";
 
-/// What is to be handed in to `project`, oldest first.
-pub fn load(project: &str) -> Vec<Submission> {
-    let read = |name: &String| serde_json::from_str(&storage::read(name)?).ok();
-    storage::names(&format!("{PREFIX}{project}.")).iter().filter_map(read).collect()
+/// What the server didn't accept: it stays until the person has seen and discarded it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// What was done.
+    pub submission: Submission,
+    /// Why it was refused.
+    pub error: ApiError,
+}
+
+/// Whose things are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    /// The project.
+    pub project: String,
+    /// The member that the browser is there.
+    pub member: MemberId,
+}
+
+/// What is to be handed in, oldest first.
+pub fn load(owner: &Owner) -> Vec<Submission> {
+    let names = storage::names(&format!("{WAITING}{}.", owner.project));
+    let own = names.iter().filter(|name| is_own(name, WAITING, owner));
+    own.filter_map(|name| serde_json::from_str(&storage::read(name)?).ok()).collect()
 }
 
 /// Keeps one; `number` is greater than that of every one before it.
-pub fn keep(project: &str, number: u64, submission: &Submission) {
+pub fn keep(owner: &Owner, number: u64, submission: &Submission) {
     let text = serde_json::to_string(submission).unwrap_or_default();
-    storage::write(&name(project, number, submission), &text);
+    // Names sort as numbers do.
+    let (project, member, id) = (&owner.project, &owner.member, &submission.id);
+    storage::write(&format!("{WAITING}{project}.{member}.{number:020}.{id}"), &text);
 }
 
 /// Forgets one that the server has answered for.
-pub fn forget(project: &str, submission: &Submission) {
+pub fn forget(owner: &Owner, submission: &Submission) {
     let end = format!(".{}", submission.id);
-    for name in storage::names(&format!("{PREFIX}{project}.")) {
+    for name in storage::names(&format!("{WAITING}{}.", owner.project)) {
         if name.ends_with(&end) {
             storage::forget(&name);
         }
     }
 }
 
-/// Names sort as numbers do.
-fn name(project: &str, number: u64, submission: &Submission) -> String {
-    format!("{PREFIX}{project}.{number:020}.{}", submission.id)
+/// What was refused.
+pub fn load_refused(owner: &Owner) -> Vec<Refused> {
+    let names = storage::names(&format!("{REFUSED}{}.{}.", owner.project, owner.member));
+    names.iter().filter_map(|name| serde_json::from_str(&storage::read(name)?).ok()).collect()
+}
+
+/// Keeps what was refused.
+pub fn keep_refused(owner: &Owner, refused: &Refused) {
+    let text = serde_json::to_string(refused).unwrap_or_default();
+    storage::write(&refused_name(owner, &refused.submission), &text);
+}
+
+/// Forgets what the person has discarded.
+pub fn forget_refused(owner: &Owner, refused: &Refused) {
+    storage::forget(&refused_name(owner, &refused.submission));
+}
+
+fn refused_name(Owner { project, member }: &Owner, submission: &Submission) -> String {
+    format!("{REFUSED}{project}.{member}.{}", submission.id)
+}
+
+/// Whether a name in the storage is the member's. Earlier versions named no member: there was one.
+fn is_own(name: &str, prefix: &str, owner: &Owner) -> bool {
+    let rest = name.strip_prefix(prefix).and_then(|rest| rest.strip_prefix(&owner.project));
+    let parts: Vec<&str> = rest.unwrap_or_default().split('.').collect();
+    match parts[..] {
+        ["", member, _, _] => member == owner.member.as_str(),
+        ["", _, _] => true,
+        _ => false,
+    }
+}
+
+/// What is left to say of an act that was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// Nothing is lost by it: the reason is told.
+    Reason,
+    /// It takes back what was refused as well: nothing is to be told.
+    Nothing,
+    /// Something was said that isn't stored anywhere: it is kept.
+    Content,
+}
+
+/// What is left to say of `submission`, after all that was `refused` before.
+pub fn left_of(submission: &Submission, refused: &[Refused]) -> Left {
+    let known = |refused: &Refused| Some(&refused.submission.id) == submission.replaces.as_ref();
+    match submission.act {
+        Act::Undone | Act::Reopened if refused.iter().any(known) => Left::Nothing,
+        Act::Undone | Act::Reopened => Left::Reason,
+        _ => Left::Content,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::annotation::Judgement;
+
+    fn owner() -> Owner {
+        Owner { project: "p1".to_owned(), member: "ann".into() }
+    }
+
+    #[test]
+    fn members_of_one_browser_are_kept_apart() {
+        for (name, own) in [
+            ("outbox.p1.ann.00000000000000000001.s", true),
+            ("outbox.p1.bob.00000000000000000001.s", false),
+            ("outbox.p1.00000000000000000001.s", true),
+            ("outbox.p10.ann.00000000000000000001.s", false),
+            ("outbox.p1", false),
+        ] {
+            assert_eq!(is_own(name, "outbox.", &owner()), own, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_says_something_is_kept_and_a_withdrawal_of_it_is_silent() {
+        let submission = |id: &str, replaces: Option<&str>, act| Submission {
+            id: id.into(),
+            item: "i".into(),
+            replaces: replaces.map(Into::into),
+            act,
+        };
+        let judged = submission("a", None, Act::Judged(Judgement::of("right".into())));
+        let comment = Act::Commented { text: "Hm".to_owned(), answers: None };
+        assert_eq!(left_of(&judged, &[]), Left::Content);
+        assert_eq!(left_of(&submission("c", None, comment), &[]), Left::Content);
+        let undone = submission("b", Some("a"), Act::Undone);
+        assert_eq!(left_of(&undone, &[]), Left::Reason);
+        let error = ApiError { code: "x".to_owned(), message: "no".to_owned(), hint: None };
+        assert_eq!(left_of(&undone, &[Refused { submission: judged, error }]), Left::Nothing);
+    }
 }

@@ -9,6 +9,7 @@ use super::desk::Desk;
 use super::exports::Exports;
 use super::invites::Invites;
 use super::membership::Membership;
+use super::my_cultures::MyCultures;
 
 /// The people of a project.
 #[component]
@@ -17,6 +18,7 @@ pub fn People(
     desk: Desk,
 ) -> impl IntoView {
     let role = Memo::new(move |_| desk.member().map(|member| member.role));
+    let judges = move || role.get().is_some_and(|role| role.judges());
     let decides = move || role.get().is_some_and(|role| role.adjudicates());
     let manages = move || role.get().is_some_and(|role| role.manages());
     view! {
@@ -37,7 +39,22 @@ pub fn People(
                         </tbody>
                     </table>
                 </div>
+                <details class="note">
+                    <summary>"How is this computed?"</summary>
+                    <p>"Judged and skipped count items as they stand now, without attention checks. As the
+                        verdict: of the judged items that have a verdict (a decision, or the label of more
+                        than half once enough people have judged), those with the member’s own label; their
+                        own judgement is part of the majority. Attention checks: those judged as expected,
+                        which only owners and adjudicators see. Median time: from when an item is shown to the
+                        judgement, as the annotator’s browser measures it."</p>
+                </details>
             </section>
+            <Show when=judges>
+                <details class="note">
+                    <summary data-testid="my-cultures">"The cultures you know"</summary>
+                    <MyCultures desk/>
+                </details>
+            </Show>
             <Show when=manages><Invites desk/><ChangeProject desk/></Show>
             <Show when=decides><Exports desk/></Show>
         </div>
@@ -92,8 +109,8 @@ fn Leave(desk: Desk, member: MemberId) -> impl IntoView {
         let member = member.clone();
         spawn_local(async move {
             let key = desk.key.get_value();
-            match desk.annotation.get_value().leave(key.clone(), member).await {
-                Ok(()) if mine => Membership::forget(&key.project),
+            match desk.annotation.get_value().leave(key.clone(), member.clone()).await {
+                Ok(()) if mine => Membership::forget(&key.project, &member),
                 Ok(()) => {}
                 Err(error) => desk.refuse(error),
             }

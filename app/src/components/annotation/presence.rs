@@ -5,6 +5,7 @@ use leptos::prelude::*;
 
 use super::desk::Desk;
 use super::item::CultureTag;
+use super::refused::RefusedActs;
 use super::summary::{Progress, progress};
 use crate::components::ErrorNote;
 
@@ -30,6 +31,7 @@ pub fn Presence(
             </ul>
             <CultureProgress desk/>
             <Refusals desk/>
+            <RefusedActs desk/>
         </div>
     }
     .into_any()
@@ -66,14 +68,14 @@ fn CultureProgress(desk: Desk) -> impl IntoView {
         })
     });
     let row = |(culture, progress): (CultureCode, Progress)| {
-        let Progress { items, complete, judgements } = progress;
+        let Progress { wanted, complete, judgements, .. } = progress;
         view! {
             <li data-testid="progress" data-complete=complete.to_string()
                 data-judgements=judgements.to_string()>
                 <CultureTag culture/>
-                <progress max=items.to_string() value=complete.to_string()
+                <progress max=wanted.to_string() value=complete.min(wanted).to_string()
                     aria-label=format!("{culture}: complete items")></progress>
-                <span class="meta">{format!("{complete} of {items} complete, {}", counted(judgements))}</span>
+                <span class="meta">{format!("{complete} of {wanted} complete, {}", counted(judgements))}</span>
             </li>
         }
     };

@@ -13,10 +13,16 @@ pub fn ProjectList() -> impl IntoView {
     Effect::new(move |_| all.set(Membership::all()));
     let entry = |membership: Membership| {
         let address = format!("/annotate/{}", link::escape(&membership.key.project));
+        let (project, title, who) =
+            (membership.key.project.clone(), membership.title.clone(), membership.who());
+        // Which of several members of a project opens it, is the one that was chosen last.
+        let choose = move |_| {
+            membership.keep_as_current();
+        };
         view! {
-            <li data-testid="project" data-project=membership.key.project>
-                <a href=address>{membership.title}</a>
-                <span class="meta">{membership.role.to_string()}</span>
+            <li data-testid="project" data-project=project>
+                <a href=address on:click=choose>{title}</a>
+                <span class="meta">{who}</span>
             </li>
         }
     };

@@ -8,9 +8,18 @@ use domain::annotation::visibility::is_complete;
 use domain::annotation::{ItemInfo, Label, MemberId, ProjectSettings, State, ratings};
 use domain::culture::CultureCode;
 
-/// What rows of parts show: one coefficient that corrects for chance two ways each, and none.
-const OF_PARTS: [Coefficient; 3] =
+/// What rows of labels show, each against the rest: one coefficient that corrects for chance two ways
+/// each, and none.
+const OF_LABELS: [Coefficient; 3] =
     [Coefficient::Percent, Coefficient::AlphaNominal, Coefficient::Ac1];
+
+/// What rows of cultures and topics show: the same, and where labels are ordered what heeds the order.
+fn of_parts(settings: &ProjectSettings) -> Vec<Coefficient> {
+    let shown = |coefficient: &Coefficient| {
+        OF_LABELS.contains(coefficient) || *coefficient == Coefficient::AlphaOrdinal
+    };
+    ratings::coefficients(settings).into_iter().filter(shown).collect()
+}
 
 /// Everything that the agreement page shows.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,29 +42,39 @@ pub fn summary(settings: &ProjectSettings, state: &State, items: &[ItemInfo]) ->
     let used = |place: usize| all.times(place) > 0;
     let labels = settings.labels.iter().enumerate().filter(|(place, _)| used(*place));
     let of_label = |(place, label): (usize, &Label)| {
-        (label.name.clone(), agreement(&all.one_against_rest(place), &OF_PARTS))
+        (label.name.clone(), agreement(&all.one_against_rest(place), &OF_LABELS))
     };
     let cultures: BTreeSet<CultureCode> = items.iter().map(|item| item.culture).collect();
     let topics: BTreeSet<_> = items.iter().map(|item| &item.topic).collect();
+    let shown = of_parts(settings);
     Summary {
         labels: labels.map(of_label).collect(),
-        cultures: parts(cultures.into_iter().map(|culture| {
-            let of = |item: &ItemInfo| item.culture == culture;
-            (culture.to_string(), ratings::tallies(settings, state, items, of))
-        })),
-        topics: parts(topics.into_iter().map(|topic| {
-            let of = |item: &ItemInfo| item.topic == *topic;
-            (topic.to_string(), ratings::tallies(settings, state, items, of))
-        })),
+        cultures: parts(
+            &shown,
+            cultures.into_iter().map(|culture| {
+                let of = |item: &ItemInfo| item.culture == culture;
+                (culture.to_string(), ratings::tallies(settings, state, items, of))
+            }),
+        ),
+        topics: parts(
+            &shown,
+            topics.into_iter().map(|topic| {
+                let of = |item: &ItemInfo| item.topic == *topic;
+                (topic.to_string(), ratings::tallies(settings, state, items, of))
+            }),
+        ),
         pairs: pairs(settings, state, items),
         all: agreement(&all, &ratings::coefficients(settings)),
     }
 }
 
 /// The parts about which something is known.
-fn parts(all: impl Iterator<Item = (String, Tallies)>) -> Vec<(String, Agreement)> {
+fn parts(
+    shown: &[Coefficient],
+    all: impl Iterator<Item = (String, Tallies)>,
+) -> Vec<(String, Agreement)> {
     all.filter(|(_, tallies)| tallies.shared_items() > 0)
-        .map(|(name, tallies)| (name, agreement(&tallies, &OF_PARTS)))
+        .map(|(name, tallies)| (name, agreement(&tallies, shown)))
         .collect()
 }
 
@@ -82,6 +101,8 @@ fn pairs(
 pub struct Progress {
     /// All items, gold items aside.
     pub items: usize,
+    /// How many of them are to be judged: the project's target, if it is smaller.
+    pub wanted: usize,
     /// Items that are complete.
     pub complete: usize,
     /// Judgements so far.
@@ -98,6 +119,7 @@ pub fn progress(
     for item in items.iter().filter(|item| item.gold.is_none()) {
         let progress = all.entry(item.culture).or_default();
         progress.items += 1;
+        progress.wanted = settings.target.map_or(progress.items, |most| most.min(progress.items));
         progress.judgements += state.judged_by(&item.id);
         progress.complete += usize::from(is_complete(settings, state, item));
     }
@@ -108,6 +130,7 @@ pub fn progress(
 mod tests {
     use super::*;
     use domain::annotation::{Act, Event, Judgement};
+    use domain::question::Scale;
 
     fn item(id: &str, culture: &str) -> ItemInfo {
         let culture = culture.parse().unwrap();
@@ -145,5 +168,31 @@ mod tests {
         assert_eq!((thai.items, thai.complete, thai.judgements), (1, 1, 2));
         let nigerian = progress[&"NGA".parse().unwrap()];
         assert_eq!((nigerian.items, nigerian.complete, nigerian.judgements), (2, 0, 1));
+    }
+
+    #[test]
+    fn ordered_labels_have_an_ordinal_coefficient_in_every_part() {
+        let settings = ProjectSettings::new("t");
+        let ordered = ProjectSettings { scale: Scale::Ordered, ..settings.clone() };
+        let items = [item("a", "THA")];
+        let state = State::of(&[judged(0, "ann", "a", "right"), judged(1, "bob", "a", "wrong")]);
+        for (settings, expected) in [(settings, 3), (ordered, 4)] {
+            let found = summary(&settings, &state, &items);
+            for (_, part) in found.cultures.iter().chain(&found.topics) {
+                assert_eq!(part.estimates.len(), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn progress_counts_against_the_target_and_without_attention_checks() {
+        let settings = ProjectSettings { target: Some(2), ..ProjectSettings::new("t") };
+        let gold = ItemInfo { gold: Some("right".into()), ..item("g", "THA") };
+        let items = [item("a", "THA"), item("b", "THA"), item("c", "THA"), item("d", "NGA"), gold];
+        let state = State::of(&[judged(0, "ann", "g", "right")]);
+        let found = progress(&settings, &state, &items);
+        let of = |code: &str| found[&code.parse().unwrap()];
+        assert_eq!((of("THA").wanted, of("THA").items, of("THA").judgements), (2, 3, 0));
+        assert_eq!(of("NGA").wanted, 1, "there is only one");
     }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::agreement::Coefficient;
-use crate::annotation::event::{HiddenKind, LONGEST_COMMENT};
+use crate::annotation::event::{HiddenKind, LONGEST_COMMENT, check_comment};
 use crate::annotation::{ratings, visibility};
 use crate::question::Scale;
 
@@ -80,10 +80,10 @@ fn a_report_counts_gold_and_verdicts() {
     let skip = Act::Skipped { reason: SkipReason::Undecided };
     state.apply(&event("k", "ann", 0, "b", skip));
     let report = annotator_report(&settings, &state, &items, &"ann".into());
-    assert_eq!((report.judged, report.skipped), (2, 1));
+    assert_eq!((report.judged, report.skipped), (1, 1));
     assert_eq!((report.gold, report.gold_right), (1, 0));
     assert_eq!((report.with_verdict, report.as_verdict), (1, 1));
-    assert_eq!(report.labels[&"wrong".into()], 2);
+    assert_eq!(report.labels[&"wrong".into()], 1);
     assert_eq!(report.median_milliseconds, None);
 }
 
@@ -110,6 +110,38 @@ fn who_has_left_still_counts_in_agreement() {
     assert_eq!(names, ["ann", "bob"]);
     let gone = Member { left: true, ..member("b0b1b2", MemberRole::Annotator) };
     assert_eq!(gone.shown_name(), "Former member b0b1");
+}
+
+#[test]
+fn attention_checks_are_no_agreement() {
+    let settings = settings(2);
+    let gold = Item { gold: Some("right".into()), ..item("g", "THA") };
+    let items = [item("a", "THA").info(), gold.info()];
+    let state = state(&[
+        ("ann", "a", "right"),
+        ("bob", "a", "wrong"),
+        ("ann", "g", "right"),
+        ("bob", "g", "right"),
+    ]);
+    // As for those who don't know which items they are: without them.
+    for items in [&items[..], &items[..1]] {
+        let all = ratings::tallies(&settings, &state, items, |_| true);
+        assert_eq!(Coefficient::Percent.value(&all), Some(0.0));
+        let pair = ratings::pair(&settings, &state, items, &"ann".into(), &"bob".into()).unwrap();
+        assert_eq!(pair.agreement().items, 1);
+        let report = annotator_report(&settings, &state, items, &"ann".into());
+        assert_eq!((report.judged, report.with_verdict), (1, 0));
+    }
+}
+
+#[test]
+fn a_text_is_as_long_as_a_browser_counts() {
+    let thai = "ก".repeat(LONGEST_COMMENT);
+    assert!(check_comment(&thai).is_ok(), "three bytes each, one unit each");
+    assert!(check_comment(&format!("{thai}x")).is_err());
+    assert!(check_comment(&"😀".repeat(LONGEST_COMMENT / 2 + 1)).is_err(), "two units each");
+    let title = "ก".repeat(project::LONGEST_TITLE);
+    assert_eq!(ProjectSettings::new(title).check(), Ok(()));
 }
 
 #[test]

@@ -9,14 +9,14 @@ use domain::survey::Provenance;
 
 use super::archive::zip;
 use super::table::{Column, Values, parquet};
-use super::{Line, Said, unwritable};
-use crate::annotation::{Room, RoomError};
+use super::{Line, Said, Snapshot, unwritable};
+use crate::annotation::RoomError;
 use crate::jobs::annotation::Origin;
 
 /// Name, place in the folder, columns.
 type Table = (&'static str, &'static str, Vec<Column>);
 
-impl Room {
+impl Snapshot {
     /// Every item with its verdict, and every judgement.
     fn tables(&self, lines: &[Line<'_>]) -> [Table; 2] {
         [
@@ -37,9 +37,9 @@ impl Room {
     ///
     /// # Errors
     /// As [`Self::judgements_table`].
-    pub(super) fn dataset(&self, origin: Option<&Origin>) -> Result<Vec<u8>, RoomError> {
+    pub(super) fn dataset(&self) -> Result<Vec<u8>, RoomError> {
         let tables = self.tables(&self.lines());
-        let mut files = vec![("README.md", self.card(&tables, origin).into_bytes())];
+        let mut files = vec![("README.md", self.card(&tables).into_bytes())];
         for (_, path, columns) in &tables {
             files.push((path, parquet(columns).map_err(unwritable)?));
         }
@@ -47,12 +47,12 @@ impl Room {
     }
 
     /// What Hugging Face calls a dataset card: a head that programs read, and words.
-    fn card(&self, tables: &[Table], origin: Option<&Origin>) -> String {
+    fn card(&self, tables: &[Table]) -> String {
         let mut text = head(&self.settings.title, tables);
         let _ = write!(text, "\n# {}\n\n", one_line(&self.settings.title));
         text += "People who say that they know a culture judged whether a language model's answers are \
                  right for it. The tables were written by Polylogue.\n";
-        text += &answers(origin);
+        text += &answers(self.origin.as_ref());
         text += &self.labels();
         text += &self.agreement();
         if !self.settings.guidelines.trim().is_empty() {
@@ -93,7 +93,7 @@ impl Room {
         let tallies = ratings::tallies(&self.settings, &self.state, &self.infos, |_| true);
         let found: Agreement = agreement(&tallies, &ratings::coefficients(&self.settings));
         let mut text = format!(
-            "\n## Agreement\n\n{} of {} judged items have two judgements or more.\n\n\
+            "\n## Agreement\n\nAttention checks aside, {} of {} judged items have two judgements or more.\n\n\
              | coefficient | value | 95 % interval |\n|---|---:|---|\n",
             found.shared_items, found.items
         );

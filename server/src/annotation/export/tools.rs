@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::archive::zip;
-use super::{Line, Said, unwritable};
-use crate::annotation::{Room, RoomError};
+use super::{Line, Said, Snapshot, unwritable};
+use crate::annotation::RoomError;
 
 /// The texts of an item that are shown, by the name of their field and their title.
 const FIELDS: [(&str, &str); 5] = [
@@ -19,7 +19,7 @@ const FIELDS: [(&str, &str); 5] = [
     ("culture", "Culture"),
 ];
 
-impl Room {
+impl Snapshot {
     /// `settings.json` for Argilla's `Settings.from_json`, and `records.json` for `records.from_json`.
     ///
     /// # Errors

@@ -3,9 +3,9 @@
 use domain::prompt::PromptStyle;
 
 use super::{Bench, METRIC, culture_parts};
-use crate::experiments::ask::{Layout, answers};
 use crate::experiments::section::{Claim, Entry, Section};
 use crate::jobs::JobError;
+use crate::jobs::evaluate::variants::Layout;
 use crate::jobs::work::Watcher;
 
 impl Bench<'_> {
@@ -17,7 +17,8 @@ impl Bench<'_> {
         for style in styles.filter(|style| self.can_ask(*style)) {
             let note = if style.uses_reference() { "shows people's answers" } else { "" };
             let mut of = async |adapter| {
-                let asked = answers(self.base, style, adapter, Layout::AsWritten, watcher).await?;
+                let layout = Layout::AsWritten;
+                let asked = self.base.variant_answers(style, adapter, layout, watcher).await?;
                 Ok::<_, JobError>(culture_parts(self.base, &asked))
             };
             let before = of(None).await?;
@@ -36,7 +37,7 @@ impl Bench<'_> {
             key: "styles",
             title: "Prompt styles before and after tuning",
             measure:
-                "The held-out questions asked in every style, of the base model and with the joint \
+                "The evaluated questions asked in every style, of the base model and with the joint \
                       adapter (tuned on P1 prompts). Styles with self-alignment (P3) show people's \
                       answers to neighbouring questions, so they are no fair test of the model."
                     .to_owned(),
