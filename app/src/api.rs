@@ -63,6 +63,14 @@ pub struct World {
     pub max_message_bytes: usize,
 }
 
+impl World {
+    /// The cultures of a survey, in its order; none of an unknown one.
+    pub fn cultures_of(&self, survey: &str) -> &[Culture] {
+        let found = self.surveys.iter().find(|info| info.id == survey);
+        found.map_or(&[], |info| &info.cultures)
+    }
+}
+
 /// A set of prompt templates.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TemplateInfo {

@@ -42,6 +42,21 @@ pub async fn copy(text: String) -> bool {
     }
 }
 
+/// Shows `text` in the text or number field in which `event` happened, also where the page believes that it
+/// stands there already.
+pub fn show_in_field(event: &leptos::ev::Event, text: &str) {
+    #[cfg(feature = "hydrate")]
+    {
+        use wasm_bindgen::JsCast;
+        let field = event.target().and_then(|t| t.dyn_into::<web_sys::HtmlInputElement>().ok());
+        if let Some(field) = field {
+            field.set_value(text);
+        }
+    }
+    #[cfg(not(feature = "hydrate"))]
+    let _ = (event, text);
+}
+
 /// Moves the keyboard to the element with this `id`.
 pub fn focus(id: &str) {
     #[cfg(feature = "hydrate")]

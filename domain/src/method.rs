@@ -4,7 +4,7 @@
 //! Plain data. What the steps do is the server's work; what they ask is in [`crate::prompt`] and
 //! [`crate::generation`].
 //! - here: the steps, and the settings that a run has;
-//! - `target`: which adapters are tuned; `request`: what is wanted of a run, with its rules; `preset`:
+//! - `elicitation`: how answers are read; `target`: which adapters are tuned; `request`: what is wanted of a run, with its rules; `preset`:
 //!   settings that belong together.
 
 use std::fmt;
@@ -17,13 +17,17 @@ use crate::instance::CollectionRule;
 use crate::prompt::{PromptStyle, PromptTemplates};
 use crate::training_set::{Accepted, Selection};
 
+mod elicitation;
 mod preset;
 mod request;
 mod target;
 mod tuning;
 
+pub use elicitation::Elicitation;
 pub use preset::{Preset, far_apart};
-pub use request::{BadSetting, MOST_PASSES, MOST_PER_TOPIC, MOST_SAMPLES, MethodRequest};
+pub use request::{
+    BadSetting, MOST_PASSES, MOST_PER_TOPIC, MOST_SAMPLES, MethodRequest, USUAL_SURVEY,
+};
 pub use target::AdapterTarget;
 pub use tuning::{MODULES, Schedule, Tuning};
 
@@ -66,22 +70,10 @@ impl fmt::Display for Step {
     }
 }
 
-/// How answers of step 2 are read from the model.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "kind", content = "samples")]
-pub enum Elicitation {
-    /// The probability of every option; nothing is drawn.
-    #[default]
-    Probabilities,
-    /// So many replies drawn at temperature 0.6 and top-p 0.9, each read by its first integer. The
-    /// paper draws one (section 3.2).
-    Samples(usize),
-}
-
 /// What a run of the method does; all its steps share them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MethodSettings {
-    /// The survey that gives seeds and held-out questions.
+    /// The survey that gives seeds and evaluated questions.
     pub survey: String,
     /// What answers belong to: the SHA-256 of the model's weights and the form of its matrices.
     pub base_hash: String,
@@ -170,12 +162,10 @@ impl MethodSettings {
             epochs: Some(self.epochs),
             accumulation: Some(self.accumulation),
             filter: Some(self.filter.clone()),
+            prompts: None,
             templates: Some(self.templates.clone()),
             style: Some(self.style),
-            samples: match self.elicitation {
-                Elicitation::Probabilities => None,
-                Elicitation::Samples(count) => Some(count),
-            },
+            samples: Some(self.elicitation),
             rule: Some(self.rule),
             source: Some(self.selection.source),
             share: Some(self.selection.share),

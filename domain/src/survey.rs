@@ -98,9 +98,45 @@ impl Survey {
         if held_out.is_empty() { self.questions.iter().collect() } else { held_out }
     }
 
-    /// Questions that training steps may see.
+    /// Whether evaluation has questions that no training step sees.
+    pub fn holds_out(&self) -> bool {
+        self.questions.iter().any(|question| question.held_out)
+    }
+
+    /// Questions that training steps may see: those that aren't held out, or all where none is marked.
     pub fn seeds(&self) -> Vec<&Question> {
-        let seeds: Vec<_> = self.questions.iter().filter(|q| !q.held_out).collect();
-        if seeds.len() == self.questions.len() { self.questions.iter().collect() } else { seeds }
+        self.questions.iter().filter(|q| !q.held_out).collect()
+    }
+}
+
+/// So many evaluated questions in words: `67 held-out questions`, or, where the survey holds none out, that
+/// they were seeds too. `held_out` is [`Survey::holds_out`], `None` where that isn't known.
+pub fn evaluated_in_words(count: usize, held_out: Option<bool>) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    match held_out {
+        Some(true) => format!("{count} held-out question{plural}"),
+        Some(false) => {
+            let were = if count == 1 { "was a seed" } else { "were seeds" };
+            format!("{count} question{plural} (which {were} too, as in the paper)")
+        }
+        None => format!("{count} question{plural}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::evaluated_in_words;
+
+    #[test]
+    fn only_what_is_held_out_is_called_so() {
+        for (count, held_out, expect) in [
+            (67, Some(true), "67 held-out questions"),
+            (1, Some(true), "1 held-out question"),
+            (259, Some(false), "259 questions (which were seeds too, as in the paper)"),
+            (1, Some(false), "1 question (which was a seed too, as in the paper)"),
+            (259, None, "259 questions"),
+        ] {
+            assert_eq!(evaluated_in_words(count, held_out), expect);
+        }
     }
 }

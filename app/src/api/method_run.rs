@@ -55,13 +55,29 @@ pub struct StepInfo {
     pub total: usize,
     /// Seconds that the rest will take, when known.
     pub remaining_seconds: Option<f64>,
+    /// All its parts together, while one of them is at work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whole: Option<Whole>,
+}
+
+/// Where a step that has parts stands as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Whole {
+    /// Parts done: adapters.
+    pub parts_done: usize,
+    /// Parts wanted.
+    pub parts: usize,
+    /// Units left in all parts: updates.
+    pub rest: usize,
+    /// Seconds that they will take, when known.
+    pub remaining_seconds: Option<f64>,
 }
 
 impl StepInfo {
     /// A step that hasn't begun.
     pub fn waiting(step: Step) -> Self {
         let state = StepState::Waiting;
-        Self { step, state, part: None, done: 0, total: 0, remaining_seconds: None }
+        Self { step, state, part: None, done: 0, total: 0, remaining_seconds: None, whole: None }
     }
 }
 
@@ -84,6 +100,9 @@ pub struct MethodRun {
     pub info: MethodRunInfo,
     /// Questions written.
     pub generate: Option<GenerateSummary>,
+    /// Questions asked.
+    #[serde(default)]
+    pub elicit: Option<ElicitSummary>,
     /// Instances found.
     pub collect: Option<CollectSummary>,
     /// Adapters tuned, in order, from the first update on.
@@ -116,6 +135,41 @@ pub struct QuestionSample {
     pub question: Option<GeneratedQuestion>,
     /// Why it was dropped; `None` for a kept one.
     pub reason: Option<String>,
+}
+
+/// What was answered, without a culture and as each culture.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ElicitSummary {
+    /// Pairs of an unaware and an aware answer so far.
+    pub pairs: usize,
+    /// Pairs of which both answers can be read.
+    pub readable: usize,
+    /// Pairs in which an answer gives no opinion: it can't be read, or says "don't know".
+    pub no_opinion: usize,
+    /// Some pairs, from all cultures.
+    pub samples: Vec<PairSample>,
+}
+
+/// A pair of answers to read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PairSample {
+    /// The culture.
+    pub culture: CultureCode,
+    /// What was asked.
+    pub question: String,
+    /// What was chosen without a culture; `None` where no reply can be read.
+    pub unaware: Option<ChosenOption>,
+    /// What was chosen as the culture.
+    pub aware: Option<ChosenOption>,
+}
+
+/// The option that counts as an answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ChosenOption {
+    /// Its text, or the number that was named where there is no such option.
+    pub text: String,
+    /// Its probability, or its share of the drawn replies, from 0 to 1.
+    pub share: f64,
 }
 
 /// Where unaware and aware answers differ.
@@ -212,7 +266,7 @@ pub struct AdapterSummary {
     pub hash: Option<String>,
     /// One point per update.
     pub curve: Vec<LossPoint>,
-    /// What it answers to a held-out question as it learns.
+    /// What it answers to a question of the survey as it learns.
     pub sample: Option<AnswerSample>,
 }
 
@@ -229,7 +283,7 @@ pub struct LossPoint {
     pub learning_rate: f64,
 }
 
-/// One held-out question, answered before tuning and now.
+/// One evaluated question, answered before tuning and now.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AnswerSample {
     /// Which question.
@@ -244,6 +298,9 @@ pub struct AnswerSample {
     pub people: Option<Vec<f64>>,
     /// Whether these people were not asked.
     pub simulated: bool,
+    /// Whether no training step sees the question.
+    #[serde(default)]
+    pub held_out: bool,
     /// Probability per option of the base model under the culture's persona.
     pub before: Vec<f64>,
     /// The same with the adapter after [`Self::step`] updates.
@@ -252,13 +309,20 @@ pub struct AnswerSample {
     pub step: usize,
 }
 
-/// All voices on the held-out questions; scores and gains x 100.
+/// All voices on the evaluated questions; scores and gains x 100.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EvaluateSummary {
     /// How closeness is measured.
     pub metric: Metric,
     /// Questions asked.
     pub questions: usize,
+    /// Whether these are held out; where not, they were seeds too. `None` in runs of older versions.
+    #[serde(default)]
+    pub held_out: Option<bool>,
+    /// Kinds of voices whose results rest on people's answers, see
+    /// [`domain::prompt::PromptStyle::uses_reference`].
+    #[serde(default)]
+    pub uses_reference: Vec<String>,
     /// Whether nobody was asked.
     pub simulated: bool,
     /// One per culture.

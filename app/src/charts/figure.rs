@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use crate::link;
+use crate::browser;
 
 /// The numbers of a chart as text.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -63,10 +63,16 @@ pub fn Figure(
                 <p class="meta" id=format!("{id}-text")>{description}</p>
             </figcaption>
             {children()}
-            <details class="note" on:toggle=move |_| open.update(|open| *open = !*open)>
-                <summary>"The numbers as a table"</summary>
-                <Show when=move || open.get()><TableView table/></Show>
-            </details>
+            <div class="figure-foot">
+                <details class="note" on:toggle=move |_| open.update(|open| *open = !*open)>
+                    <summary>"The numbers as a table"</summary>
+                    <Show when=move || open.get()><TableView table/></Show>
+                </details>
+                <button type="button" class="quiet" data-testid="save-csv"
+                    on:click=move |_| table.with_untracked(|table| {
+                        browser::save_file(&format!("{id}.csv"), table.csv().as_bytes());
+                    })>"Save as CSV"</button>
+            </div>
         </figure>
     }
     .into_any()
@@ -74,13 +80,10 @@ pub fn Figure(
 
 #[component]
 fn TableView(table: Signal<NumberTable>) -> impl IntoView {
-    let address =
-        move || table.with(|t| format!("data:text/csv;charset=utf-8,{}", link::escape(&t.csv())));
     view! {
         <div class="scroll" tabindex="0" role="region" aria-label="The numbers as a table">
             {move || table.with(table_view)}
         </div>
-        <a download="polylogue.csv" href=address>"Save as CSV"</a>
     }
     .into_any()
 }

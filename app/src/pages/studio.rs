@@ -3,11 +3,14 @@
 //!
 //! Hooks for tests (`data-testid`): `new-run`, in it `preset` (by `value`), `summary`, `start`,
 //! `change-settings`, in it `name`, `survey`, `per-topic`, `learning-rate`, `epochs`, `accumulation`,
-//! `seed`, `culture` and `adapter` (by `value`), `style`, `rule`, `source`, `samples`, `share`, `general`,
-//! and `command`; `runs`, in it `run` (with `data-run`);
+//! `seed`, `culture` and `adapter` (by `value`), and folded: in `prompt-settings` `prompts`, `style`, `samples`
+//! and `seeds-per-topic`, in `filter-settings` `filter` and every rule by its name, in `pair-settings` `rule`,
+//! `source`, `share` and `general`, in `tuning-settings` every setting by its name and `module` (by `value`);
+//! `fault` beside a field that breaks a rule, and `command`; `runs`, in it `run` (with `data-run`);
 //! `shown-run` (with `data-state`: loading, running, paused, done, cancelled, failed), in it `pause`,
 //! `resume`, `cancel`, five times `step` (with `data-step` and `data-state`: waiting, running, stopped,
-//! done), in it `step-line`; `generate-counts`, `kept-samples`, `dropped-samples`; `collect-counts`,
+//! done), in it `step-line`; `generate-counts`, `kept-samples`, `dropped-samples`; `elicit-counts`,
+//! `elicit-samples`; `collect-counts`,
 //! `noise-floor`, `instance-samples`, the chart `inconsistency` with `inconsistency-kind`; `adapter-choice`, `talk-to`, the charts `loss` and
 //! `sample`; `gains`, the chart `evaluation` with `evaluation-row` and `evaluation-table`;
 //! `run-command`, `manifest`; `error` (with `data-code`).

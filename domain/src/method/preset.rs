@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AdapterTarget, MethodRequest, Tuning};
+use super::{AdapterTarget, Elicitation, MethodRequest, Tuning};
 use crate::culture::CultureCode;
 use crate::filter::FilterRules;
 use crate::instance::CollectionRule;
@@ -44,8 +44,8 @@ impl Preset {
             Self::Paper => cultures.to_vec(),
         };
         let (filter, samples) = match self {
-            Self::Quick => (FilterRules::CAREFUL, None),
-            Self::Paper => (FilterRules::PAPER, Some(1)),
+            Self::Quick => (FilterRules::CAREFUL, Elicitation::Probabilities),
+            Self::Paper => (FilterRules::PAPER, Elicitation::Samples(1)),
         };
         let adapters = specific.into_iter().map(AdapterTarget::Specific);
         MethodRequest {
@@ -61,9 +61,10 @@ impl Preset {
             accumulation: Some(accumulation),
             filter: Some(filter),
             // Those that are built in, or of the user's choice.
+            prompts: None,
             templates: None,
             style: Some(PromptStyle::Aware),
-            samples,
+            samples: Some(samples),
             rule: Some(CollectionRule::Different),
             source: Some(Source::Inconsistent),
             share: Some(1.0),

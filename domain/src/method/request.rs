@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AdapterTarget, GeneralFile, Tuning};
+use super::{AdapterTarget, Elicitation, GeneralFile, Tuning, elicitation};
 use crate::culture::CultureCode;
 use crate::filter::FilterRules;
 use crate::instance::CollectionRule;
@@ -19,7 +19,7 @@ pub struct MethodRequest {
     /// Name of the run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,
-    /// See [`MethodSettings::survey`](super::MethodSettings::survey); `starter` by default.
+    /// See [`MethodSettings::survey`](super::MethodSettings::survey); [`USUAL_SURVEY`] by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub survey: Option<String>,
     /// See [`MethodSettings::seed`](super::MethodSettings::seed).
@@ -49,16 +49,19 @@ pub struct MethodRequest {
     /// See [`super::MethodSettings::filter`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub filter: Option<FilterRules>,
-    /// See [`super::MethodSettings::templates`]; the built-in ones by default. Chosen by name, never
-    /// sent.
+    /// The set of prompt templates by name, as `id` or `id@version`; the built-in one by default. Who
+    /// has the sets puts the one that is meant into [`Self::templates`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompts: Option<String>,
+    /// See [`super::MethodSettings::templates`]. Chosen by name, never sent.
     #[serde(skip)]
     pub templates: Option<PromptTemplates>,
     /// See [`super::MethodSettings::style`]; aware by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub style: Option<PromptStyle>,
-    /// Replies drawn per question; probabilities are read by default.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub samples: Option<usize>,
+    /// Replies drawn per question, or `off` where probabilities are read, as by default.
+    #[serde(with = "elicitation::as_requested", skip_serializing_if = "Option::is_none")]
+    pub samples: Option<Elicitation>,
     /// See [`super::MethodSettings::rule`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<CollectionRule>,
@@ -86,11 +89,16 @@ pub struct MethodRequest {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{rule}\n{hint}")]
 pub struct BadSetting {
-    /// Which setting, the rule and the given value.
+    /// Which setting, by its name in a request.
+    pub setting: &'static str,
+    /// The setting, the rule and the given value.
     pub rule: String,
     /// A way out.
     pub hint: String,
 }
+
+/// The survey of a request that names none.
+pub const USUAL_SURVEY: &str = "starter";
 
 /// Most questions per topic: ten times the paper's.
 pub const MOST_PER_TOPIC: usize = 10_000;
@@ -116,6 +124,7 @@ impl MethodRequest {
             epochs: self.epochs.or(other.epochs),
             accumulation: self.accumulation.or(other.accumulation),
             filter: self.filter.or(other.filter),
+            prompts: self.prompts.or(other.prompts),
             templates: self.templates.or(other.templates),
             style: self.style.or(other.style),
             samples: self.samples.or(other.samples),
@@ -146,6 +155,7 @@ impl MethodRequest {
             epochs: own(&self.epochs, &other.epochs),
             accumulation: own(&self.accumulation, &other.accumulation),
             filter: own(&self.filter, &other.filter),
+            prompts: own(&self.prompts, &other.prompts),
             templates: own(&self.templates, &other.templates),
             style: own(&self.style, &other.style),
             samples: own(&self.samples, &other.samples),
@@ -167,6 +177,7 @@ impl MethodRequest {
     pub fn check(&self) -> Result<(), BadSetting> {
         if let Some(name) = self.run.as_deref().filter(|name| !names_a_folder(name)) {
             return bad(
+                "run",
                 format!("`{name}` can't name a run: it becomes a folder's name"),
                 "Use 1 to 64 letters, digits, `-`, `_` and `.`, not beginning with `.`.",
             );
@@ -179,7 +190,7 @@ impl MethodRequest {
         self.tuning.as_ref().map_or(Ok(()), Tuning::check)?;
         if let Some(rate) = self.learning_rate.filter(|rate| !(*rate > 0.0 && *rate <= 1.0)) {
             let rule = format!("`learning_rate` must be above 0 and at most 1, not {rate}");
-            return bad(rule, "Use a value such as 1e-4.");
+            return bad("learning_rate", rule, "Use a value such as 1e-4.");
         }
         some_and_once("cultures", self.cultures.as_deref())?;
         some_and_once("adapters", self.adapters.as_deref())?;
@@ -187,6 +198,7 @@ impl MethodRequest {
         let named = self.adapters.iter().flatten().filter_map(|target| target.culture());
         match named.into_iter().find(|code| !cultures.contains(code)) {
             Some(code) => bad(
+                "adapters",
                 format!("`adapters` names `{code}`, which `cultures` doesn't"),
                 "Add the culture, or leave its adapter out.",
             ),
@@ -196,9 +208,23 @@ impl MethodRequest {
 
     /// The rules of what is asked and of which pairs are learnt.
     fn check_pairs(&self) -> Result<(), BadSetting> {
-        in_range("samples", self.samples, MOST_SAMPLES)?;
+        if let Some(Elicitation::Samples(count)) = self.samples {
+            in_range("samples", Some(count), MOST_SAMPLES)?;
+        }
+        // How far two answers lie apart isn't known from one reply each, so nothing would be kept.
+        if self.rule == Some(CollectionRule::Shift) && self.samples == Some(Elicitation::Samples(1))
+        {
+            return bad(
+                "samples",
+                "`samples` must be 2 or more, or `off`, for the rule `shift`, not 1: one reply says \
+                 nothing of probabilities"
+                    .to_owned(),
+                "Draw more replies, read probabilities (`off`), or use the rule `different`.",
+            );
+        }
         if self.style == Some(PromptStyle::Unaware) {
             return bad(
+                "style",
                 "`style` must name a culture, not `unaware`: both sides would be the same"
                     .to_owned(),
                 "Use `aware` or `cross-culture`.",
@@ -206,10 +232,11 @@ impl MethodRequest {
         }
         if let Some(share) = self.share.filter(|share| !(*share > 0.0 && *share <= 1.0)) {
             let rule = format!("`share` must be above 0 and at most 1, not {share}");
-            return bad(rule, "Use 0.5 for half of the pairs.");
+            return bad("share", rule, "Use 0.5 for half of the pairs.");
         }
         match self.general.filter(|general| !(0.0..=10.0).contains(general)) {
             Some(general) => bad(
+                "general",
                 format!("`general` must be 0 to 10, not {general}"),
                 "Use 0.25 for one general conversation to four instances.",
             ),
@@ -234,10 +261,7 @@ impl MethodRequest {
             ("epochs", self.epochs.map(|value| value.to_string())),
             ("accumulation", self.accumulation.map(|value| value.to_string())),
             ("filter", self.filter.as_ref().map(ToString::to_string)),
-            (
-                "prompts",
-                self.templates.as_ref().map(|set| format!("{}@{}", set.id(), set.version())),
-            ),
+            ("prompts", self.prompts.clone().or_else(|| self.templates.as_ref().map(named))),
             ("style", self.style.map(|value| value.to_string())),
             ("samples", self.samples.map(|value| value.to_string())),
             ("rule", self.rule.map(|value| value.to_string())),
@@ -253,8 +277,13 @@ impl MethodRequest {
     }
 }
 
-fn bad(rule: String, hint: &str) -> Result<(), BadSetting> {
-    Err(BadSetting { rule, hint: hint.to_owned() })
+fn bad(setting: &'static str, rule: String, hint: &str) -> Result<(), BadSetting> {
+    Err(BadSetting { setting, rule, hint: hint.to_owned() })
+}
+
+/// The name by which a set is asked for.
+fn named(set: &PromptTemplates) -> String {
+    format!("{}@{}", set.id(), set.version())
 }
 
 fn names_a_folder(name: &str) -> bool {
@@ -262,27 +291,27 @@ fn names_a_folder(name: &str) -> bool {
     !name.is_empty() && !name.starts_with('.') && name.len() <= 64 && name.chars().all(allowed)
 }
 
-fn in_range(name: &str, value: Option<usize>, most: usize) -> Result<(), BadSetting> {
+fn in_range(name: &'static str, value: Option<usize>, most: usize) -> Result<(), BadSetting> {
     match value {
         Some(value) if value == 0 || value > most => {
             let hint = if value == 0 { "Raise it." } else { "Lower it." };
-            bad(format!("`{name}` must be 1 to {most}, not {value}"), hint)
+            bad(name, format!("`{name}` must be 1 to {most}, not {value}"), hint)
         }
         _ => Ok(()),
     }
 }
 
 fn some_and_once<T: PartialEq + fmt::Display>(
-    name: &str,
+    name: &'static str,
     items: Option<&[T]>,
 ) -> Result<(), BadSetting> {
     let Some(items) = items else { return Ok(()) };
     if items.is_empty() {
-        return bad(format!("`{name}` must name at least 1, not 0"), "Add one.");
+        return bad(name, format!("`{name}` must name at least 1, not 0"), "Add one.");
     }
     let twice = items.iter().enumerate().find(|(place, item)| items[..*place].contains(item));
     match twice {
-        Some((_, item)) => bad(format!("`{name}` names `{item}` twice"), "Name it once."),
+        Some((_, item)) => bad(name, format!("`{name}` names `{item}` twice"), "Name it once."),
         None => Ok(()),
     }
 }

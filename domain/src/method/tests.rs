@@ -51,11 +51,55 @@ fn what_breaks_a_rule_is_named() {
             },
             "`adapters` names `KEN`",
         ),
+        (
+            MethodRequest {
+                rule: Some(CollectionRule::Shift),
+                samples: Some(Elicitation::Samples(1)),
+                ..request()
+            },
+            "`samples` must be 2 or more, or `off`, for the rule `shift`, not 1",
+        ),
+        (MethodRequest { samples: Some(Elicitation::Samples(65)), ..request() }, "`samples`"),
     ] {
         let error = request.check().unwrap_err().to_string();
         assert!(error.contains(name) && error.contains('\n'), "{error}");
     }
     assert_eq!(request().check(), Ok(()));
+}
+
+#[test]
+fn a_shift_takes_probabilities_or_several_replies() {
+    for samples in [None, Some(Elicitation::Probabilities), Some(Elicitation::Samples(2))] {
+        let rule = Some(CollectionRule::Shift);
+        assert_eq!(MethodRequest { rule, samples, ..Default::default() }.check(), Ok(()));
+    }
+    let samples = Some(Elicitation::Samples(1));
+    assert_eq!(MethodRequest { samples, ..Default::default() }.check(), Ok(()));
+}
+
+#[test]
+fn reading_probabilities_can_be_said_beside_a_preset_that_draws() {
+    let paper = Preset::Paper.request(&codes(&["THA"]));
+    let samples = Some(Elicitation::Probabilities);
+    let mine = MethodRequest { samples, ..paper.clone() };
+    assert_eq!(mine.beyond(&paper).options(), "--samples off");
+    assert_eq!("off".parse(), Ok(Elicitation::Probabilities));
+    assert_eq!(mine.beyond(&paper).or(paper), mine);
+    for (json, expect) in [
+        (r#"{"samples":"off"}"#, Some(Elicitation::Probabilities)),
+        (r#"{"samples":3}"#, Some(Elicitation::Samples(3))),
+        (r#"{"samples":null}"#, None),
+        ("{}", None),
+    ] {
+        let request: MethodRequest = serde_json::from_str(json).unwrap();
+        assert_eq!(request.samples, expect, "{json}");
+        let again = serde_json::to_string(&request).unwrap();
+        assert_eq!(serde_json::from_str::<MethodRequest>(&again).unwrap(), request);
+    }
+    for json in [r#"{"samples":"many"}"#, r#"{"samples":-1}"#, r#"{"samples":[1]}"#] {
+        let error = serde_json::from_str::<MethodRequest>(json).unwrap_err().to_string();
+        assert!(error.contains("`samples` must be a number of replies or `off`"), "{error}");
+    }
 }
 
 #[test]

@@ -107,7 +107,7 @@ impl Tuning {
     pub fn check(&self) -> Result<(), BadSetting> {
         let wrong = |name: &str, rule: &str, given: String, hint: &str| {
             let rule = format!("`tuning` must have {name} {rule}, not {given}");
-            Err(BadSetting { rule, hint: hint.to_owned() })
+            Err(BadSetting { setting: "tuning", rule, hint: hint.to_owned() })
         };
         for (name, value, most) in [
             ("rank", self.rank, 1024),
@@ -153,7 +153,7 @@ impl Tuning {
     }
 
     /// Every setting with its value as text.
-    fn values(&self) -> [(&'static str, String); 12] {
+    pub fn values(&self) -> [(&'static str, String); 12] {
         [
             ("rank", self.rank.to_string()),
             ("alpha", self.alpha.to_string()),

@@ -1,6 +1,6 @@
-//! The mean gain over cultures, with an interval.
+//! The mean score and the mean gain over cultures, with an interval.
 //!
-//! Cultures answer the same questions, so their gains hang together: one resample draws questions
+//! Cultures answer the same questions, so their scores and gains hang together: one resample draws questions
 //! and scores every culture on the same draw (a cluster bootstrap with the question as cluster).
 
 use std::collections::BTreeSet;
@@ -9,6 +9,21 @@ use super::RESAMPLES;
 use super::bootstrap::{Columns, Interval, resample};
 use super::evaluation::Parts;
 use super::metric::{Metric, Part};
+
+/// The 95 % interval of the mean over cultures of one voice's scores, from every culture's parts. `None` for
+/// no culture, or fewer than two questions.
+pub fn mean_interval(metric: Metric, cultures: &[&Parts]) -> Option<Interval> {
+    let questions: BTreeSet<_> = cultures.iter().flat_map(|parts| parts.keys()).collect();
+    let column = |parts: &&Parts| Columns::new(questions.iter().map(|id| parts.get(*id).copied()));
+    let columns: Vec<Columns> = cultures.iter().map(column).collect();
+    if columns.is_empty() {
+        return None;
+    }
+    resample(questions.len(), RESAMPLES, |counts| {
+        let scores: Vec<f64> = columns.iter().filter_map(|c| c.score(metric, counts)).collect();
+        (!scores.is_empty()).then(|| scores.iter().sum::<f64>() / scores.len() as f64)
+    })
+}
 
 /// The 95 % interval of the mean over cultures of `first - second`. Each pair holds one culture's
 /// parts under both voices; questions that only one of them has are left out. `None` for no pair,
@@ -49,6 +64,7 @@ pub fn mean_paired_interval_of(
 
 #[cfg(test)]
 mod tests {
+    use super::super::interval;
     use super::*;
 
     fn parts(values: &[f64]) -> Parts {
@@ -73,6 +89,18 @@ mod tests {
         let interval =
             mean_paired_interval(Metric::ExactMode, &[(&mixed, &flat), (&other, &flat)]).unwrap();
         assert!(interval.low.abs() < 1e-12 && interval.high.abs() < 1e-12, "{interval:?}");
+    }
+
+    #[test]
+    fn the_mean_of_one_culture_has_that_culture_s_interval() {
+        let one = parts(&[0.1, 0.9, 0.2, 0.6, 0.7]);
+        let alone = interval(Metric::ExactMode, &one.values().copied().collect::<Vec<_>>());
+        assert_eq!(mean_interval(Metric::ExactMode, &[&one]), alone);
+        // Where one culture is high the other is low: drawn together, their mean hardly moves.
+        let other = parts(&[0.9, 0.1, 0.8, 0.4, 0.3]);
+        let mean = mean_interval(Metric::ExactMode, &[&one, &other]).unwrap();
+        assert!((mean.low - 0.5).abs() < 1e-12 && (mean.high - 0.5).abs() < 1e-12, "{mean:?}");
+        assert_eq!(mean_interval(Metric::ExactMode, &[]), None);
     }
 
     #[test]

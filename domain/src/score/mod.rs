@@ -37,7 +37,7 @@ pub use baseline::{Baseline, baseline_parts, baseline_score};
 pub use bootstrap::{Interval, RESAMPLES, SEED, interval, paired_interval, paired_mean_interval};
 pub use cross::{CrossParts, CrossScores, OwnGain};
 pub use evaluation::{Evaluation, Parts, evaluate, evaluate_by_topic, parts};
-pub use mean::{mean_paired_interval, mean_paired_interval_of};
+pub use mean::{mean_interval, mean_paired_interval, mean_paired_interval_of};
 pub use metric::{Metric, Part};
 pub use movement::{Movement, movement};
 pub use refusal::Refusals;

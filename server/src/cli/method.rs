@@ -8,7 +8,7 @@ use clap::Args;
 use domain::culture::CultureCode;
 use domain::filter::FilterRules;
 use domain::instance::CollectionRule;
-use domain::method::{AdapterTarget, Step, Tuning};
+use domain::method::{AdapterTarget, Elicitation, Step, Tuning};
 use domain::prompt::PromptStyle;
 use domain::score::Metric;
 use domain::training_set::{Accepted, Source};
@@ -31,7 +31,7 @@ pub struct MethodArgs {
     /// Name of the run; by default the latest unfinished one.
     #[arg(long, value_name = "NAME")]
     run: Option<String>,
-    /// Survey that gives seeds and held-out questions; `starter` by default.
+    /// Survey that gives seeds and evaluated questions; `starter` by default.
     #[arg(long, value_name = "ID")]
     survey: Option<String>,
     /// Seed of everything that is drawn; 7 by default.
@@ -67,9 +67,9 @@ pub struct MethodArgs {
     /// `aware-self-alignment` or `cross-culture-self-alignment`.
     #[arg(long, value_name = "STYLE")]
     style: Option<PromptStyle>,
-    /// Draws so many replies per question (the paper: 1) instead of reading option probabilities.
+    /// Draws so many replies per question (the paper: 1); `off` (the default) reads option probabilities.
     #[arg(long, value_name = "K")]
-    samples: Option<usize>,
+    samples: Option<Elicitation>,
     /// When a pair of answers becomes an instance: `different` answers (the default), or a `shift` of
     /// the probabilities above the noise floor.
     #[arg(long, value_name = "RULE")]
@@ -175,10 +175,6 @@ impl MethodArgs {
         let store = self.store.open().await?;
         store.put_survey(world().survey()).await?;
         let sets = self.templates.read()?;
-        let templates = match &self.prompts {
-            Some(name) => Some(sets.get(Some(name))?.clone()),
-            None => None,
-        };
         let own = MethodRequest {
             run: self.run,
             survey: self.survey,
@@ -191,7 +187,8 @@ impl MethodArgs {
             epochs: self.epochs,
             accumulation: self.accumulation,
             filter: self.filter,
-            templates,
+            prompts: self.prompts,
+            templates: None,
             style: self.style,
             samples: self.samples,
             rule: self.rule,
@@ -207,6 +204,7 @@ impl MethodArgs {
             None => own,
         };
         request.check()?;
+        let request = sets.resolve(request)?;
         if let Some(id) = &request.survey {
             store.survey(id).await?;
         }

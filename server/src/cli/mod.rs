@@ -42,7 +42,7 @@ enum Command {
     Collect(method::MethodArgs),
     /// Step 4: tunes a joint adapter, and one per culture.
     Tune(method::MethodArgs),
-    /// Compares all voices with people on the held-out questions.
+    /// Compares all voices with people on the evaluated questions.
     Evaluate(method::EvaluateArgs),
     /// All steps in order, each from where it stopped.
     Pipeline(method::EvaluateArgs),

@@ -1,6 +1,7 @@
 //! The evaluation as a table that can stand in a document as it is printed.
 
 use domain::score::{Ability, CrossScores, Movement};
+use domain::survey::evaluated_in_words;
 
 use crate::jobs::evaluate::variants::Robustness;
 use crate::jobs::evaluate::{Baselines, EvaluationReport, Gain, Gains, Row, Scores};
@@ -22,19 +23,17 @@ fn gain(gain: Option<Gain>) -> String {
 pub(super) fn table(report: &EvaluationReport) -> String {
     let mut lines = vec![
         format!(
-            "{} `{}` on the {} held-out questions of the survey `{}`, metric {} x 100{}",
+            "{} `{}` on the {} of the survey `{}`, metric {} x 100{}",
             report.model,
             report.model_hash,
-            report.questions,
+            evaluated_in_words(report.questions, Some(report.held_out)),
             report.survey,
             report.metric,
             if report.simulated { "; the reference is simulated, nobody was asked" } else { "" },
         ),
         adapters(report),
         String::new(),
-        "| culture | unaware | aware | joint | specific | aware − unaware | joint − aware \
-         | specific − aware | random | middle | like USA |"
-            .to_owned(),
+        heads(report),
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|".to_owned(),
     ];
     lines.extend(report.rows.iter().chain([&report.mean]).map(row));
@@ -45,12 +44,35 @@ pub(super) fn table(report: &EvaluationReport) -> String {
             .to_owned(),
     );
     lines.extend(few_specific(report));
+    lines.extend(uses_reference(report));
     lines.extend(refusals(report));
     lines.extend(report.movement.iter().filter_map(|(voice, moved)| movement(voice, moved)));
     lines.extend(report.ability.iter().map(|(name, ability)| guard(name, ability)));
     lines.extend(report.cross.iter().map(cross));
     lines.extend(report.robustness.iter().map(|(voice, found)| robustness(voice, found)));
     lines.join("\n")
+}
+
+/// The columns; what rests on people's answers has a mark, which [`uses_reference`] explains.
+fn heads(report: &EvaluationReport) -> String {
+    let marked = |kind: &str| match report.uses_reference.iter().any(|marked| marked == kind) {
+        true => format!("{kind} †"),
+        false => kind.to_owned(),
+    };
+    let (joint, specific) = (marked("joint"), marked("specific"));
+    format!(
+        "| culture | unaware | aware | {joint} | {specific} | aware − unaware | {joint} − aware \
+         | {specific} − aware | random | middle | like USA |"
+    )
+}
+
+/// That some voices are no fair test, if they are none.
+fn uses_reference(report: &EvaluationReport) -> Option<String> {
+    (!report.uses_reference.is_empty()).then(|| {
+        "† Tuned on answers that were given after seeing people's answers to neighbouring questions (P3): \
+         comparing these voices with people is no fair test of the model."
+            .to_owned()
+    })
 }
 
 /// Where some cultures have no adapter of their own, the means of those adapters are over the others.
@@ -212,6 +234,8 @@ mod tests {
             simulated: true,
             metric: Metric::Alignment,
             questions: 4,
+            held_out: true,
+            uses_reference: Vec::new(),
             mean: Row { culture: None, ..rows[0].clone() },
             rows,
             refusals: BTreeMap::from([
@@ -265,6 +289,24 @@ mod tests {
         assert!(
             told.contains("as-written 70.00, reversed 65.50; averaged 71.00, spread 4.50"),
             "{told}"
+        );
+    }
+
+    #[test]
+    fn what_was_held_out_and_what_rests_on_people_is_said() {
+        let usual = report(&[Some(1.0)]);
+        let text = table(&usual);
+        assert!(text.contains("on the 4 held-out questions of the survey `s`"), "{text}");
+        assert!(text.contains("| joint | specific |") && !text.contains('†'), "{text}");
+        let kinds = ["joint", "specific"].map(str::to_owned).to_vec();
+        let marked = EvaluationReport { held_out: false, uses_reference: kinds, ..usual };
+        let text = table(&marked);
+        assert!(text.contains("4 questions (which were seeds too, as in the paper) of"), "{text}");
+        assert!(text.contains("| joint † | specific † |"), "{text}");
+        assert!(text.contains("| joint † − aware | specific † − aware |"), "{text}");
+        assert!(
+            text.contains("† Tuned on answers that were given after seeing people's"),
+            "{text}"
         );
     }
 

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use domain::method::{MethodRequest, Preset};
+use domain::method::{MethodRequest, Preset, USUAL_SURVEY};
 
 use crate::jobs::JobError;
 use crate::store::Store;
@@ -48,7 +48,7 @@ impl PresetChoice {
         match self {
             Self::File(path) => Ok(own.or(read(&path)?)),
             Self::BuiltIn(preset) => {
-                let survey = store.survey(own.survey.as_deref().unwrap_or("starter")).await?;
+                let survey = store.survey(own.survey.as_deref().unwrap_or(USUAL_SURVEY)).await?;
                 let all: Vec<_> = survey.cultures.iter().map(|culture| culture.code).collect();
                 let preset = preset.request(own.cultures.as_deref().unwrap_or(&all));
                 Ok(own.or(preset))

@@ -6,6 +6,8 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use app::api::method_run::Whole;
+
 use super::serve::stopped;
 use crate::jobs::Progress;
 
@@ -50,16 +52,28 @@ impl Reporter {
     }
 }
 
-/// `elicit: 120 of 900, 1:30 left`.
+/// `elicit: 120 of 900, 1:30 left`; where a step has parts: `tune joint: 3 of 9, 0:20 left; 0 of 4 adapters
+/// done, 21 updates left, 1:10`.
 fn line(progress: &Progress) -> String {
     let Progress { step, done, total, .. } = progress;
-    match progress.remaining_seconds {
-        Some(seconds) if done < total => {
-            let seconds = seconds.round() as u64;
-            format!("{step}: {done} of {total}, {}:{:02} left", seconds / 60, seconds % 60)
-        }
-        _ => format!("{step}: {done} of {total}"),
+    let mut line = format!("{step}: {done} of {total}");
+    if let Some(seconds) = progress.remaining_seconds.filter(|_| done < total) {
+        line.push_str(&format!(", {} left", clock(seconds)));
     }
+    if let Some(whole) = &progress.whole {
+        let Whole { parts_done, parts, rest, remaining_seconds } = whole;
+        line.push_str(&format!("; {parts_done} of {parts} adapters done, {rest} updates left"));
+        if let Some(seconds) = remaining_seconds {
+            line.push_str(&format!(", {}", clock(*seconds)));
+        }
+    }
+    line
+}
+
+/// `1:30`.
+fn clock(seconds: f64) -> String {
+    let seconds = seconds.round() as u64;
+    format!("{}:{:02}", seconds / 60, seconds % 60)
 }
 
 #[cfg(test)]
@@ -74,8 +88,18 @@ mod tests {
             (9, Some(0.0), "elicit: 9 of 9"),
         ] {
             let step = "elicit".to_owned();
-            let progress = Progress { step, done, total: 9, remaining_seconds, update: None };
+            let progress =
+                Progress { step, done, total: 9, remaining_seconds, update: None, whole: None };
             assert_eq!(line(&progress), expect);
         }
+        let whole =
+            Some(Whole { parts_done: 1, parts: 4, rest: 21, remaining_seconds: Some(70.0) });
+        let step = "tune THA".to_owned();
+        let progress =
+            Progress { step, done: 9, total: 9, remaining_seconds: Some(0.0), update: None, whole };
+        assert_eq!(
+            line(&progress),
+            "tune THA: 9 of 9; 1 of 4 adapters done, 21 updates left, 1:10"
+        );
     }
 }

@@ -19,8 +19,8 @@ pub(super) async fn run(args: ServeArgs) -> Result<(), Box<dyn Error>> {
     let templates = args.templates.read()?;
     let engine = args.model.start().await?;
     load_adapters(&engine, &store).await?;
-    let runs = SurveyRuns::new(engine.clone(), store.clone()).with_templates(templates);
-    let methods = MethodRuns::new(engine.clone(), store.clone());
+    let runs = SurveyRuns::new(engine.clone(), store.clone()).with_templates(templates.clone());
+    let methods = MethodRuns::new(engine.clone(), store.clone()).with_templates(templates);
     let resumed = runs.resume().await? + methods.resume_all().await?;
     if resumed > 0 {
         tracing::info!(runs = resumed, "going on with unfinished runs");

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use domain::score::Interval;
+use domain::survey::evaluated_in_words;
 use serde::Serialize;
 
 use super::chart::{self, Bar};
@@ -21,8 +22,10 @@ pub struct Report {
     pub survey: String,
     /// Whether its people are simulated.
     pub simulated: bool,
-    /// Held-out questions.
+    /// Questions that every voice answers.
     pub questions: usize,
+    /// Whether they are held out.
+    pub held_out: bool,
     /// Cultures.
     pub cultures: usize,
     /// The base run's settings as options of the command.
@@ -38,8 +41,8 @@ impl Report {
     pub fn markdown(&self, charts: &str) -> String {
         let mut page = format!(
             "# Experiments\n\n\
-             Made by `polylogue experiments {}` with {} (`{}`), {} instances, {} cultures and {} held-out \
-             questions of {}. {}Scores are alignment x 100 (the paper's), means over cultures. In \
+             Made by `polylogue experiments {}` with {} (`{}`), {} instances, {} cultures and {} of \
+             {}. {}Scores are alignment x 100 (the paper's), means over cultures. In \
              brackets: 95 % paired bootstrap intervals over questions, which all cultures share. Every \
              comparison is one run with one seed: an interval says how much the questions matter, not \
              the seed.\n",
@@ -48,7 +51,7 @@ impl Report {
             self.model_hash,
             self.instances,
             self.cultures,
-            self.questions,
+            evaluated_in_words(self.questions, Some(self.held_out)),
             self.survey,
             if self.simulated { "**The people are simulated**; nobody was asked. " } else { "" },
         );
@@ -151,6 +154,7 @@ mod tests {
             survey: "the survey".to_owned(),
             simulated: true,
             questions: 3,
+            held_out: true,
             cultures: 2,
             options: "--seed 7".to_owned(),
             instances: 9,
@@ -160,6 +164,7 @@ mod tests {
         assert!(page.contains("| joint | 70.00 | +1.25 [+0.50, +2.00] | 9 instances |"), "{page}");
         assert!(page.contains("![One or many](images/experiment-strategy.svg)"), "{page}");
         assert!(page.contains("It helps. Here +1.25 [+0.50, +2.00]: agrees"), "{page}");
+        assert!(page.contains("2 cultures and 3 held-out questions of the survey."), "{page}");
         assert!(page.contains("**The people are simulated**"), "{page}");
         let charts = report.charts();
         assert_eq!(charts[0].0, "experiment-strategy.svg");

@@ -106,7 +106,7 @@ pub enum JobError {
 }
 
 impl From<BadSetting> for JobError {
-    fn from(BadSetting { rule, hint }: BadSetting) -> Self {
+    fn from(BadSetting { rule, hint, .. }: BadSetting) -> Self {
         Self::Refused { rule, hint }
     }
 }

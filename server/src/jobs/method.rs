@@ -3,7 +3,7 @@
 
 use app::api::JobState;
 use domain::instance::CollectionRule;
-use domain::method::{Elicitation, GeneralFile, Inputs, MethodRequest, MethodSettings};
+use domain::method::{GeneralFile, Inputs, MethodRequest, MethodSettings, USUAL_SURVEY};
 use domain::prompt::{PromptStyle, PromptTemplates};
 use domain::survey::Survey;
 use domain::training_set::{Accepted, Selection};
@@ -251,8 +251,8 @@ pub(super) fn difference(settings: &MethodSettings, request: &MethodRequest) -> 
         })
         .or_else(|| differs("style", &settings.style, &request.style))
         .or_else(|| {
-            let asked = request.samples.map(Elicitation::Samples);
-            differs("samples", &settings.elicitation, &asked)
+            let stored = settings.elicitation.to_string();
+            differs("samples", &stored, &request.samples.map(|asked| asked.to_string()))
         })
         .or_else(|| differs("rule", &settings.rule, &request.rule))
         .or_else(|| differs("source", &settings.selection.source, &request.source))
@@ -276,7 +276,7 @@ async fn new_settings(
     engine: &Engine,
     request: &MethodRequest,
 ) -> Result<MethodSettings, JobError> {
-    let id = request.survey.clone().unwrap_or_else(|| "starter".to_owned());
+    let id = request.survey.clone().unwrap_or_else(|| USUAL_SURVEY.to_owned());
     let survey = store.survey(&id).await?;
     let cultures: Vec<_> = match &request.cultures {
         None => survey.cultures.iter().map(|culture| culture.code).collect(),
@@ -319,7 +319,7 @@ async fn new_settings(
         filter: request.filter.clone().unwrap_or_default(),
         templates,
         style,
-        elicitation: request.samples.map_or(Elicitation::Probabilities, Elicitation::Samples),
+        elicitation: request.samples.unwrap_or_default(),
         rule: request.rule.unwrap_or_default(),
         selection: Selection {
             source: request.source.unwrap_or_default(),

@@ -14,7 +14,7 @@ use futures::Stream;
 use super::manifest::Manifest;
 use super::runner::{Handle, Live, RunInfo, Runner, StopKind, kept_error};
 use super::work::Progress;
-use super::{JobError, Method, Opening, accepted, method, summary};
+use super::{JobError, Method, Opening, TemplateSets, accepted, method, summary};
 use crate::store::{Run, RunKind, Store, StoreError};
 use engine::Engine;
 
@@ -26,7 +26,9 @@ impl RunInfo for MethodRunInfo {
     fn end(&mut self, state: JobState, error: Option<ApiError>) {
         (self.state, self.error) = (state, error);
         self.revision += 1;
-        self.steps.iter_mut().for_each(|step| step.remaining_seconds = None);
+        for step in &mut self.steps {
+            (step.remaining_seconds, step.whole) = (None, None);
+        }
     }
 }
 
@@ -35,13 +37,20 @@ impl RunInfo for MethodRunInfo {
 pub struct MethodRuns {
     engine: Engine,
     store: Store,
+    templates: TemplateSets,
     runner: Runner<MethodRunInfo>,
 }
 
 impl MethodRuns {
     /// No run is at work yet; see [`Self::resume_all`].
     pub fn new(engine: Engine, store: Store) -> Self {
-        Self { engine, runner: Runner::new(store.clone()), store }
+        let templates = TemplateSets::default();
+        Self { engine, templates, runner: Runner::new(store.clone()), store }
+    }
+
+    /// The same with these sets of prompt templates.
+    pub fn with_templates(self, templates: TemplateSets) -> Self {
+        Self { templates, ..self }
     }
 
     /// Goes on with the runs that this server was at work on when it ended; returns how many. Those that a
@@ -71,9 +80,10 @@ impl MethodRuns {
     /// Starts a new run.
     ///
     /// # Errors
-    /// A setting that breaks a rule, an unknown survey or culture, a name that is taken.
+    /// A setting that breaks a rule, an unknown survey, culture or set of prompts, a name that is taken.
     pub async fn start(&self, request: MethodRequest) -> Result<MethodRunInfo, JobError> {
         request.check()?;
+        let request = self.templates.resolve(request)?;
         if let Some(id) = &request.run {
             match self.store.run(id).await {
                 Err(StoreError::UnknownRun { .. }) => {}
@@ -126,6 +136,7 @@ impl MethodRuns {
         let survey = self.store.survey(&info.settings.survey).await.ok();
         Ok(MethodRun {
             generate: self.store.summary(id, Step::Generate).await?,
+            elicit: self.store.summary(id, Step::Elicit).await?,
             collect: self.store.summary(id, Step::Collect).await?,
             tune: summary::tune(&self.store, id, &info.settings, survey.as_ref()).await?,
             evaluate: self.store.summary(id, Step::Evaluate).await?,

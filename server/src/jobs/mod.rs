@@ -5,7 +5,7 @@
 //! - [`work`]: the loop that all jobs share: skip what is stored, do the rest in batches;
 //! - [`templates`]: the sets of prompt templates; [`ask`]: a question, put to a voice;
 //! - [`method`]: a run of the method; its steps are [`generate`], [`elicit`], [`collect`],
-//!   [`tune`] and [`evaluate`], all of them [`pipeline`];
+//!   [`tune`] and [`evaluate`], all of them [`pipeline`]; `ahead`: what is left of tuning;
 //! - [`general`]: ordinary conversations, learnt beside the instances and measured;
 //! - [`recorder`], [`sample`], [`summary`]: what a run has to show while it is at work;
 //! - [`checkpoint`]: its adapters as they are now, to talk to;
@@ -29,6 +29,7 @@ pub mod work;
 
 pub mod method;
 
+mod ahead;
 pub mod collect;
 pub mod elicit;
 pub mod evaluate;

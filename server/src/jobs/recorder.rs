@@ -41,8 +41,8 @@ pub(super) struct Recorder<'a, 'b> {
     method: &'a Method,
     recorded: &'a mut Recorded<'b>,
     steps: BTreeMap<Step, StepInfo>,
-    /// Hundredth of the way at which a step's summary was last put together.
-    hundredth: Option<(Step, usize)>,
+    /// Part of the way at which a step's summary was last put together.
+    summarised: Option<(Step, usize)>,
     /// Updates of each adapter at its last sample.
     sampled: BTreeMap<String, usize>,
 }
@@ -55,7 +55,7 @@ impl<'a, 'b> Recorder<'a, 'b> {
     ) -> Result<Self, JobError> {
         let steps = method.store.steps(&method.run).await?;
         let steps = steps.into_iter().map(|info| (info.step, info)).collect();
-        Ok(Self { method, recorded, steps, hundredth: None, sampled: BTreeMap::new() })
+        Ok(Self { method, recorded, steps, summarised: None, sampled: BTreeMap::new() })
     }
 
     /// Records until nobody tells anything any more.
@@ -103,12 +103,21 @@ impl<'a, 'b> Recorder<'a, 'b> {
             done: progress.done,
             total: progress.total,
             remaining_seconds: progress.remaining_seconds,
+            whole: progress.whole,
         };
-        let hundredth = (step, progress.done * 100 / progress.total.max(1));
-        if step == Step::Generate && self.hundredth != Some(hundredth) {
-            self.hundredth = Some(hundredth);
-            let summary = summary::generate(self.method).await?;
-            return self.keep(step, Some(&summary)).await;
+        let due = summaries(step).map(|all| (step, progress.done * all / progress.total.max(1)));
+        if due.is_some() && self.summarised != due {
+            self.summarised = due;
+            return match step {
+                Step::Elicit => {
+                    let summary = summary::elicit(self.method).await?;
+                    self.keep(step, Some(&summary)).await
+                }
+                _ => {
+                    let summary = summary::generate(self.method).await?;
+                    self.keep(step, Some(&summary)).await
+                }
+            };
         }
         self.keep(step, None::<&()>).await?;
         match part {
@@ -120,6 +129,7 @@ impl<'a, 'b> Recorder<'a, 'b> {
     async fn ended(&mut self, step: Step, done: &StepDone) -> Result<(), JobError> {
         let info = self.steps.entry(step).or_insert_with(|| StepInfo::waiting(step));
         (info.state, info.part, info.remaining_seconds) = (StepState::Done, None, None);
+        info.whole = None;
         match done {
             StepDone::Generated(counts) => {
                 (info.done, info.total) = (counts.wanted, counts.wanted);
@@ -128,7 +138,8 @@ impl<'a, 'b> Recorder<'a, 'b> {
             }
             StepDone::Elicited(answers) => {
                 (info.done, info.total) = (*answers, *answers);
-                self.keep(step, None::<&()>).await
+                let summary = summary::elicit(self.method).await?;
+                self.keep(step, Some(&summary)).await
             }
             StepDone::Collected(counts) => {
                 (info.done, info.total) = (counts.pairs, counts.pairs);
@@ -191,6 +202,16 @@ impl<'a, 'b> Recorder<'a, 'b> {
             }
         }
         Ok(())
+    }
+}
+
+/// How often a step's summary is put together while it is at work; `None` for steps that have none to show
+/// before they end. All answers are more to read than all questions.
+fn summaries(step: Step) -> Option<usize> {
+    match step {
+        Step::Generate => Some(100),
+        Step::Elicit => Some(10),
+        _ => None,
     }
 }
 

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use app::api::method_run::{
-    AdapterSummary, AnswerSample, CollectSummary, Drawn, EvaluateRow, EvaluateSummary, Gain,
-    GenerateSummary, InconsistencyRow, InstanceSample, LossPoint, QuestionSample,
+    AdapterSummary, AnswerSample, ChosenOption, CollectSummary, Drawn, ElicitSummary, EvaluateRow,
+    EvaluateSummary, Gain, GenerateSummary, InconsistencyRow, InstanceSample, LossPoint,
+    PairSample, QuestionSample,
 };
 use domain::culture::CultureCode;
 use domain::instance::{Collection, CollectionCounts, Instance};
@@ -12,6 +13,7 @@ use domain::method::{AdapterTarget, MethodSettings};
 use domain::question::{Question, QuestionId, Topic, TopicId};
 use domain::survey::Survey;
 
+use super::elicit::Answered;
 use super::evaluate::{self, EvaluationReport, Row};
 use super::generate::Written;
 use super::sample::{LOSS, Loss, SAMPLE, by_adapter, sample_question};
@@ -21,6 +23,10 @@ use crate::store::Store;
 
 /// Questions and instances that are shown to read, of each kind.
 const SAMPLES: usize = 12;
+
+/// Places from which samples of pairs and instances are taken: a prime number, so that they don't fall into
+/// step with cultures or topics.
+const SPREAD: usize = 97;
 
 /// Collects samples from all kinds evenly: few of each, the kinds in the order in which they come.
 struct Samples<K, T> {
@@ -81,6 +87,45 @@ pub(super) async fn generate(method: &Method) -> Result<GenerateSummary, JobErro
         kept_samples: kept.take(),
         dropped_samples: dropped.take(),
     })
+}
+
+/// The pairs answered so far.
+///
+/// # Errors
+/// A missing step, or a failure of the store.
+pub(super) async fn elicit(method: &Method) -> Result<ElicitSummary, JobError> {
+    let elicited = method.elicited().await?;
+    let mut summary = ElicitSummary::default();
+    let mut samples = Samples::new();
+    let all = elicited.asked().count();
+    // A stride, so that a culture's samples aren't all of the first topic.
+    let stride = (all / SPREAD).max(1);
+    for (place, (culture, question, unaware, aware)) in elicited.asked().enumerate() {
+        let chosen = [unaware.chosen(question), aware.chosen(question)];
+        let opinion = |number: u32| {
+            question.index_of(number).is_none_or(|index| !question.is_dont_know(index))
+        };
+        summary.pairs += 1;
+        summary.readable += usize::from(chosen.iter().all(Option::is_some));
+        summary.no_opinion += usize::from(!chosen.iter().all(|c| c.is_some_and(opinion)));
+        if place % stride == 0 {
+            samples.offer(culture, || PairSample {
+                culture,
+                question: question.text.clone(),
+                unaware: chosen_option(question, unaware),
+                aware: chosen_option(question, aware),
+            });
+        }
+    }
+    summary.samples = samples.take();
+    Ok(summary)
+}
+
+fn chosen_option(question: &Question, answered: &Answered) -> Option<ChosenOption> {
+    let number = answered.chosen(question)?;
+    let option = question.index_of(number).and_then(|index| question.options.get(index));
+    let text = option.cloned().unwrap_or_else(|| number.to_string());
+    Some(ChosenOption { text, share: answered.share(question, number) })
 }
 
 /// The instances, by topic and culture.
@@ -147,7 +192,7 @@ fn instance_samples(
     };
     let mut samples = Samples::new();
     // A stride, so that a culture's samples aren't all of the first topic.
-    let stride = (instances.len() / 97).max(1);
+    let stride = (instances.len() / SPREAD).max(1);
     for instance in instances.iter().step_by(stride) {
         let Some(question) = questions.get(&instance.question) else { continue };
         samples.offer(instance.culture, || InstanceSample {
@@ -216,6 +261,7 @@ fn answer_sample(
         options: question.options.clone(),
         people: survey.people(culture, &question.id).map(|people| people.shares.clone()),
         simulated: survey.provenance.is_simulated(),
+        held_out: question.held_out,
         before: before.clone(),
         now: now.clone(),
         step: *step,
@@ -227,6 +273,8 @@ pub(super) fn evaluate(report: &EvaluationReport) -> EvaluateSummary {
     EvaluateSummary {
         metric: report.metric,
         questions: report.questions,
+        held_out: Some(report.held_out),
+        uses_reference: report.uses_reference.clone(),
         simulated: report.simulated,
         rows: report.rows.iter().map(evaluate_row).collect(),
         mean: evaluate_row(&report.mean),

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use app::api::TemplateInfo;
+use domain::method::MethodRequest;
 use domain::prompt::PromptTemplates;
 
 use super::JobError;
@@ -86,6 +87,16 @@ impl TemplateSets {
                 format!("Known: {}. `--templates DIR` adds a folder.", known.join(", ")),
             )
         })
+    }
+
+    /// The request with the whole set that it names; one that names none stays as it is.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub fn resolve(&self, request: MethodRequest) -> Result<MethodRequest, JobError> {
+        let Some(name) = request.prompts.as_deref() else { return Ok(request) };
+        let templates = Some(self.get(Some(name))?.clone());
+        Ok(MethodRequest { templates, prompts: None, ..request })
     }
 
     fn find(&self, id: &str, version: Option<u32>) -> Option<&PromptTemplates> {

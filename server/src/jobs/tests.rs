@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use app::api::{JobState, SurveyRunRequest};
 use domain::culture::CultureCode;
 use domain::instance::CollectionRule;
-use domain::method::AdapterTarget;
+use domain::method::{AdapterTarget, Elicitation};
 use domain::prompt::PromptStyle;
 use domain::score::Metric;
 use domain::training_set::Source;
@@ -301,7 +301,7 @@ async fn samples_are_drawn_as_often_as_asked_and_are_the_same_again() {
     let Fixture { folder: _folder, engine, store } = fixture().await;
     let mut drawn = Vec::new();
     for run in ["first", "second"] {
-        let request = MethodRequest { samples: Some(3), ..named(run) };
+        let request = MethodRequest { samples: Some(Elicitation::Samples(3)), ..named(run) };
         let method = written_run(&store, &engine, request).await;
         assert_eq!(method.elicit(&mut go_on).await.unwrap(), 4 * 3);
         let units: BTreeMap<String, Answered> = store.units(run, "elicit").await.unwrap();
@@ -396,6 +396,21 @@ async fn the_aware_side_is_asked_in_the_style_of_the_run() {
     let units: BTreeMap<String, Answered> = store.units("r", "elicit").await.unwrap();
     assert!(units.keys().any(|key| key.ends_with("/THA:aware-self-alignment")), "{units:?}");
     assert_eq!(method.answer_pairs().await.unwrap().len(), 8);
+    // What learns such answers can't be held against people without a mark.
+    let before = method.evaluate(Metric::Alignment, &mut go_on).await.unwrap();
+    assert!(before.held_out && before.uses_reference.is_empty(), "no adapter yet");
+    method.collect().await.unwrap();
+    let mut wholes = Vec::new();
+    let mut watch = |progress: &Progress| {
+        wholes.extend(progress.whole.map(|w| (w.parts_done, w.parts, w.rest)));
+        ControlFlow::Continue(())
+    };
+    method.tune(&mut watch).await.unwrap();
+    assert_eq!(wholes.first().map(|whole| (whole.0, whole.1)), Some((0, 3)));
+    assert!(wholes.windows(2).all(|pair| pair[1].2 + 1 == pair[0].2), "{wholes:?}");
+    assert_eq!(wholes.last().map(|whole| whole.2), Some(0), "the last update leaves none");
+    let report = method.evaluate(Metric::Alignment, &mut go_on).await.unwrap();
+    assert_eq!(report.uses_reference, ["joint", "specific"]);
     // With two cultures nobody is both like and unlike one of them.
     for (style, expect) in [
         (PromptStyle::CrossCulture, "doesn't say which cultures are like it"),

@@ -16,12 +16,13 @@ use domain::voice::Voice;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
+use super::ahead::Ahead;
 use super::general::{self, Use};
 use super::work::{Progress, Update, Watcher};
 use super::{JobError, Method, ask};
 use crate::store::{AdapterRow, StoreError, Unit};
 use engine::LoadedModel;
-use engine::tuning::{Example, TuneConfig, TuneProgress, TuningError, peft, tune};
+use engine::tuning::{Example, TuneConfig, TuneProgress, TuningError, peft, tune, updates};
 
 const STEP: &str = "tune";
 
@@ -51,18 +52,23 @@ impl Method {
         let instances = training_set::select(&pairs, &collected, selection, accepted);
         let questions = self.questions().await?;
         let mut done = self.tuned().await?;
+        let mut ahead = self.ahead(&instances, &done);
         for (place, target) in self.settings.adapters() {
             let (name, culture) = (target.name(), target.culture());
             if done.contains_key(&name) {
                 continue;
             }
-            let of_culture = |i: &&Instance| culture.is_none_or(|code| i.culture == code);
-            let chosen: Vec<&Instance> = instances.iter().filter(of_culture).collect();
+            let chosen: Vec<&Instance> = learnt_by(target, &instances).collect();
             let mut examples = self.examples(&questions, &chosen)?;
-            let general = (self.settings.general * chosen.len() as f64).round() as usize;
             let file = self.settings.general_from.as_ref();
+            let general = self.general_for(chosen.len());
             examples.extend(general::conversations(file, general, Use::Learnt)?);
-            let mut told = |progress: &TuneProgress| watcher(&as_progress(&name, progress));
+            ahead.begin(target);
+            let mut told = |progress: &TuneProgress| {
+                let mut told = as_progress(&name, progress);
+                told.whole = Some(ahead.at(told.done, told.total, told.remaining_seconds));
+                watcher(&told)
+            };
             let hash = match examples.is_empty() {
                 true => None,
                 false => Some(self.tune_one(&name, culture, examples, place, &mut told).await?),
@@ -73,9 +79,28 @@ impl Method {
             // Only what a killed run needs; from here on the adapter itself is kept.
             let _ = fs::remove_dir_all(self.checkpoints(&name));
             done.insert(name, tuned);
+            ahead.end(target);
         }
         self.load_adapters().await?;
         Ok(done.into_values().collect())
+    }
+
+    /// General conversations beside so many instances.
+    fn general_for(&self, instances: usize) -> usize {
+        (self.settings.general * instances as f64).round() as usize
+    }
+
+    /// The adapters that aren't among `done`, with the updates that each will take.
+    fn ahead(&self, instances: &[Instance], done: &BTreeMap<String, TunedAdapter>) -> Ahead {
+        let all = self.settings.adapters();
+        let parts = all.len();
+        let part = |(place, target): (usize, AdapterTarget)| {
+            let count = learnt_by(target, instances).count();
+            let config = self.tune_config(place);
+            (target, updates(count + self.general_for(count), &config) as usize)
+        };
+        let waiting = all.into_iter().filter(|(_, target)| !done.contains_key(&target.name()));
+        Ahead { parts, waiting: waiting.map(part).collect(), pace: None }
     }
 
     /// The adapters that this run has tuned, by their name within it.
@@ -209,6 +234,12 @@ impl Method {
     }
 }
 
+/// The instances that an adapter learns: its culture's, or all.
+fn learnt_by(target: AdapterTarget, instances: &[Instance]) -> impl Iterator<Item = &Instance> {
+    let culture = target.culture();
+    instances.iter().filter(move |i| culture.is_none_or(|code| i.culture == code))
+}
+
 /// Updates between checkpoints: an update of the starter takes seconds, a checkpoint far less.
 const CHECKPOINT_EVERY: u64 = 2;
 
@@ -218,6 +249,7 @@ fn as_progress(name: &str, progress: &TuneProgress) -> Progress {
         done: progress.step as usize,
         total: progress.total as usize,
         remaining_seconds: Some(progress.remaining_seconds),
+        whole: None,
         update: Some(Update { loss: progress.loss, learning_rate: progress.learning_rate }),
     }
 }

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
+use app::api::method_run::Whole;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -24,6 +25,8 @@ pub struct Progress {
     pub remaining_seconds: Option<f64>,
     /// What the newest unit learnt, while an adapter is tuned.
     pub update: Option<Update>,
+    /// All parts of the step, where it has parts.
+    pub whole: Option<Whole>,
 }
 
 /// One update of an adapter.
@@ -60,7 +63,7 @@ impl Estimate {
         let seconds = self.began.elapsed().as_secs_f64();
         let remaining_seconds = (here > 0).then(|| seconds / here as f64 * rest as f64);
         let (step, total) = (self.step.clone(), self.total);
-        Progress { step, done, total, remaining_seconds, update: None }
+        Progress { step, done, total, remaining_seconds, update: None, whole: None }
     }
 }
 

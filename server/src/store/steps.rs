@@ -103,5 +103,5 @@ fn from_row(run: &str, step: Step, row: Row) -> Result<StepInfo, StoreError> {
         StoreError::broken(format!("step `{step}` of run `{run}`"), format!("state `{state}`"))
     })?;
     let (done, total) = (done.max(0) as usize, total.max(0) as usize);
-    Ok(StepInfo { step, state, part, done, total, remaining_seconds: None })
+    Ok(StepInfo { step, state, part, done, total, remaining_seconds: None, whole: None })
 }

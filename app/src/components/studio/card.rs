@@ -4,7 +4,7 @@ use domain::method::Step;
 use leptos::prelude::*;
 
 use super::follow::Followed;
-use crate::api::method_run::{StepInfo, StepState};
+use crate::api::method_run::{StepInfo, StepState, Whole};
 use crate::api::{JobState, MethodRunInfo};
 use crate::components::words::{counted, duration, grouped};
 
@@ -72,7 +72,7 @@ fn explanation(step: Step) -> &'static str {
         Step::Elicit => "Every question is asked without a culture and as each culture.",
         Step::Collect => "Where naming the culture changes the answer, the pair is kept.",
         Step::Tune => "Adapters learn the answers that were kept.",
-        Step::Evaluate => "All voices answer held-out questions and are compared with people.",
+        Step::Evaluate => "All voices answer the survey and are compared with people.",
     }
 }
 
@@ -105,12 +105,30 @@ fn sentence(run: &MethodRunInfo, info: &StepInfo) -> String {
         "done" => counted(info.total, unit),
         "running" if info.total == 0 => "Beginning".to_owned(),
         "running" => match info.remaining_seconds {
-            Some(seconds) => format!("{way}, about {} left", duration(seconds)),
+            Some(seconds) => {
+                let whole = info.whole.as_ref().map(all_adapters).unwrap_or_default();
+                format!("{way}, about {} left{whole}", duration(seconds))
+            }
             None => way,
         },
         "stopped" => format!("Stopped at {way}"),
         _ => explanation(info.step).to_owned(),
     }
+}
+
+/// `; of all 19 adapters 1 is done, 120 updates left, about 12 min`; nothing where there is only one.
+fn all_adapters(whole: &Whole) -> String {
+    let Whole { parts_done, parts, rest, remaining_seconds } = *whole;
+    if parts < 2 {
+        return String::new();
+    }
+    let time = remaining_seconds.map_or(String::new(), |s| format!(", about {}", duration(s)));
+    let are = if parts_done == 1 { "is" } else { "are" };
+    format!(
+        "; of all {} {parts_done} {are} done, {} left{time}",
+        counted(parts, "adapter"),
+        counted(rest, "update")
+    )
 }
 
 #[cfg(test)]
@@ -141,6 +159,20 @@ mod tests {
             StepInfo { state: StepState::Done, part: None, done: 4, total: 4, ..begun.clone() };
         for (state, info, expect) in [
             (JobState::Running, begun.clone(), "joint: 12 of 1,200 updates, about 30 s left"),
+            (
+                JobState::Running,
+                StepInfo {
+                    whole: Some(Whole {
+                        parts_done: 1,
+                        parts: 19,
+                        rest: 2400,
+                        remaining_seconds: Some(600.0),
+                    }),
+                    ..begun.clone()
+                },
+                "joint: 12 of 1,200 updates, about 30 s left; of all 19 adapters 1 is done, 2,400 \
+                 updates left, about 10 min",
+            ),
             (JobState::Paused, begun, "Stopped at joint: 12 of 1,200 updates"),
             (JobState::Paused, done, "4 adapters"),
             (

@@ -1,5 +1,6 @@
 //! How close the run's voices are to people: the gains in a sentence, then the whole table.
 
+use domain::survey::evaluated_in_words;
 use leptos::prelude::*;
 
 use super::follow::Followed;
@@ -22,18 +23,21 @@ fn body(summary: EvaluateSummary) -> impl IntoView {
     let title = format!("Mean over cultures: {}", summary.metric.title());
     let people = if summary.simulated { "simulated people" } else { "people" };
     let description = format!(
-        "Closeness to {people} on {} held-out questions, × 100, beside what answering without any \
-         knowledge of people reaches.",
-        summary.questions
+        "Closeness to {people} on {}, × 100, beside what answering without any knowledge of people \
+         reaches.",
+        evaluated_in_words(summary.questions, summary.held_out)
     );
     let rows = means(&summary);
     let (simulated, table) = (summary.simulated, table(&summary));
     let few = few_specific(&summary);
-    let refused = refusals(&summary);
+    let (refused, rests) = (refusals(&summary), rests_on_people(&summary));
+    let guard = guard(&summary);
     view! {
         <ul class="gains" data-testid="gains">{gains(&summary.mean)}</ul>
         {few.map(|text| view! { <p class="meta" data-testid="few-specific">{text}</p> })}
+        {rests.map(|text| view! { <p class="meta" data-testid="uses-reference">{text}</p> })}
         {refused.map(|text| view! { <p class="meta" data-testid="refusals">{text}</p> })}
+        {guard.map(|text| view! { <p class="meta" data-testid="ability">{text}</p> })}
         <Figure id="evaluation" title=Signal::stored(title) simulated table=Signal::stored(table)
             description=Signal::stored(description)>
             <IntervalPlot rows=Signal::stored(rows) testid="evaluation-row"/>
@@ -65,6 +69,24 @@ fn gains(mean: &EvaluateRow) -> impl IntoView + use<> {
     parts.into_iter().filter_map(one).collect_view()
 }
 
+/// What an adapter costs in general ability.
+fn guard(summary: &EvaluateSummary) -> Option<String> {
+    let (name, ability) = summary.ability.as_ref()?;
+    let interval = ability.interval.map_or_else(String::new, |interval| {
+        format!(" ({:+.3} to {:+.3})", interval.low, interval.high)
+    });
+    let verdict = match ability.is_worse() {
+        true => "It talks worse for it; general conversations learnt beside protect that.",
+        false => "That could be chance, or a gain.",
+    };
+    Some(format!(
+        "General ability: beside the base model, the adapter {name} predicts {} replies of ordinary \
+         conversations with a loss of {:+.3} nats per token{interval}. {verdict}",
+        ability.replies,
+        ability.cost()
+    ))
+}
+
 /// The cultures that have a specific voice, where not all of them have one.
 fn some_specific(summary: &EvaluateSummary) -> Option<Vec<String>> {
     let own = summary.rows.iter().filter(|row| row.specific.is_some());
@@ -81,6 +103,25 @@ fn few_specific(summary: &EvaluateSummary) -> Option<String> {
         summary.rows.len(),
         codes.join(", ")
     ))
+}
+
+/// Marks what rests on people's answers.
+fn marked(summary: &EvaluateSummary, kind: &str) -> String {
+    match summary.uses_reference.iter().any(|marked| marked == kind) {
+        true => format!("{kind} †"),
+        false => kind.to_owned(),
+    }
+}
+
+/// What the mark means, where there is one.
+fn rests_on_people(summary: &EvaluateSummary) -> Option<String> {
+    (!summary.uses_reference.is_empty()).then(|| {
+        format!(
+            "† Shown people’s answers: {} learnt answers that were given after seeing people’s answers to \
+             neighbouring questions (P3). Comparing that with people is no fair test.",
+            summary.uses_reference.join(" and ")
+        )
+    })
 }
 
 /// Which voices gave no opinion, and how often.
@@ -113,7 +154,7 @@ fn means(summary: &EvaluateSummary) -> Vec<IntervalRow> {
         };
         Some(IntervalRow {
             key: label.to_owned(),
-            label: label.to_owned(),
+            label: marked(summary, label),
             culture: None,
             value: value / 100.0,
             interval: None,
@@ -154,15 +195,17 @@ fn cultures(summary: &EvaluateSummary) -> impl IntoView + use<> {
 }
 
 fn table(summary: &EvaluateSummary) -> NumberTable {
+    let (joint, specific) = (marked(summary, "joint"), marked(summary, "specific"));
+    let (joint_gain, specific_gain) = (format!("{joint} − aware"), format!("{specific} − aware"));
     let columns = [
         "culture",
         "unaware",
         "aware",
-        "joint",
-        "specific",
+        &joint,
+        &specific,
         "aware − unaware",
-        "joint − aware",
-        "specific − aware",
+        &joint_gain,
+        &specific_gain,
         "random",
         "middle",
         "like USA",
@@ -210,12 +253,32 @@ mod tests {
         let mut summary = EvaluateSummary {
             metric: domain::score::Metric::Alignment,
             questions: 1,
+            held_out: Some(true),
+            uses_reference: vec![],
             simulated: true,
             rows: vec![of("THA", Some(50.0)), of("KEN", None)],
             mean: EvaluateRow { specific: Some(50.0), ..row.clone() },
             refusals: [("aware".to_owned(), Refusals { asked: 9, unreadable: 0, dont_know: 2 })]
                 .into(),
+            ability: None,
         };
+        assert_eq!(guard(&summary), None, "nothing was tuned");
+        let ability = |low| domain::score::Ability {
+            replies: 200,
+            tokens: 900,
+            before: 1.0,
+            after: 1.25,
+            interval: Some(domain::score::Interval { low, high: 0.5 }),
+        };
+        for (low, verdict) in [(0.125, "It talks worse"), (-0.125, "could be chance")] {
+            let told = EvaluateSummary {
+                ability: Some(("joint".to_owned(), ability(low))),
+                ..summary.clone()
+            };
+            let told = guard(&told).unwrap();
+            assert!(told.contains("adapter joint predicts 200 replies"), "{told}");
+            assert!(told.contains("+0.250 nats") && told.contains(verdict), "{told}");
+        }
         let found = table(&summary);
         assert!(found.rows.iter().all(|row| row.len() == found.columns.len()));
         assert_eq!(found.rows[0][..5], ["THA", "66.7", "–", "–", "50.0"]);
@@ -224,6 +287,12 @@ mod tests {
         let means = means(&summary);
         assert_eq!(means[1].text, "50.0 · voice, 1 of 2 cultures");
         assert_eq!(refusals(&summary).unwrap(), "Answers without an opinion: aware 2 of 9.");
+        assert_eq!(rests_on_people(&summary), None);
+        summary.uses_reference = vec!["joint".to_owned()];
+        assert!(rests_on_people(&summary).unwrap().contains("joint learnt answers"));
+        let columns = super::table(&summary).columns;
+        assert_eq!((columns[3].as_str(), columns[4].as_str()), ("joint †", "specific"));
+        assert_eq!(columns[6], "joint † − aware");
         summary.rows[1].specific = Some(40.0);
         assert_eq!(few_specific(&summary), None);
         summary.refusals.clear();

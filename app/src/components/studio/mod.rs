@@ -2,7 +2,7 @@
 //!
 //! - [`form`], [`fields`]: what is chosen for a new run, as plain data; [`start`], [`settings`]: its form;
 //! - [`follow`]: how the shown run arrives; [`run`]: its head;
-//! - [`card`]: the frame of a step; [`generate`], [`collect`], [`tune`], [`evaluate`]: what they show.
+//! - [`card`]: the frame of a step; [`generate`], [`elicit`], [`collect`], [`tune`], [`evaluate`]: what they show.
 
 mod fields;
 pub mod form;
@@ -14,6 +14,7 @@ mod run;
 
 mod card;
 mod collect;
+mod elicit;
 mod evaluate;
 mod generate;
 mod tune;

@@ -7,6 +7,7 @@ use leptos::task::spawn_local;
 
 use super::card::StepCard;
 use super::collect::Collected;
+use super::elicit::Elicited;
 use super::evaluate::Evaluated;
 use super::follow::Followed;
 use super::generate::Generated;
@@ -53,7 +54,7 @@ pub fn ShownRun(
                 .map(|error| view! { <ErrorNote error/> })}
             <Show when=move || state.get().is_some()>
                 <StepCard followed step=Step::Generate><Generated followed/></StepCard>
-                <StepCard followed step=Step::Elicit>""</StepCard>
+                <StepCard followed step=Step::Elicit><Elicited followed/></StepCard>
                 <StepCard followed step=Step::Collect><Collected followed/></StepCard>
                 <StepCard followed step=Step::Tune><Tuned followed/></StepCard>
                 <StepCard followed step=Step::Evaluate><Evaluated followed/></StepCard>

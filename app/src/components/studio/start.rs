@@ -28,7 +28,7 @@ pub fn StartRun(
         let Some(live) = live.get_value() else { return };
         let request = form.with_untracked(|form| form.request.clone());
         // The same rules as on the server, without the way there.
-        if let Err(BadSetting { rule, hint }) = request.check() {
+        if let Err(BadSetting { rule, hint, .. }) = request.check() {
             let (code, hint) = ("invalid-request".to_owned(), Some(hint));
             return refusal.set(Some(ApiError { code, message: rule, hint }));
         }

@@ -1,4 +1,4 @@
-//! Adapters while they learn: the loss, what one answers to a held-out question, and the way to talk
+//! Adapters while they learn: the loss, what one answers to a question of the survey, and the way to talk
 //! to it.
 
 use leptos::prelude::*;
@@ -206,8 +206,9 @@ fn Sample(shown: Memo<Option<AdapterSummary>>) -> impl IntoView {
     let description = move || {
         sample.with(|sample| {
             let told = |s: &AnswerSample| {
+                let what = if s.held_out { "A held-out question" } else { "A survey question" };
                 format!(
-                    "A held-out question, answered as {}: before tuning, and after {}.",
+                    "{what}, answered as {}: before tuning, and after {}.",
                     s.culture,
                     counted(s.step, "update")
                 )

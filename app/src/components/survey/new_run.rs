@@ -6,7 +6,7 @@ use domain::culture::{Culture, CultureCode};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
-use super::plan::{Kind, cultures_of, default_cultures, default_kinds, kinds, voices};
+use super::plan::{Kind, default_cultures, default_kinds, kinds, voices};
 use crate::api::{ApiError, SurveyRunInfo, SurveyRunRequest, TemplateInfo, World};
 use crate::backend::use_live;
 use crate::color;
@@ -24,7 +24,8 @@ pub fn NewRun(
     let survey = RwSignal::new(
         world.with_value(|w| w.surveys.first().map(|survey| survey.id.clone()).unwrap_or_default()),
     );
-    let offered = Memo::new(move |_| world.with_value(|w| survey.with(|id| cultures_of(w, id))));
+    let offered =
+        Memo::new(move |_| world.with_value(|w| survey.with(|id| w.cultures_of(id).to_vec())));
     let cultures = RwSignal::new(offered.with_untracked(|offered| default_cultures(offered)));
     // Another survey has other cultures.
     let change = move |id: String| {

@@ -138,12 +138,6 @@ pub fn kinds(world: &World) -> Vec<Kind> {
     kinds
 }
 
-/// The cultures that a survey knows.
-pub fn cultures_of(world: &World, survey: &str) -> Vec<Culture> {
-    let found = world.surveys.iter().find(|info| info.id == survey);
-    found.map(|info| info.cultures.clone()).unwrap_or_default()
-}
-
 /// Cultures of a first run: few, and far from each other.
 pub fn default_cultures(offered: &[Culture]) -> BTreeSet<CultureCode> {
     let known = |code: &CultureCode| offered.iter().any(|culture| culture.code == *code);

@@ -1,7 +1,7 @@
 //! One question: how people and each voice of a culture answered it.
 
 use domain::culture::CultureCode;
-use domain::question::{Question, QuestionId};
+use domain::question::{Question, QuestionId, Scale};
 use leptos::prelude::*;
 
 use super::results::View;
@@ -30,7 +30,9 @@ pub fn QuestionBars(
     let description = move || {
         let code = view.culture.get().map(|code| code.to_string()).unwrap_or_default();
         let people = if view.simulated() { "simulated people" } else { "people" };
-        format!("{code}: shares of {people} and each voice’s probability, per option.")
+        let nominal = question.with(|q| q.as_ref().is_some_and(|q| q.scale == Scale::Nominal));
+        let order = if nominal { " Nominal: the options have no order." } else { "" };
+        format!("{code}: shares of {people} and each voice’s probability, per option.{order}")
     };
     view! {
         <Figure id="question" title=Signal::derive(title) simulated=view.simulated() table

@@ -7,8 +7,9 @@ use domain::score::{Baseline, Interval, Refusals};
 use leptos::prelude::*;
 
 use super::results::View;
-use super::scores::{self, Entry};
+use super::scores::{self, Entry, Mean};
 use crate::charts::{Figure, IntervalPlot, IntervalRow, NumberTable, Tick};
+use crate::components::words::counted;
 
 type Baselines = BTreeMap<CultureCode, Vec<(Baseline, f64)>>;
 
@@ -29,13 +30,8 @@ pub fn Ranking(
 #[component]
 fn Means(view: View, entries: Memo<Vec<Entry>>, baselines: Memo<Baselines>) -> impl IntoView {
     let rows = Memo::new(move |_| {
-        let kinds =
-            entries.with(|entries| scores::means(entries)).into_iter().map(|(group, mean, n)| {
-                let shown =
-                    if group.kind.uses_reference() { " · shown people’s answers" } else { "" };
-                let text = format!("{:.1} · {n} cultures{shown}", mean * 100.0);
-                plain_row(group.to_string(), mean, text)
-            });
+        let means = entries.with(|entries| scores::means(entries, view.metric.get()));
+        let kinds = means.into_iter().map(mean_row);
         let base = baselines.with(scores::baseline_means).into_iter().map(|(baseline, mean)| {
             plain_row(baseline.title(), mean, format!("{:.1} · baseline", mean * 100.0))
         });
@@ -44,20 +40,40 @@ fn Means(view: View, entries: Memo<Vec<Entry>>, baselines: Memo<Baselines>) -> i
         rows
     });
     let table = Memo::new(move |_| NumberTable {
-        columns: ["voices", "mean"].map(str::to_owned).to_vec(),
+        columns: ["voices", "mean", "low", "high"].map(str::to_owned).to_vec(),
         rows: rows.with(|rows| {
-            rows.iter().map(|r| vec![r.label.clone(), format!("{:.2}", r.value * 100.0)]).collect()
+            let row = |r: &IntervalRow| {
+                let (low, high) = (r.interval.map(|i| i.low), r.interval.map(|i| i.high));
+                let numbers = [Some(r.value), low, high].map(number);
+                std::iter::once(r.label.clone()).chain(numbers).collect()
+            };
+            rows.iter().map(row).collect()
         }),
     });
     let title = move || format!("Mean over cultures: {}", view.metric.get().title());
     view! {
         <Figure id="means" title=Signal::derive(title) simulated=view.simulated() table
-            description="Plain mean over the cultures of this run, × 100, beside what answering \
-                without any knowledge of people reaches.">
+            description="Plain mean over the cultures of this run, × 100, with 95 % bootstrap \
+                intervals over questions, which all cultures share; beside what answering without any \
+                knowledge of people reaches.">
             <IntervalPlot rows testid="mean-row"/>
         </Figure>
     }
     .into_any()
+}
+
+fn mean_row(mean: Mean) -> IntervalRow {
+    let Mean { group, score, interval, cultures, uses_reference } = mean;
+    let interval_text = interval.map_or(String::new(), |i| format!(" ({})", range(i, false)));
+    let shown = if uses_reference { " · shown people’s answers" } else { "" };
+    let text =
+        format!("{:.1}{interval_text} · {}{shown}", score * 100.0, counted(cultures, "culture"));
+    IntervalRow { interval, ..plain_row(group.to_string(), score, text) }
+}
+
+/// Two decimals, × 100; empty for nothing.
+fn number(value: Option<f64>) -> String {
+    value.map_or(String::new(), |value| format!("{:.2}", value * 100.0))
 }
 
 fn plain_row(label: String, value: f64, text: String) -> IntervalRow {
@@ -173,7 +189,6 @@ fn voice_table(entries: &[Entry]) -> NumberTable {
         "unreadable",
         "don’t know",
     ];
-    let number = |value: Option<f64>| value.map_or(String::new(), |v| format!("{:.2}", v * 100.0));
     let row = |entry: &Entry| {
         let interval = entry.evaluation.interval;
         vec![

@@ -107,6 +107,7 @@ pub fn Results(
         return view! { <p class="meta">"This run has no answers."</p> }.into_any();
     }
     let view = View::new(survey, run, beside);
+    let nominal = view.computed(scores::nominal_note);
     let none = move || view.topics.with(BTreeSet::is_empty);
     view! {
         <section class="results" aria-label="Results" data-testid="results">
@@ -115,6 +116,9 @@ pub fn Results(
             <Show when=move || !none() fallback=|| view! {
                 <p class="meta" role="status">"Choose at least one topic."</p>
             }>
+                {move || nominal.get().map(|text| view! {
+                    <p class="meta" role="status" data-testid="nominal-note">{text}</p>
+                })}
                 <Ranking view/>
                 <TopicMap view/>
                 <RelationMaps view/>

@@ -5,10 +5,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::culture::CultureCode;
-use domain::question::{Question, QuestionId, TopicId};
+use domain::question::{Question, QuestionId, Scale, TopicId};
 use domain::score::{
     Baseline, Evaluation, Interval, Metric, Part, Parts, Refusals, baseline_score,
-    evaluate_by_topic, interval, paired_interval, parts,
+    evaluate_by_topic, interval, mean_interval, paired_interval, parts,
 };
 use domain::survey::Survey;
 use domain::voice::Voice;
@@ -27,6 +27,8 @@ pub struct Entry {
     pub group: Group,
     /// How close.
     pub evaluation: Evaluation,
+    /// The same question by question.
+    pub parts: Parts,
     /// Score minus the unaware voice's of the same run, over the questions that both answered, with
     /// its interval.
     pub gain: Option<(f64, Interval)>,
@@ -72,6 +74,7 @@ pub fn ranking(
                 voice: speaker.voice.clone(),
                 group: speaker.group.clone(),
                 evaluation: evaluation(metric, parts)?,
+                parts: parts.clone(),
                 gain: base.and_then(|(_, base)| paired_gain(metric, parts, base)),
                 refusals: speaker.refusals(survey, |question| chosen(topics, question)),
             })
@@ -94,14 +97,65 @@ fn paired_gain(metric: Metric, parts: &Parts, base: &Parts) -> Option<(f64, Inte
     Some((gain, paired_interval(metric, &first, &second)?))
 }
 
-/// The plain mean over cultures per group, in the order of groups, with the number of cultures.
-pub fn means(entries: &[Entry]) -> Vec<(Group, f64, usize)> {
-    let mut sums: BTreeMap<&Group, (f64, usize)> = BTreeMap::new();
+/// The mean over cultures of voices of one group.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mean {
+    /// What they have in common.
+    pub group: Group,
+    /// The plain mean of their scores.
+    pub score: f64,
+    /// 95 % bootstrap interval over questions, which all cultures share; `None` for fewer than two.
+    pub interval: Option<Interval>,
+    /// Number of cultures.
+    pub cultures: usize,
+    /// Whether people's answers are part of a prompt.
+    pub uses_reference: bool,
+}
+
+/// The means per group, in the order of groups.
+pub fn means(entries: &[Entry], metric: Metric) -> Vec<Mean> {
+    let mut groups: BTreeMap<&Group, Vec<&Entry>> = BTreeMap::new();
     for entry in entries {
-        let sum = sums.entry(&entry.group).or_default();
-        *sum = (sum.0 + entry.evaluation.score, sum.1 + 1);
+        groups.entry(&entry.group).or_default().push(entry);
     }
-    sums.into_iter().map(|(group, (sum, n))| (group.clone(), sum / n as f64, n)).collect()
+    let mean = |(group, entries): (&Group, Vec<&Entry>)| {
+        let scores = entries.iter().map(|entry| entry.evaluation.score);
+        let parts: Vec<&Parts> = entries.iter().map(|entry| &entry.parts).collect();
+        Mean {
+            group: group.clone(),
+            score: scores.sum::<f64>() / entries.len() as f64,
+            interval: mean_interval(metric, &parts),
+            cultures: entries.len(),
+            uses_reference: entries.iter().any(|entry| entry.voice.uses_reference()),
+        }
+    };
+    groups.into_iter().map(mean).collect()
+}
+
+/// What must be known of unordered questions among those that were asked, for metrics that count with an
+/// order.
+pub fn nominal_note(
+    survey: &Survey,
+    speakers: &[Speaker],
+    metric: Metric,
+    topics: &BTreeSet<TopicId>,
+) -> Option<String> {
+    let what = match metric {
+        Metric::Alignment | Metric::AlignmentPerQuestion => {
+            "how far apart two of their numbers lie means nothing"
+        }
+        Metric::EarthMover => "they are scored by total variation instead",
+        Metric::JensenShannon | Metric::ExactMode => return None,
+    };
+    let asked: BTreeSet<&QuestionId> =
+        speakers.iter().flat_map(|s| &s.answers).map(|a| &a.question).collect();
+    let counts = |q: &&Question| asked.contains(&q.id) && chosen(topics, q);
+    let questions: Vec<&Question> = survey.questions.iter().filter(counts).collect();
+    let nominal = questions.iter().filter(|q| q.scale == Scale::Nominal).count();
+    (nominal > 0).then(|| {
+        let all = questions.len();
+        format!("The options of {nominal} of these {all} questions have no order: {what}.")
+    })
 }
 
 /// The three baselines of the method.
@@ -293,9 +347,41 @@ pub(super) mod tests {
         let (gain, interval) = ranked[3].gain.unwrap();
         assert!((gain - 2.0 / 3.0).abs() < 1e-9 && interval.excludes_zero());
         assert_eq!(ranked[0].gain, None);
-        let means = means(&ranked);
-        assert_eq!(means[0], (group(Kind::Unaware), 0.5, 2));
-        assert_eq!(means[2], (group(Kind::Shared("joint".to_owned())), 1.0, 1));
+        let means = means(&ranked, Metric::Alignment);
+        let (first, last) = (&means[0], &means[2]);
+        assert_eq!((&first.group, first.score, first.cultures), (&group(Kind::Unaware), 0.5, 2));
+        let joint = group(Kind::Shared("joint".to_owned()));
+        assert_eq!((&last.group, last.score, last.cultures), (&joint, 1.0, 1));
+        // Every question says the same, so that no draw of questions says another.
+        assert_eq!(first.interval.map(|i| (i.low, i.high)), Some((0.5, 0.5)));
+        assert!(!first.uses_reference);
+    }
+
+    #[test]
+    fn voices_that_were_shown_answers_are_marked_with_an_adapter_too() {
+        let survey = survey();
+        let run = speakers(&run(&survey, &[("THA:self-alignment+joint", 0), ("THA", 0)]), None);
+        let ranked = ranking(&survey, &run, Metric::Alignment, &BTreeSet::new());
+        let marked: Vec<bool> =
+            means(&ranked, Metric::Alignment).iter().map(|mean| mean.uses_reference).collect();
+        assert_eq!(marked, [false, true], "aware, then the joint adapter under P3");
+    }
+
+    #[test]
+    fn unordered_questions_are_told_of_where_order_counts() {
+        let mut survey = survey();
+        let run = speakers(&run(&survey, &[("THA", 0)]), None);
+        let note = |survey: &Survey, metric, topics: &[&str]| {
+            let topics = topics.iter().map(|topic| TopicId::from(*topic)).collect();
+            nominal_note(survey, &run, metric, &topics)
+        };
+        assert_eq!(note(&survey, Metric::Alignment, &[]), None);
+        survey.questions[1].scale = Scale::Nominal;
+        let text = note(&survey, Metric::Alignment, &[]).unwrap();
+        assert!(text.contains("1 of these 4 questions"), "{text}");
+        assert_eq!(note(&survey, Metric::Alignment, &["t0"]), None);
+        assert!(note(&survey, Metric::EarthMover, &["t1"]).unwrap().contains("1 of these 2"));
+        assert_eq!(note(&survey, Metric::ExactMode, &[]), None);
     }
 
     #[test]

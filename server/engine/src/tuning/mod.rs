@@ -26,4 +26,4 @@ pub mod trainer;
 
 pub use error::TuningError;
 pub use examples::Example;
-pub use trainer::{TuneConfig, TuneProgress, tune};
+pub use trainer::{TuneConfig, TuneProgress, tune, updates};

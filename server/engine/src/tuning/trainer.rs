@@ -243,7 +243,7 @@ impl<'a> Run<'a> {
             weight_decay: config.weight_decay,
             max_norm: config.max_norm,
         };
-        let total = steps_per_epoch(sequences.len(), config) * config.epochs;
+        let total = updates(sequences.len(), config);
         let mut run = Self {
             base,
             sequences,
@@ -323,6 +323,11 @@ impl<'a> Run<'a> {
     fn save(&self) -> Result<(), TuningError> {
         self.checkpoints.save(&self.optimizer, &self.state).map(drop)
     }
+}
+
+/// Updates that tuning on so many examples takes, all epochs together.
+pub fn updates(examples: usize, config: &TuneConfig) -> u64 {
+    steps_per_epoch(examples, config) * config.epochs
 }
 
 fn steps_per_epoch(examples: usize, config: &TuneConfig) -> u64 {

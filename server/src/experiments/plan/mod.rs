@@ -99,6 +99,7 @@ impl<'a> Bench<'a> {
             survey: self.base.survey.title.clone(),
             simulated: self.base.survey.provenance.is_simulated(),
             questions: self.base.survey.evaluated().len(),
+            held_out: self.base.survey.holds_out(),
             cultures: self.base.settings.cultures.len(),
             options: self.base.settings.request().options(),
             instances: self.instances,

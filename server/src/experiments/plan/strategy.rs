@@ -17,7 +17,7 @@ impl Bench<'_> {
         Ok(Section {
             key: "strategy",
             title: "One joint adapter or one per culture",
-            measure: "Voices on the held-out questions beside the aware voice without an adapter."
+            measure: "Voices on the evaluated questions beside the aware voice without an adapter."
                 .to_owned(),
             unit: "alignment x 100 beyond the aware voice",
             entries: vec![

@@ -37,7 +37,7 @@ impl Bench<'_> {
             key: "styles",
             title: "Prompt styles before and after tuning",
             measure:
-                "The held-out questions asked in every style, of the base model and with the joint \
+                "The evaluated questions asked in every style, of the base model and with the joint \
                       adapter (tuned on P1 prompts). Styles with self-alignment (P3) show people's \
                       answers to neighbouring questions, so they are no fair test of the model."
                     .to_owned(),

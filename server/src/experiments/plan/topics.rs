@@ -30,7 +30,7 @@ impl Bench<'_> {
             title: "By topic",
             measure:
                 "What the joint adapter adds to the aware voice, topic by topic. A topic has few \
-                      held-out questions, so intervals are wide."
+                      evaluated questions, so intervals are wide."
                     .to_owned(),
             unit: "alignment x 100 beyond the aware voice",
             entries: survey.topics.iter().map(entry).collect(),

@@ -48,6 +48,20 @@ impl Answered {
         best.map(|(number, _)| number)
     }
 
+    /// Probability of the option with this number, or its share of the drawn replies.
+    pub fn share(&self, question: &Question, number: u32) -> f64 {
+        match self {
+            Self::Probabilities(probabilities) => {
+                let index = question.index_of(number);
+                index.and_then(|index| probabilities.get(index)).copied().unwrap_or_default()
+            }
+            Self::Numbers { numbers } => {
+                let named = numbers.iter().filter(|other| **other == Some(number)).count();
+                named as f64 / numbers.len().max(1) as f64
+            }
+        }
+    }
+
     /// This unaware answer and the `aware` one of a culture to the same question.
     fn paired(&self, aware: &Self, question: &Question, culture: CultureCode) -> AnswerPair {
         AnswerPair {
@@ -110,6 +124,25 @@ impl Elicited<'_> {
         Ok(pairs)
     }
 
+    /// Both answers, unaware and aware, of every pair that has been asked so far.
+    pub fn asked(
+        &self,
+    ) -> impl Iterator<Item = (CultureCode, &Question, &Answered, &Answered)> + '_ {
+        let settings = &self.method.settings;
+        let of = move |code: CultureCode, question: &Question| {
+            let aware = Voice::styled(code, settings.style);
+            let unaware = self.units.get(&key(&Voice::unaware(), question))?;
+            Some((unaware, self.units.get(&key(&aware, question))?))
+        };
+        let cultures = settings.cultures.iter().copied();
+        cultures.flat_map(move |code| {
+            self.questions.iter().filter_map(move |question| {
+                let (unaware, aware) = of(code, question)?;
+                Some((code, question, unaware, aware))
+            })
+        })
+    }
+
     /// How far the unaware voice's answers shift between two wordings of its persona, by question;
     /// empty where it was asked in one only.
     pub fn unaware_shifts(&self) -> Vec<f64> {
@@ -165,7 +198,10 @@ mod tests {
             let answered = Answered::Numbers { numbers };
             assert_eq!(answered.chosen(&question), expect, "{answered:?}");
         }
-        assert_eq!(Answered::Probabilities(vec![0.2, 0.8]).chosen(&question), Some(2));
+        let answered = Answered::Probabilities(vec![0.2, 0.8]);
+        assert_eq!((answered.chosen(&question), answered.share(&question, 2)), (Some(2), 0.8));
+        let answered = Answered::Numbers { numbers: vec![Some(2), Some(7), None, Some(2)] };
+        assert_eq!((answered.share(&question, 2), answered.share(&question, 7)), (0.5, 0.25));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Step 5: all voices answer the held-out questions, and are compared with people.
+//! Step 5: all voices answer the evaluated questions, and are compared with people.
 //!
 //! - [`report`]: what that comes to.
 //! - [`cross`]: every culture's own adapter asked as every culture.
@@ -123,7 +123,8 @@ impl Method {
         self.ask_held_out(STEP, &voices, (&tuned, &adapters), watcher).await?;
         let units = self.store.units(&self.run, STEP).await?;
         let ability = self.guarded().await?;
-        Ok(EvaluationReport { ability, ..self.report(metric, adapters, &units) })
+        let report = self.report(metric, adapters, &units, !tuned.is_empty());
+        Ok(EvaluationReport { ability, ..report })
     }
 
     /// Asks these voices the held-out questions that the step has no answers to yet. Of the
@@ -193,6 +194,7 @@ impl Method {
         metric: Metric,
         adapters: BTreeMap<String, String>,
         units: &BTreeMap<UnitKey, Vec<f64>>,
+        own: bool,
     ) -> EvaluationReport {
         let voices: Vec<(CultureCode, VoiceParts)> = self
             .settings
@@ -211,6 +213,8 @@ impl Method {
             simulated: self.survey.provenance.is_simulated(),
             metric,
             questions: self.survey.evaluated().len(),
+            held_out: self.survey.holds_out(),
+            uses_reference: self.uses_reference(&rows, own),
             mean: mean_row(metric, &voices, &rows),
             rows,
             refusals: self.refusals(&adapters, units),
@@ -220,6 +224,22 @@ impl Method {
             robustness: BTreeMap::new(),
             adapters,
         }
+    }
+
+    /// Kinds of voices that learnt answers given after seeing people's: those with adapters, where they are
+    /// the run's own and its style shows some.
+    fn uses_reference(&self, rows: &[Row], own: bool) -> Vec<String> {
+        if !own || !self.settings.style.uses_reference() {
+            return Vec::new();
+        }
+        let has =
+            |score: fn(&Scores) -> Option<f64>| rows.iter().any(|row| score(&row.scores).is_some());
+        let kinds = [
+            (VoiceKind::Joint, has(|scores| scores.joint)),
+            (VoiceKind::Specific, has(|scores| scores.specific)),
+        ];
+        let there = kinds.into_iter().filter(|(_, there)| *there);
+        there.map(|(kind, _)| kind.as_str().to_owned()).collect()
     }
 
     /// What each kind of voice gave no opinion on. The unaware voice is one for all cultures.

@@ -87,8 +87,14 @@ pub struct EvaluationReport {
     pub simulated: bool,
     /// The metric.
     pub metric: Metric,
-    /// Questions asked, none of which a training step has seen.
+    /// Questions asked.
     pub questions: usize,
+    /// Whether they are held out, so that no training step has seen one; where not, they were seeds too, as
+    /// in the paper.
+    pub held_out: bool,
+    /// Kinds of voices whose results rest on people's answers: adapters that learnt what was answered after
+    /// seeing some (P3). Comparing them with people is no fair test.
+    pub uses_reference: Vec<String>,
     /// One line per culture.
     pub rows: Vec<Row>,
     /// Plain mean over the cultures that have such a voice: where some have no adapter of their own,

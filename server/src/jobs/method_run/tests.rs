@@ -55,6 +55,12 @@ async fn an_unfinished_run_goes_on_after_a_restart_and_shows_what_it_does() {
     let generated = run.generate.unwrap();
     assert_eq!((generated.written, generated.kept), (12, 12));
     assert!(generated.kept_samples.len() == 12 && generated.dropped_samples.is_empty());
+    let elicited = run.elicit.unwrap();
+    assert_eq!((elicited.pairs, elicited.readable, elicited.no_opinion), (24, 24, 0));
+    assert_eq!(elicited.samples.len(), 12);
+    let shares = elicited.samples.iter().flat_map(|s| [s.unaware.clone(), s.aware.clone()]);
+    // The most probable of four options.
+    assert!(shares.flatten().all(|chosen| chosen.share > 0.25 && !chosen.text.is_empty()));
     let collected = run.collect.unwrap();
     assert_eq!(collected.pairs, 24);
     assert_eq!(collected.instances + collected.consistent + collected.unreadable, 24);
@@ -252,6 +258,11 @@ async fn what_cannot_be_run_is_refused() {
             "`taken`",
         ),
         (MethodRequest { survey: Some("no".to_owned()), ..request() }, "unknown-survey", "`no`"),
+        (
+            MethodRequest { prompts: Some("french@2".to_owned()), ..request() },
+            "invalid-request",
+            "`french@2`",
+        ),
         (MethodRequest { adapters: Some(vec![kenya]), ..request() }, "invalid-request", "`KEN`"),
         (
             MethodRequest { cultures: Some(vec!["KEN".parse().unwrap()]), ..request() },
@@ -265,6 +276,22 @@ async fn what_cannot_be_run_is_refused() {
     }
     assert_eq!(runs.list().await.unwrap().len(), 1, "nothing was begun");
     assert_eq!(runs.go_on("nothing").await.unwrap_err().code(), "unknown-run");
+}
+
+#[tokio::test]
+async fn a_run_is_asked_in_the_prompts_that_it_names() {
+    let (Fixture { folder, .. }, runs) = started().await;
+    let english = include_str!("../../../../domain/prompts/english.toml");
+    let sets = folder.path().join("sets");
+    std::fs::create_dir(&sets).unwrap();
+    std::fs::write(sets.join("n.toml"), english.replace("version = 1", "version = 2")).unwrap();
+    let runs = runs.with_templates(TemplateSets::read(Some(&sets)).unwrap());
+    for (name, prompts, version) in [("one", None, 1), ("two", Some("english"), 2)] {
+        let (run, prompts) = (Some(name.to_owned()), prompts.map(str::to_owned));
+        let begun = runs.start(MethodRequest { run, prompts, per_topic: Some(1), ..request() });
+        assert_eq!(begun.await.unwrap().settings.templates.version(), version);
+        runs.cancel(name).await.unwrap();
+    }
 }
 
 #[tokio::test]
