@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use app::api::annotation::ExportFormat;
 use domain::annotation::{
-    Act, Item, ItemInfo, Judgement, MemberId, ProjectSettings, Record, SkipReason, State, Verdict,
-    accepted, verdict,
+    Act, Item, ItemInfo, Judgement, Member, MemberId, ProjectSettings, Record, SkipReason, State,
+    Verdict, accepted, verdict,
 };
 use domain::culture::Culture;
 use domain::instance::Instance;
@@ -45,6 +45,7 @@ pub struct Snapshot {
     settings: ProjectSettings,
     items: Arc<[Item]>,
     infos: Vec<ItemInfo>,
+    members: Vec<Member>,
     state: State,
     /// What is known of the items' run.
     origin: Option<Origin>,
@@ -72,6 +73,7 @@ impl Room {
             settings: self.settings.clone(),
             items: Arc::clone(&self.items),
             infos: self.infos.clone(),
+            members: self.members.clone(),
             state: self.state.clone(),
             origin: match source {
                 Some(run) => origin(&self.store, run).await?,

@@ -34,6 +34,8 @@ const MOST_OPTIONS: usize = 30;
 /// One record of a file: a line of JSON, or a line of CSV whose lists are still text.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+#[serde(bound(deserialize = "Texts: Deserialize<'de>, Shares: Deserialize<'de> + Default, \
+                             People: Deserialize<'de>"))]
 struct Record<Texts, Shares, People> {
     #[serde(default)]
     id: Option<String>,

@@ -188,7 +188,9 @@ fn annotate(load: Load, place: usize, client: &Client, began: Instant, notes: &M
     for number in (place..judgements).step_by(load.annotators) {
         sleep_until(began + Duration::from_secs_f64(number as f64 / load.per_second));
         while queue.is_empty() && Instant::now() < end {
-            match client.post::<Vec<Item>>("/next", &json!(NextRequest { wanted: AHEAD })) {
+            match client
+                .post::<Vec<Item>>("/next", &json!(NextRequest { wanted: AHEAD, idle_seconds: 0 }))
+            {
                 Ok(items) => queue.extend(items),
                 Err(_) => std::thread::sleep(PAUSE),
             }

@@ -95,9 +95,9 @@ async fn what_was_acknowledged_survives_a_kill() {
         async move {
             let mut number = 0;
             loop {
-                let wanted = json!({ "wanted": 5 });
-                let next = post::<Vec<Item>>(&address, &format!("{project}/next"), &token, &wanted);
-                let Some(items) = next.await.filter(|items| !items.is_empty()) else { return };
+                let (path, wanted) = (format!("{project}/next"), json!({ "wanted": 5 }));
+                let next = post::<Vec<Item>>(&address, &path, &token, &wanted).await;
+                let Some(items) = next.filter(|items| !items.is_empty()) else { return };
                 for item in items {
                     let id = format!("j{number}");
                     let body = json!([submission(&id, item.id.as_str(), judged("right"))]);

@@ -85,7 +85,7 @@ async fn everybody_sees_everybody_and_a_blind_item_opens_when_it_is_complete() {
     let (mut at_ann, mut at_owner) =
         (Connection::open(&ann, 0).await, Connection::open(&owner, 0).await);
     at_owner.until(|c| c.present.len() == 2).await;
-    at_ann.say(&ClientMessage::Looking { item: Some("t0".into()) }).await;
+    at_ann.say(&ClientMessage::Looking { item: Some("t0".into()), idle_seconds: 0 }).await;
     at_owner.until(|c| c.present.contains(&"t0".to_owned())).await;
 
     bob.judge("b", "t0", "wrong").await;

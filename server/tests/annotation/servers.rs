@@ -63,7 +63,7 @@ mod postgres {
             (Connection::open(&owner, 0).await, Connection::open(&ann, 0).await);
         at_owner.until(|c| c.present.len() == 2).await;
         at_ann.until(|c| c.present.len() == 2).await;
-        at_ann.say(&ClientMessage::Looking { item: Some("t1".into()) }).await;
+        at_ann.say(&ClientMessage::Looking { item: Some("t1".into()), idle_seconds: 0 }).await;
         at_owner.until(|c| c.present.contains(&"t1".to_owned())).await;
 
         owner.next(3).await;
