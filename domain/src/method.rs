@@ -29,7 +29,7 @@ pub use request::{
     BadSetting, MOST_PASSES, MOST_PER_TOPIC, MOST_SAMPLES, MethodRequest, USUAL_SURVEY,
 };
 pub use target::AdapterTarget;
-pub use tuning::{MODULES, Tuning};
+pub use tuning::{MODULES, Schedule, Tuning};
 
 /// A step of the method, in its order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -120,6 +120,10 @@ pub struct MethodSettings {
     /// General conversations that are learnt beside them, per instance.
     #[serde(default)]
     pub general: f64,
+    /// The file that general conversations come from, for learning and for the guard of general ability;
+    /// `None`: the starter's own talk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub general_from: Option<GeneralFile>,
     /// How adapters are tuned beyond the learning rate, epochs and accumulation.
     #[serde(default)]
     pub tuning: Tuning,
@@ -167,8 +171,26 @@ impl MethodSettings {
             share: Some(self.selection.share),
             accepted: self.accepted.clone(),
             general: Some(self.general),
+            general_from: self.general_from.clone(),
             tuning: Some(self.tuning.clone()),
         }
+    }
+}
+
+/// A file of general conversations. Its content belongs to the run: it goes on only where the hash is the
+/// same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GeneralFile {
+    /// Where it lies.
+    pub path: String,
+    /// SHA-256 of its bytes.
+    pub hash: String,
+}
+
+impl GeneralFile {
+    /// The first digits of its hash.
+    pub fn short_hash(&self) -> &str {
+        self.hash.get(..12).unwrap_or(&self.hash)
     }
 }
 

@@ -77,6 +77,8 @@ pub fn cargo_client(toolchain: &WasmToolchain, subcommand: &str, mode: Mode) -> 
     command.args([subcommand, "--package", "app", "--lib", "--no-default-features"]);
     command.args(["--features", "hydrate", "--target", WASM_TARGET]);
     command.args(["--profile", mode.wasm_profile()]);
+    // wasm-bindgen leaves debugging information out; without it, it has less to read.
+    command.env("CARGO_PROFILE_DEV_DEBUG", "false");
     command
 }
 

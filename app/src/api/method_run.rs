@@ -9,7 +9,7 @@ use domain::generation::GeneratedQuestion;
 use domain::instance::CollectionRule;
 use domain::method::{MethodSettings, Step};
 use domain::question::QuestionId;
-use domain::score::{Interval, Metric, Refusals};
+use domain::score::{Ability, Interval, Metric, Refusals};
 use serde::{Deserialize, Serialize};
 
 use super::{ApiError, JobState};
@@ -332,6 +332,9 @@ pub struct EvaluateSummary {
     /// What each kind of voice gave no opinion on, over all cultures.
     #[serde(default)]
     pub refusals: BTreeMap<String, Refusals>,
+    /// What an adapter costs in general ability, with its name; `None` where the run has tuned none.
+    #[serde(default)]
+    pub ability: Option<(String, Ability)>,
 }
 
 /// One line of the evaluation; the parts that a run doesn't have are `None`.

@@ -70,6 +70,7 @@ impl Preset {
             share: Some(1.0),
             accepted: None,
             general: Some(0.0),
+            general_from: None,
             tuning: Some(Tuning::default()),
         }
     }

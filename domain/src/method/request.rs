@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AdapterTarget, Elicitation, Tuning, elicitation};
+use super::{AdapterTarget, Elicitation, GeneralFile, Tuning, elicitation};
 use crate::culture::CultureCode;
 use crate::filter::FilterRules;
 use crate::instance::CollectionRule;
@@ -77,6 +77,9 @@ pub struct MethodRequest {
     /// See [`super::MethodSettings::general`]; none by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub general: Option<f64>,
+    /// See [`super::MethodSettings::general_from`]. Read on the server's machine, never sent.
+    #[serde(skip)]
+    pub general_from: Option<GeneralFile>,
     /// See [`super::MethodSettings::tuning`]; the paper's by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tuning: Option<Tuning>,
@@ -130,6 +133,7 @@ impl MethodRequest {
             share: self.share.or(other.share),
             accepted: self.accepted.or(other.accepted),
             general: self.general.or(other.general),
+            general_from: self.general_from.or(other.general_from),
             tuning: self.tuning.or(other.tuning),
         }
     }
@@ -160,6 +164,7 @@ impl MethodRequest {
             share: own(&self.share, &other.share),
             accepted: own(&self.accepted, &other.accepted),
             general: own(&self.general, &other.general),
+            general_from: own(&self.general_from, &other.general_from),
             tuning: own(&self.tuning, &other.tuning),
         }
     }
@@ -264,6 +269,7 @@ impl MethodRequest {
             ("share", self.share.map(|value| value.to_string())),
             ("accepted", self.accepted.as_ref().map(|accepted| accepted.project.clone())),
             ("general", self.general.map(|value| value.to_string())),
+            ("general-from", self.general_from.as_ref().map(|file| file.path.clone())),
             ("tuning", self.tuning.as_ref().map(ToString::to_string)),
         ];
         let given = options.into_iter().filter_map(|(name, value)| Some((name, value?)));

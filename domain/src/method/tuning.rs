@@ -12,6 +12,44 @@ use super::BadSetting;
 pub const MODULES: [&str; 7] =
     ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
 
+/// How the learning rate goes after its warm-up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Schedule {
+    /// Down to zero along half a cosine.
+    #[default]
+    Cosine,
+    /// Down to zero along a line.
+    Linear,
+    /// It stays.
+    Constant,
+}
+
+impl Schedule {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Cosine, Self::Linear, Self::Constant];
+
+    /// Name in settings.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Cosine => "cosine",
+            Self::Linear => "linear",
+            Self::Constant => "constant",
+        }
+    }
+}
+
+impl FromStr for Schedule {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|schedule| schedule.as_str() == text).ok_or_else(|| {
+            let known = Self::ALL.map(Self::as_str).join("`, `");
+            format!("`{text}` is no schedule\nUse one of `{known}`.")
+        })
+    }
+}
+
 /// How adapters are tuned. The default is the paper's (section 4.1).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -30,6 +68,14 @@ pub struct Tuning {
     pub cutoff: usize,
     /// Gradients with a larger norm are scaled down to it.
     pub max_norm: f64,
+    /// How the learning rate goes after its warm-up.
+    pub schedule: Schedule,
+    /// Decoupled weight decay of AdamW. The paper names none, and its tools default to none.
+    pub weight_decay: f64,
+    /// Decay of AdamW's first moment.
+    pub beta1: f64,
+    /// Decay of AdamW's second moment.
+    pub beta2: f64,
     /// Computes every layer twice instead of keeping what lies inside it: less memory, the same adapter.
     pub checkpointing: bool,
 }
@@ -44,6 +90,10 @@ impl Default for Tuning {
             warmup: 0.1,
             cutoff: 4096,
             max_norm: 1.0,
+            schedule: Schedule::Cosine,
+            weight_decay: 0.0,
+            beta1: 0.9,
+            beta2: 0.999,
             checkpointing: false,
         }
     }
@@ -78,6 +128,16 @@ impl Tuning {
         if !(0.0..=1.0).contains(&self.warmup) {
             return wrong("warmup", "0 to 1", self.warmup.to_string(), "The paper has 0.1.");
         }
+        for (name, value) in [("beta1", self.beta1), ("beta2", self.beta2)] {
+            if !(0.0..1.0).contains(&value) {
+                let hint = "Usual are beta1 0.9 and beta2 0.999.";
+                return wrong(name, "0 or more and below 1", value.to_string(), hint);
+            }
+        }
+        if !(0.0..=1.0).contains(&self.weight_decay) {
+            let hint = "Usual are 0 and 0.01.";
+            return wrong("weight_decay", "0 to 1", self.weight_decay.to_string(), hint);
+        }
         let known = MODULES.join(", ");
         let unknown = self.modules.iter().find(|name| !MODULES.contains(&name.as_str()));
         if let Some(name) = unknown {
@@ -93,7 +153,7 @@ impl Tuning {
     }
 
     /// Every setting with its value as text.
-    pub fn values(&self) -> [(&'static str, String); 8] {
+    pub fn values(&self) -> [(&'static str, String); 12] {
         [
             ("rank", self.rank.to_string()),
             ("alpha", self.alpha.to_string()),
@@ -102,6 +162,10 @@ impl Tuning {
             ("warmup", self.warmup.to_string()),
             ("cutoff", self.cutoff.to_string()),
             ("max-norm", self.max_norm.to_string()),
+            ("schedule", self.schedule.as_str().to_owned()),
+            ("weight-decay", self.weight_decay.to_string()),
+            ("beta1", self.beta1.to_string()),
+            ("beta2", self.beta2.to_string()),
             ("checkpointing", if self.checkpointing { "on" } else { "off" }.to_owned()),
         ]
     }
@@ -118,6 +182,10 @@ impl Tuning {
             "warmup" => self.warmup = read(name, value)?,
             "cutoff" => self.cutoff = read(name, value)?,
             "max-norm" => self.max_norm = read(name, value)?,
+            "schedule" => self.schedule = value.parse()?,
+            "weight-decay" => self.weight_decay = read(name, value)?,
+            "beta1" => self.beta1 = read(name, value)?,
+            "beta2" => self.beta2 = read(name, value)?,
             "checkpointing" => match value {
                 "on" => self.checkpointing = true,
                 "off" => self.checkpointing = false,
@@ -167,9 +235,13 @@ mod tests {
     #[test]
     fn what_differs_is_written_and_read_back() {
         assert_eq!(Tuning::default().to_string(), "paper");
-        for text in
-            ["paper", "rank=16,alpha=32", "modules=q_proj+v_proj,checkpointing=on", "warmup=0"]
-        {
+        for text in [
+            "paper",
+            "rank=16,alpha=32",
+            "modules=q_proj+v_proj,checkpointing=on",
+            "warmup=0",
+            "schedule=linear,weight-decay=0.01,beta2=0.95",
+        ] {
             let tuning: Tuning = text.parse().unwrap();
             assert_eq!((tuning.to_string().as_str(), tuning.check()), (text, Ok(())));
         }
@@ -177,6 +249,7 @@ mod tests {
             ("rank", "Write it as"),
             ("rank=x", "can't be `x`"),
             ("size=3", "There are: rank"),
+            ("schedule=step", "`cosine`, `linear`"),
             ("checkpointing=yes", "`on` or `off`"),
         ] {
             assert!(text.parse::<Tuning>().unwrap_err().contains(part), "{text}");
@@ -190,6 +263,8 @@ mod tests {
             ("alpha=-1", "alpha above 0, not -1"),
             ("max-norm=inf", "max_norm above 0"),
             ("warmup=1.5", "warmup 0 to 1, not 1.5"),
+            ("beta1=1", "beta1 0 or more and below 1, not 1"),
+            ("weight-decay=-1", "weight_decay 0 to 1, not -1"),
             ("modules=lm_head", "not `lm_head`"),
         ] {
             let error = text.parse::<Tuning>().unwrap().check().unwrap_err();

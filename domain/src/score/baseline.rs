@@ -74,18 +74,22 @@ pub fn baseline_score(
 ) -> Option<f64> {
     match (baseline, metric) {
         (Baseline::Like(model), _) if model == culture => None,
-        (Baseline::Random, Metric::Alignment | Metric::ExactMode) => {
-            random_score(metric, survey, culture, questions)
-        }
+        (
+            Baseline::Random,
+            Metric::Alignment | Metric::AlignmentPerQuestion | Metric::ExactMode,
+        ) => random_score(metric, survey, culture, questions),
         _ => metric.score(&baseline_parts(baseline, metric, survey, culture, questions)),
     }
 }
 
 fn middle_part(metric: Metric, question: &Question, people: &Distribution) -> Option<Part> {
     let last = question.options.len().checked_sub(1)?;
-    if metric == Metric::Alignment {
-        let middle = f64::from(question.first_number) + last as f64 / 2.0;
-        return Some(Part::alignment(middle, people.mode, question.options.len()));
+    let middle = f64::from(question.first_number) + last as f64 / 2.0;
+    let options = question.options.len();
+    match metric {
+        Metric::Alignment => return Some(Part::alignment(middle, people.mode, options)),
+        Metric::AlignmentPerQuestion => return Some(Part::numbers(middle, people.mode, options)),
+        _ => {}
     }
     let mut shares = vec![0.0; question.options.len()];
     shares[last / 2] += 0.5;
@@ -107,6 +111,9 @@ fn like_part(
     match metric {
         Metric::Alignment => {
             Some(Part::alignment(f64::from(model.mode), people.mode, question.options.len()))
+        }
+        Metric::AlignmentPerQuestion => {
+            Some(Part::numbers(f64::from(model.mode), people.mode, question.options.len()))
         }
         Metric::ExactMode => {
             Some(Part::closeness(if model.mode == people.mode { 1.0 } else { 0.0 }))

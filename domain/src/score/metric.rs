@@ -16,6 +16,9 @@ use crate::survey::Distribution;
 pub enum Metric {
     /// The paper's score: numbers of the most probable and the most frequent option, Euclidean.
     Alignment,
+    /// The same numbers with every question alike: 1 - |a - g| / (n - 1), mean over questions. In the
+    /// paper's score long scales outweigh short ones.
+    AlignmentPerQuestion,
     /// 1 - Jensen-Shannon distance between the distributions, mean over questions.
     JensenShannon,
     /// 1 - normalised earth mover's distance, mean over questions; nominal questions use total
@@ -36,13 +39,19 @@ pub struct Part {
 
 impl Metric {
     /// All metrics in display order.
-    pub const ALL: [Self; 4] =
-        [Self::Alignment, Self::JensenShannon, Self::EarthMover, Self::ExactMode];
+    pub const ALL: [Self; 5] = [
+        Self::Alignment,
+        Self::AlignmentPerQuestion,
+        Self::JensenShannon,
+        Self::EarthMover,
+        Self::ExactMode,
+    ];
 
     /// Name in addresses and commands.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Alignment => "alignment",
+            Self::AlignmentPerQuestion => "alignment-per-question",
             Self::JensenShannon => "jensen-shannon",
             Self::EarthMover => "earth-mover",
             Self::ExactMode => "exact-mode",
@@ -53,6 +62,7 @@ impl Metric {
     pub fn title(self) -> &'static str {
         match self {
             Self::Alignment => "Alignment (paper)",
+            Self::AlignmentPerQuestion => "Alignment, every question alike",
             Self::JensenShannon => "1 − Jensen–Shannon distance",
             Self::EarthMover => "1 − earth mover’s distance",
             Self::ExactMode => "Same most frequent answer",
@@ -65,6 +75,10 @@ impl Metric {
             Self::Alignment => {
                 "1 − ‖a − g‖ / ‖n − 1‖ over questions: a is the number of the voice’s most \
                  probable option, g the number people chose most often, n the number of options."
+            }
+            Self::AlignmentPerQuestion => {
+                "For each question 1 − |a − g| / (n − 1), with the paper’s numbers; then the mean. \
+                 A question with ten options weighs as much as one with two."
             }
             Self::JensenShannon => {
                 "For each question 1 minus the Jensen–Shannon distance (base 2) between the \
@@ -99,6 +113,9 @@ impl Metric {
         match self {
             Self::Alignment => {
                 Some(Part::alignment(f64::from(chosen), people.mode, question.options.len()))
+            }
+            Self::AlignmentPerQuestion => {
+                Some(Part::numbers(f64::from(chosen), people.mode, question.options.len()))
             }
             Self::JensenShannon => Some(Part::closeness(
                 1.0 - distance::jensen_shannon(probabilities, &people.shares)?,
@@ -141,6 +158,12 @@ impl Part {
             amount: (answer - f64::from(mode)).powi(2),
             scale: (options.saturating_sub(1) as f64).powi(2),
         }
+    }
+
+    /// The part of [`Metric::AlignmentPerQuestion`] for an answer number, which may lie between options.
+    pub fn numbers(answer: f64, mode: u32, options: usize) -> Self {
+        let width = options.saturating_sub(1).max(1) as f64;
+        Self::closeness(1.0 - (answer - f64::from(mode)).abs() / width)
     }
 
     /// The part of a metric that averages over questions.

@@ -17,6 +17,7 @@
 //!   in which they are shown;
 //! - [`cross`]: every culture's own adapter asked as every culture.
 
+pub mod ability;
 pub mod alignment;
 pub mod baseline;
 pub mod bootstrap;
@@ -30,6 +31,7 @@ pub mod movement;
 pub mod refusal;
 pub mod relation;
 
+pub use ability::Ability;
 pub use alignment::{Scored, alignment};
 pub use baseline::{Baseline, baseline_parts, baseline_score};
 pub use bootstrap::{Interval, RESAMPLES, SEED, interval, paired_interval, paired_mean_interval};

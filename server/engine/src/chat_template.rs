@@ -30,6 +30,9 @@ const NAME: &str = "chat_template";
 pub struct ChatTemplate {
     source: String,
     specials: Vec<(String, String)>,
+    /// Whether the template knows no system messages, as Gemma 2's: what such a message says then goes
+    /// before the first message of the user.
+    folds_system: bool,
 }
 
 impl ChatTemplate {
@@ -38,9 +41,20 @@ impl ChatTemplate {
     /// # Errors
     /// [`EngineError::Template`] on a syntax error.
     pub fn new(source: String, specials: Vec<(String, String)>) -> Result<Self, EngineError> {
-        let template = Self { source, specials };
+        let source = without_markers(&source);
+        let mut template = Self { source, specials, folds_system: false };
         template.environment(0)?;
+        template.folds_system = template.knows_no_system();
         Ok(template)
+    }
+
+    /// Whether a system message is refused or left out, while one of the user alone is written.
+    fn knows_no_system(&self) -> bool {
+        let messages = [Message::new(Role::System, "Rule-7"), Message::new(Role::User, "Hi-7")];
+        let written = |messages: &[Message], part| {
+            self.render(messages, true).is_ok_and(|text| text.contains(part))
+        };
+        !written(&messages, "Rule-7") && written(&messages[1..], "Hi-7")
     }
 
     /// The template's text.
@@ -57,6 +71,8 @@ impl ChatTemplate {
         messages: &[Message],
         add_generation_prompt: bool,
     ) -> Result<String, EngineError> {
+        let folded = if self.folds_system { fold_system(messages) } else { None };
+        let messages = folded.as_deref().unwrap_or(messages);
         let environment = self.environment(messages.len())?;
         let template = environment.get_template(NAME).map_err(|error| refuse(&error))?;
         let turns: Vec<Value> = messages
@@ -99,6 +115,42 @@ impl ChatTemplate {
         environment.add_template(NAME, &self.source).map_err(|error| refuse(&error))?;
         Ok(environment)
     }
+}
+
+/// The messages with what the first, a system message, says before the first of the user; `None` where
+/// there are no two such messages.
+fn fold_system(messages: &[Message]) -> Option<Vec<Message>> {
+    let (system, rest) = messages.split_first()?;
+    let user = rest.first()?;
+    if system.role != Role::System || user.role != Role::User {
+        return None;
+    }
+    let content = format!("{}\n\n{}", system.content.trim_end(), user.content);
+    let mut folded = vec![Message::new(Role::User, content)];
+    folded.extend_from_slice(&rest[1..]);
+    Some(folded)
+}
+
+/// Leaves out the tags `{% generation %}` and `{% endgeneration %}`: Hugging Face's own, they mark what an
+/// assistant says for those who train on it, and write nothing.
+fn without_markers(source: &str) -> String {
+    let mut kept = String::with_capacity(source.len());
+    let mut rest = source;
+    while let Some(start) = rest.find("{%") {
+        let (before, tag) = rest.split_at(start);
+        let end = tag.find("%}").map_or(tag.len(), |end| end + 2);
+        let (tag, after) = tag.split_at(end);
+        kept.push_str(before);
+        let inner = tag.trim_start_matches("{%").trim_end_matches("%}");
+        match inner.trim_matches(['-', '+', ' ', '\t', '\n']) {
+            // In the place of the tag one that writes nothing either, and trims the same space.
+            "generation" => kept.push_str(&tag.replacen("generation", "if true", 1)),
+            "endgeneration" => kept.push_str(&tag.replacen("endgeneration", "endif", 1)),
+            _ => kept.push_str(tag),
+        }
+        rest = after;
+    }
+    kept + rest
 }
 
 fn refuse(error: &dyn Error) -> EngineError {
@@ -179,6 +231,33 @@ mod tests {
         ] {
             assert_eq!(render(source).as_deref(), Ok(text), "{source}");
         }
+    }
+
+    #[test]
+    fn tags_for_training_write_nothing() {
+        for (source, text) in [
+            ("a {% generation %}b{% endgeneration %} c", "a b c"),
+            ("a {%- generation -%} b {%- endgeneration -%} c", "abc"),
+            ("{% if true %}a\n  {% generation %}\nb{% endgeneration %}{% endif %}", "a\nb"),
+            ("{{ '{% generation' }}", "{% generation"),
+            ("{% set generation = 3 %}{{ generation }}", "3"),
+        ] {
+            assert_eq!(render(source).as_deref(), Ok(text), "{source}");
+        }
+    }
+
+    #[test]
+    fn a_template_without_a_system_role_has_it_before_the_users_words() {
+        let refuses = "{% if messages[0].role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}";
+        let ignores = "{% for m in messages if m.role != 'system' %}<{{ m.role }}>{{ m.content }}{% endfor %}";
+        for source in [refuses, ignores] {
+            assert_eq!(render(source).as_deref(), Ok("<user> You are kind.\n\nHi"), "{source}");
+        }
+        let knows = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}";
+        assert_eq!(render(knows).as_deref(), Ok("<system> You are kind. <user>Hi"));
+        let template = ChatTemplate::new(refuses.to_owned(), vec![]).unwrap();
+        let only = [Message::new(Role::System, "Be kind."), Message::new(Role::Assistant, "Yes")];
+        assert!(template.render(&only, true).is_err(), "there is nobody to tell it to");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! [`super::preset`]; a run once more is in [`super::reproduce`].
 
 use std::error::Error;
+use std::path::PathBuf;
 
 use clap::Args;
 use domain::culture::CultureCode;
@@ -20,7 +21,7 @@ use crate::config::{ModelArgs, StoreArgs, TemplateArgs};
 use crate::jobs::generate::GenerationCounts;
 use crate::jobs::pipeline::StepDone;
 use crate::jobs::tune::TunedAdapter;
-use crate::jobs::{JobError, Method, MethodRequest, Opening, accepted};
+use crate::jobs::{JobError, Method, MethodRequest, Opening, accepted, general};
 use crate::starter::world::world;
 use crate::store::Store;
 
@@ -86,8 +87,14 @@ pub struct MethodArgs {
     /// General conversations that are learnt beside, per pair, such as 0.25; none by default.
     #[arg(long, value_name = "RATIO")]
     general: Option<f64>,
+    /// File that general conversations come from, one JSON object a line: `messages`, or `instruction` and
+    /// `output`. Every second one may be learnt, the others guard general ability; the starter's own talk
+    /// by default.
+    #[arg(long, value_name = "FILE")]
+    general_from: Option<PathBuf>,
     /// Other settings of tuning than the paper's, as in `rank=16,alpha=32,modules=q_proj+v_proj`, also
-    /// `batch`, `warmup`, `cutoff`, `max-norm`; `checkpointing=on` takes less memory.
+    /// `batch`, `warmup`, `cutoff`, `max-norm`, `schedule`, `weight-decay`, `beta1`, `beta2`;
+    /// `checkpointing=on` takes less memory.
     #[arg(long, value_name = "SETTINGS")]
     tuning: Option<Tuning>,
     /// Set of prompt templates, as `id` or `id@version`; the built-in one by default.
@@ -116,6 +123,10 @@ pub struct EvaluateArgs {
     /// Also asks every culture's own adapter as every other culture: which adapter is closest to whom.
     #[arg(long)]
     cross: bool,
+    /// Also asks with the options in other orders and under other numbers: how much of a score is the
+    /// layout's.
+    #[arg(long)]
+    robust: bool,
     /// The run.
     #[command(flatten)]
     method: MethodArgs,
@@ -126,13 +137,14 @@ pub struct EvaluateArgs {
 struct Telling {
     metric: Metric,
     cross: bool,
+    robust: bool,
     json: bool,
 }
 
 impl EvaluateArgs {
     fn parted(self) -> (MethodArgs, Telling) {
-        let Self { json, metric, cross, method } = self;
-        (method, Telling { metric, cross, json })
+        let Self { json, metric, cross, robust, method } = self;
+        (method, Telling { metric, cross, robust, json })
     }
 }
 
@@ -184,6 +196,7 @@ impl MethodArgs {
             share: self.share,
             accepted: None,
             general: self.general,
+            general_from: self.general_from.as_deref().map(general::file).transpose()?,
             tuning: self.tuning,
         };
         let request = match preset {
@@ -293,6 +306,10 @@ async fn report(method: &Method, steps: &[Step], telling: Telling) -> Outcome {
     if telling.cross {
         let mut reporter = Reporter::start();
         report.cross = Some(method.cross(telling.metric, &mut |p| reporter.tell(p)).await?);
+    }
+    if telling.robust {
+        let mut reporter = Reporter::start();
+        report.robustness = method.robustness(telling.metric, &mut |p| reporter.tell(p)).await?;
     }
     match telling.json {
         true => println!("{}", serde_json::to_string_pretty(&report)?),

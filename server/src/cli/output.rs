@@ -1,8 +1,9 @@
 //! The evaluation as a table that can stand in a document as it is printed.
 
-use domain::score::CrossScores;
+use domain::score::{Ability, CrossScores, Movement};
 use domain::survey::evaluated_in_words;
 
+use crate::jobs::evaluate::variants::Robustness;
 use crate::jobs::evaluate::{Baselines, EvaluationReport, Gain, Gains, Row, Scores};
 
 /// Two decimals, or a dash for nothing.
@@ -45,7 +46,10 @@ pub(super) fn table(report: &EvaluationReport) -> String {
     lines.extend(few_specific(report));
     lines.extend(uses_reference(report));
     lines.extend(refusals(report));
+    lines.extend(report.movement.iter().filter_map(|(voice, moved)| movement(voice, moved)));
+    lines.extend(report.ability.iter().map(|(name, ability)| guard(name, ability)));
     lines.extend(report.cross.iter().map(cross));
+    lines.extend(report.robustness.iter().map(|(voice, found)| robustness(voice, found)));
     lines.join("\n")
 }
 
@@ -96,6 +100,48 @@ fn refusals(report: &EvaluationReport) -> Option<String> {
     (!told.is_empty()).then(|| {
         format!("Answers without an opinion (\"don't know\" or unreadable): {}.", told.join(", "))
     })
+}
+
+/// Of the answers that differ from the unaware voice's, how many come nearer to people's.
+fn movement(voice: &str, moved: &Movement) -> Option<String> {
+    let changed = moved.changed();
+    let share = |part: usize| 100.0 * part as f64 / changed as f64;
+    (changed > 0).then(|| {
+        format!(
+            "Of the {changed} answers (of {}) that the {voice} voices give otherwise than the unaware one, \
+             {:.0} % move toward people and {:.0} % away.",
+            moved.questions,
+            share(moved.toward),
+            share(moved.away)
+        )
+    })
+}
+
+/// The guard of general ability.
+fn guard(name: &str, ability: &Ability) -> String {
+    let interval = ability.interval.map_or_else(String::new, |interval| {
+        format!(" [{:+.3}, {:+.3}]", interval.low, interval.high)
+    });
+    format!(
+        "General ability: the loss on {} replies of ordinary conversations goes from {:.3} to {:.3} nats \
+         per token with the adapter {name} ({:+.3}{interval}){}",
+        ability.replies,
+        ability.before,
+        ability.after,
+        ability.cost(),
+        if ability.is_worse() { ": it talks worse. `--general 0.25` protects it." } else { "." }
+    )
+}
+
+/// What the layout of the options changes.
+fn robustness(voice: &str, found: &Robustness) -> String {
+    let layouts = found.layouts.iter().map(|(layout, score)| format!("{layout} {score:.2}"));
+    format!(
+        "Options laid out otherwise, {voice}: {}; averaged {:.2}, spread {:.2}.",
+        layouts.collect::<Vec<_>>().join(", "),
+        found.averaged,
+        found.spread
+    )
 }
 
 /// A row per adapter, a column per culture.
@@ -197,6 +243,9 @@ mod tests {
                 ("joint".to_owned(), Refusals { asked: 8, ..Refusals::default() }),
             ]),
             cross: None,
+            movement: BTreeMap::new(),
+            ability: None,
+            robustness: BTreeMap::new(),
         }
     }
 
@@ -227,6 +276,37 @@ mod tests {
         assert!(
             text.contains("† Tuned on answers that were given after seeing people's"),
             "{text}"
+        );
+    }
+
+    #[test]
+    fn what_lies_beside_the_scores_is_said_in_sentences() {
+        let moved = Movement { questions: 20, toward: 6, away: 3, level: 1 };
+        let told = movement("aware", &moved).unwrap();
+        assert!(
+            told.contains("the 10 answers (of 20)") && told.contains("60 % move toward"),
+            "{told}"
+        );
+        assert_eq!(movement("aware", &Movement { questions: 20, ..Movement::default() }), None);
+        let ability = |low| Ability {
+            replies: 200,
+            tokens: 900,
+            before: 1.0,
+            after: 1.25,
+            interval: Some(Interval { low, high: 0.4 }),
+        };
+        let told = guard("joint", &ability(0.1));
+        assert!(
+            told.contains("1.000 to 1.250") && told.contains("(+0.250 [+0.100, +0.400])"),
+            "{told}"
+        );
+        assert!(told.ends_with("`--general 0.25` protects it."), "{told}");
+        assert!(guard("joint", &ability(-0.1)).ends_with("+0.400])."));
+        let layouts = [("as-written", 70.0), ("reversed", 65.5)].into();
+        let told = robustness("aware", &Robustness { layouts, averaged: 71.0, spread: 4.5 });
+        assert!(
+            told.contains("as-written 70.00, reversed 65.50; averaged 71.00, spread 4.50"),
+            "{told}"
         );
     }
 

@@ -5,12 +5,11 @@
 //! where they ask the same. Every comparison holds all cultures' answers to the same held-out questions
 //! against each other, with paired intervals over questions.
 //!
-//! - [`arm`]: a run that differs from the base run; [`ask`]: voices asked beyond an evaluation;
+//! - [`arm`]: a run that differs from the base run;
 //! - [`plan`]: which comparisons there are; [`section`]: one of them, measured;
 //! - [`report`], [`chart`]: the page with all of them.
 
 pub mod arm;
-pub mod ask;
 pub mod chart;
 pub mod plan;
 pub mod report;

@@ -7,8 +7,10 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
+use domain::method::GeneralFile;
 use domain::prompt::{Message, Role, unaware_persona};
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 
 use super::JobError;
 use crate::starter::corpus::{self, Kind, Mix, Part};
@@ -28,6 +30,50 @@ pub enum Use {
     Learnt,
     /// To be measured on; never learnt.
     Measured,
+}
+
+/// Takes a file in for a run; every line is read, so that a fault shows before any work.
+///
+/// # Errors
+/// See [`read`].
+pub fn file(path: &Path) -> Result<GeneralFile, JobError> {
+    read(path, Use::Measured)?;
+    Ok(GeneralFile { path: path.display().to_string(), hash: hash(path)? })
+}
+
+fn hash(path: &Path) -> Result<String, JobError> {
+    let unreadable = |error: std::io::Error| bad_file(path, format!("can't be read: {error}"));
+    let mut hash = Sha256::new();
+    std::io::copy(&mut File::open(path).map_err(unreadable)?, &mut hash).map_err(unreadable)?;
+    Ok(format!("{:x}", hash.finalize()))
+}
+
+/// At most `count` conversations of a run's file, or of the starter's own talk.
+///
+/// # Errors
+/// See [`read`]; also a file that isn't the same any more.
+pub fn conversations(
+    file: Option<&GeneralFile>,
+    count: usize,
+    purpose: Use,
+) -> Result<Vec<Example>, JobError> {
+    let Some(file) = file.filter(|_| count > 0) else { return Ok(built_in(count, purpose)) };
+    let path = Path::new(&file.path);
+    if hash(path)? != file.hash {
+        let rule = "must be as it was when the run began, but it has changed".to_owned();
+        return Err(bad_file(path, rule));
+    }
+    let mut examples = read(path, purpose)?;
+    examples.truncate(count);
+    Ok(examples)
+}
+
+fn bad_file(path: &Path, rule: String) -> JobError {
+    JobError::BadFile {
+        path: path.to_owned(),
+        rule,
+        hint: "Put the file back, or begin a new run with another one.".to_owned(),
+    }
 }
 
 /// The first exchanges of `count` conversations of the starter's corpus in its neutral voice, the
@@ -143,6 +189,26 @@ mod tests {
         }
         let both = measured.iter().filter(|example| learnt.contains(example)).count();
         assert!(both <= 2, "{both} of 40 are the same");
+    }
+
+    #[test]
+    fn a_file_belongs_to_a_run_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("general.jsonl");
+        let line = |n| format!("{{\"instruction\": \"Say {n}.\", \"output\": \"{n}\"}}\n");
+        std::fs::write(&path, (0..6).map(line).collect::<String>()).unwrap();
+        let taken = file(&path).unwrap();
+        let answers = |count, purpose| -> Vec<String> {
+            let examples = conversations(Some(&taken), count, purpose).unwrap();
+            examples.into_iter().map(|example| example.answer).collect()
+        };
+        assert_eq!(answers(2, Use::Learnt), ["0", "2"]);
+        assert_eq!(answers(9, Use::Measured), ["1", "3", "5"], "no more than there are");
+        assert_eq!(answers(0, Use::Learnt), [""; 0]);
+        std::fs::write(&path, line(7)).unwrap();
+        let error = conversations(Some(&taken), 2, Use::Learnt).unwrap_err().to_string();
+        assert!(error.contains("it has changed\nPut the file back"), "{error}");
+        assert!(file(&folder.path().join("none")).unwrap_err().to_string().contains("none"));
     }
 
     #[test]

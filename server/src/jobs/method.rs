@@ -3,7 +3,7 @@
 
 use app::api::JobState;
 use domain::instance::CollectionRule;
-use domain::method::{Inputs, MethodRequest, MethodSettings, USUAL_SURVEY};
+use domain::method::{GeneralFile, Inputs, MethodRequest, MethodSettings, USUAL_SURVEY};
 use domain::prompt::{PromptStyle, PromptTemplates};
 use domain::survey::Survey;
 use domain::training_set::{Accepted, Selection};
@@ -248,6 +248,11 @@ pub(super) fn difference(settings: &MethodSettings, request: &MethodRequest) -> 
             differs("accepted", &stored, &request.accepted.as_ref().map(named))
         })
         .or_else(|| differs("general", &settings.general, &request.general))
+        .or_else(|| {
+            let named = |file: &GeneralFile| format!("{}@{}", file.path, file.short_hash());
+            let stored = settings.general_from.as_ref().map_or_else(|| "nothing".to_owned(), named);
+            differs("general_from", &stored, &request.general_from.as_ref().map(named))
+        })
         .or_else(|| differs("tuning", &settings.tuning, &request.tuning))
 }
 
@@ -308,6 +313,7 @@ async fn new_settings(
         },
         accepted: request.accepted.clone(),
         general: request.general.unwrap_or(0.0),
+        general_from: request.general_from.clone(),
         tuning: request.tuning.clone().unwrap_or_default(),
     };
     settings.adapters = Some(settings.adapters().into_iter().map(|(_, target)| target).collect());

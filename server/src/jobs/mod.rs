@@ -22,6 +22,7 @@
 
 pub mod error;
 
+pub mod ability;
 pub mod ask;
 pub mod templates;
 pub mod work;

@@ -279,6 +279,7 @@ pub(super) fn evaluate(report: &EvaluationReport) -> EvaluateSummary {
         rows: report.rows.iter().map(evaluate_row).collect(),
         mean: evaluate_row(&report.mean),
         refusals: report.refusals.clone(),
+        ability: report.ability.clone(),
     }
 }
 

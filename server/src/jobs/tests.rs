@@ -371,6 +371,18 @@ async fn a_control_and_general_conversations_are_learnt_where_asked() {
     assert_ne!(plain, mixed);
     let method = Method::open(&store, &engine, &named("general"), Opening::GoOn).await.unwrap();
     let ability = method.ability("joint").await.unwrap().unwrap();
+    let stored: BTreeMap<String, domain::score::Ability> =
+        store.units("general", "ability").await.unwrap();
+    assert_eq!(stored.into_values().collect::<Vec<_>>(), [ability], "measured once");
+    let report = method.evaluate(Metric::Alignment, &mut go_on).await.unwrap();
+    assert_eq!(report.ability, Some(("joint".to_owned(), ability)));
+    assert_eq!(report.movement.keys().collect::<Vec<_>>(), ["aware", "joint"]);
+    assert!(report.movement["aware"].questions == 8, "{:?}", report.movement);
+    let robust = method.robustness(Metric::Alignment, &mut go_on).await.unwrap();
+    assert_eq!(robust.keys().copied().collect::<Vec<_>>(), ["aware", "joint"]);
+    let (aware, written) = (&robust["aware"], report.mean.scores.aware.unwrap());
+    assert!((aware.layouts["as-written"] - written).abs() < 1e-9, "{aware:?} {written}");
+    assert!(aware.layouts.len() == 4 && aware.spread >= 0.0, "{aware:?}");
     assert!(ability.replies == 200 && ability.before != ability.after, "{ability:?}");
     assert_eq!(method.ability("specific-THA").await.unwrap(), None);
 }

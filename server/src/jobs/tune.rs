@@ -22,13 +22,9 @@ use super::work::{Progress, Update, Watcher};
 use super::{JobError, Method, ask};
 use crate::store::{AdapterRow, StoreError, Unit};
 use engine::LoadedModel;
-use engine::tuning::ability::{Ability, Guard};
 use engine::tuning::{Example, TuneConfig, TuneProgress, TuningError, peft, tune, updates};
 
 const STEP: &str = "tune";
-
-/// Replies that general ability is measured on.
-const MEASURED: usize = 200;
 
 /// An adapter that a run has tuned.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,7 +60,9 @@ impl Method {
             }
             let chosen: Vec<&Instance> = learnt_by(target, &instances).collect();
             let mut examples = self.examples(&questions, &chosen)?;
-            examples.extend(general::built_in(self.general_for(chosen.len()), Use::Learnt));
+            let file = self.settings.general_from.as_ref();
+            let general = self.general_for(chosen.len());
+            examples.extend(general::conversations(file, general, Use::Learnt)?);
             ahead.begin(target);
             let mut told = |progress: &TuneProgress| {
                 let mut told = as_progress(&name, progress);
@@ -131,33 +129,6 @@ impl Method {
         self.load_adapters().await?;
         let hash = self.tuned().await?.get(name).and_then(|adapter| adapter.hash.clone());
         Ok(hash.map(|hash| (self.adapter_name(name), hash)))
-    }
-
-    /// What one of the run's adapters costs in general ability, measured on the starter's own talk;
-    /// `None` where the run has no such adapter.
-    ///
-    /// # Errors
-    /// A failure of the store, or files that can't be read.
-    pub async fn ability(&self, name: &str) -> Result<Option<Ability>, JobError> {
-        let known = self.tuned().await?.get(name).is_some_and(|adapter| adapter.hash.is_some());
-        if !known {
-            return Ok(None);
-        }
-        let (model, folder) = (self.engine.model(), self.folder(name));
-        let measured = tokio::task::spawn_blocking(move || -> Result<Ability, JobError> {
-            let examples = general::built_in(MEASURED, Use::Measured);
-            let guard = Guard::new(&model.decoder, &model.tokenizer, &examples)?;
-            let (config, device) = (model.decoder.config(), &model.device);
-            let (adapter, _) = peft::load(&folder, config, &model.hash, device)?;
-            Ok(guard.measure(&Arc::new(adapter))?)
-        });
-        match measured.await {
-            Ok(measured) => measured.map(Some),
-            Err(panic) => Err(JobError::refused(
-                format!("measuring general ability ended without a result: {panic}"),
-                "Start it again.",
-            )),
-        }
     }
 
     /// Puts the run's adapters into the engine. A run without any leaves those that are loaded.
@@ -246,6 +217,9 @@ impl Method {
             alpha: tuning.alpha,
             target_modules: tuning.modules.clone(),
             warmup: tuning.warmup,
+            schedule: tuning.schedule,
+            weight_decay: tuning.weight_decay,
+            betas: (tuning.beta1, tuning.beta2),
             batch: tuning.batch,
             cutoff: tuning.cutoff,
             max_norm: tuning.max_norm,

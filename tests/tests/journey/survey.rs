@@ -33,7 +33,7 @@ async fn every_choice_recomputes_in_the_browser() {
         page.until_quiet().await;
         let requests = page.requests().await;
         let mut shown = vec![ranking(&page).await];
-        for metric in ["jensen-shannon", "earth-mover", "exact-mode"] {
+        for metric in ["alignment-per-question", "jensen-shannon", "earth-mover", "exact-mode"] {
             page.choose("metric", metric).await;
             until_ranking_differs(&page, &shown[shown.len() - 1]).await;
             shown.push(ranking(&page).await);

@@ -75,12 +75,10 @@ fn launcher(program: &Path, libraries: &Path, stub: &Path, site: &Path) -> Strin
     format!(
         "#!/bin/sh\n\
          # Made by `cargo xtask build-cuda`. A machine without NVIDIA's driver gets an empty one.\n\
-         libraries={libraries}\n\
-         if ! ldconfig -p 2>/dev/null | grep -q 'libcuda\\.so\\.1'; then\n\
-         \x20   libraries=\"$libraries\":{stub}\n\
-         fi\n\
-         LD_LIBRARY_PATH=\"${{LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}}$libraries\"\n\
+         LD_LIBRARY_PATH=\"${{LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}}\"{libraries}\n\
          export LD_LIBRARY_PATH\n\
+         # The loader knows best where a driver may lie: only a program that can't start gets the empty one.\n\
+         {program} --version >/dev/null 2>&1 || LD_LIBRARY_PATH=\"$LD_LIBRARY_PATH:\"{stub}\n\
          [ -n \"$POLYLOGUE_SITE\" ] || POLYLOGUE_SITE={site}\n\
          export POLYLOGUE_SITE\n\
          exec {program} \"$@\"\n"
@@ -130,8 +128,15 @@ mod tests {
     fn the_script_hands_on_arguments_and_keeps_what_the_user_set() {
         let folder = std::env::temp_dir().join(format!("polylogue it's {}", std::process::id()));
         let program = folder.join("program");
-        write(&program, b"#!/bin/sh\necho \"$LD_LIBRARY_PATH|$POLYLOGUE_SITE|$2\"\n").unwrap();
-        make_executable(&program).unwrap();
+        let starts = |where_| {
+            let text = format!(
+                "#!/bin/sh\ncase \"$LD_LIBRARY_PATH\" in *{where_}*) ;; *) exit 127;; esac\n\
+                 echo \"$LD_LIBRARY_PATH|$POLYLOGUE_SITE|$2\"\n"
+            );
+            write(&program, text.as_bytes()).unwrap();
+            make_executable(&program).unwrap();
+        };
+        starts("lib");
         let script = folder.join("polylogue");
         let text = launcher(&program, &folder.join("lib"), &folder.join("stub"), Path::new("/a b"));
         write(&script, text.as_bytes()).unwrap();
@@ -142,9 +147,13 @@ mod tests {
             tools::read_output(&mut command).unwrap()
         };
         let (printed, lib) = (run(None), folder.join("lib"));
-        assert!(printed.starts_with(&format!("/mine:{}", lib.display())), "{printed}");
+        assert!(printed.starts_with(&format!("/mine:{}|", lib.display())), "{printed}");
         assert!(printed.ends_with("|/a b|two words\n"), "{printed}");
         assert!(run(Some("/other")).ends_with("|/other|two words\n"));
+        // Without a driver it can't start but beside the empty one.
+        starts("stub");
+        let (printed, stub) = (run(None), folder.join("stub"));
+        assert!(printed.contains(&format!(":{}|", stub.display())), "{printed}");
         std::fs::remove_dir_all(folder).unwrap();
     }
 }

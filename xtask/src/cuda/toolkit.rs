@@ -10,7 +10,7 @@ use std::process::Command;
 
 use super::folder_with;
 use crate::step::{self, Failure};
-use crate::tools::find_program;
+use crate::tools::{find_program, read_output};
 use crate::workspace::{Workspace, files_below, make_folder, read, write};
 
 /// A driver runs the PTX of its own CUDA version and of older ones: 13.0 goes with drivers from 580.
@@ -72,7 +72,12 @@ impl Toolkit {
             cargo.env("PATH", path);
         }
         cargo.env("CUDA_HOME", &self.root).env("CUDA_PATH", &self.root);
-        cargo.env("NVCC_APPEND_FLAGS", "--compress-mode=size").env("LIBRARY_PATH", stub);
+        cargo.env("LIBRARY_PATH", stub);
+        // nvcc has it since 12.8.
+        let mut help = Command::new(self.root.join("bin/nvcc"));
+        if read_output(help.arg("--help")).is_some_and(|help| help.contains("--compress-mode")) {
+            cargo.env("NVCC_APPEND_FLAGS", "--compress-mode=size");
+        }
     }
 
     /// Builds the driver's stand-in into `folder`, under both names: for the linker and to start.

@@ -10,7 +10,7 @@ mod filter;
 mod tuning;
 
 pub use filter::{FILTER_NUMBERS, FILTER_SETS, FILTER_SWITCHES};
-pub use tuning::{TUNING_NUMBERS, TUNING_SWITCHES, has_module, toggle_module};
+pub use tuning::{SCHEDULE, TUNING_NUMBERS, TUNING_SWITCHES, has_module, toggle_module};
 
 /// Where a setting stands in a request.
 #[derive(Clone, Copy)]
@@ -309,6 +309,7 @@ pub mod tests {
         missing.retain(|name| !fields.contains(name));
         assert_eq!((missing, fields.len()), (vec![], 10));
         let fields = TUNING_NUMBERS.map(|number| number.testid);
+        let fields: Vec<&str> = fields.into_iter().chain([SCHEDULE.testid]).collect();
         let mut missing = tuning(&request).values().map(|(name, _)| name).to_vec();
         missing.retain(|name| !fields.contains(name) && *name != "modules");
         missing.retain(|name| !TUNING_SWITCHES.iter().any(|switch| switch.testid == *name));

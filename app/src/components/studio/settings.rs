@@ -6,8 +6,8 @@ use leptos::prelude::*;
 
 use super::fields::{
     Choice, FILTER_NUMBERS, FILTER_SETS, FILTER_SWITCHES, NUMBERS, Number, PAIR_CHOICES,
-    PAIR_NUMBERS, SAMPLES, SEEDS_PER_TOPIC, STYLE, Switch, TUNING_NUMBERS, TUNING_SWITCHES,
-    has_module, shown, toggle_module,
+    PAIR_NUMBERS, SAMPLES, SCHEDULE, SEEDS_PER_TOPIC, STYLE, Switch, TUNING_NUMBERS,
+    TUNING_SWITCHES, has_module, shown, toggle_module,
 };
 use super::form::Form;
 use crate::api::{TemplateInfo, World};
@@ -57,6 +57,7 @@ pub fn Settings(
                 <Fault setting="tuning" form/>
                 <div class="fields">
                     {TUNING_NUMBERS.map(|number| view! { <NumberField number form/> }).collect_view()}
+                    <ChoiceField choice=SCHEDULE form/>
                     {TUNING_SWITCHES.map(|switch| view! { <SwitchField switch form/> }).collect_view()}
                 </div>
                 <Modules form/>

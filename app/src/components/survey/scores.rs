@@ -141,7 +141,9 @@ pub fn nominal_note(
     topics: &BTreeSet<TopicId>,
 ) -> Option<String> {
     let what = match metric {
-        Metric::Alignment => "how far apart two of their numbers lie means nothing",
+        Metric::Alignment | Metric::AlignmentPerQuestion => {
+            "how far apart two of their numbers lie means nothing"
+        }
         Metric::EarthMover => "they are scored by total variation instead",
         Metric::JensenShannon | Metric::ExactMode => return None,
     };

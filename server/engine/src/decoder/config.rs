@@ -12,6 +12,12 @@ use super::lora::Module;
 use super::rotary::Rotation;
 use crate::ops::{Activation, LayerRule, Scoring};
 
+/// Most layers; published models have up to 126.
+const MOST_LAYERS: usize = 1024;
+
+/// Largest width, vocabulary, context or other size.
+const MOST_WIDE: usize = 1 << 28;
+
 /// One end token or several, as `config.json` allows both.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -344,8 +350,16 @@ impl DecoderConfig {
             ("sliding_window_pattern", self.sliding_window_pattern.unwrap_or(1)),
             ("no_rope_layer_interval", self.no_rope_layer_interval.unwrap_or(1)),
         ];
-        match sizes.into_iter().find(|&(_, value)| value == 0) {
-            Some((field, value)) => Err(refuse(field, "be above zero", value, MEND_CONFIG)),
+        if let Some((field, value)) = sizes.into_iter().find(|&(_, value)| value == 0) {
+            return Err(refuse(field, "be above zero", value, MEND_CONFIG));
+        }
+        // What is listed per layer is made before any tensor is looked for.
+        let layers = ("num_hidden_layers", self.num_hidden_layers, MOST_LAYERS);
+        let bounded = sizes.map(|(field, value)| (field, value, MOST_WIDE));
+        match bounded.into_iter().chain([layers]).find(|&(_, value, most)| value > most) {
+            Some((field, value, most)) => {
+                Err(refuse(field, &format!("be at most {most}"), value, MEND_CONFIG))
+            }
             None => Ok(()),
         }
     }
@@ -512,6 +526,8 @@ mod tests {
             (json!({"num_attention_heads": 6}), "hidden_size"),
             (json!({"head_dim": 15}), "head_dim"),
             (json!({"vocab_size": 0}), "vocab_size"),
+            (json!({"num_hidden_layers": 4_000_000_000_u64}), "num_hidden_layers"),
+            (json!({"hidden_size": 4_000_000_000_u64}), "hidden_size"),
             (json!({"rope_theta": -1.0}), "rope_theta"),
         ];
         for (change, field) in cases {

@@ -6,8 +6,7 @@
 
 use std::sync::Arc;
 
-use domain::score::{Interval, Part, paired_mean_interval};
-use serde::{Deserialize, Serialize};
+use domain::score::{Ability, Part, paired_mean_interval};
 
 use super::TuningError;
 use super::examples::{Example, encode};
@@ -15,21 +14,6 @@ use super::gradient::{Learner, Workers};
 use super::packing::{Packed, Sequence};
 use crate::decoder::{Decoder, LoraAdapter};
 use crate::tokenizer::ModelTokenizer;
-
-/// An adapter's loss on general replies beside the base model's.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Ability {
-    /// Replies.
-    pub replies: usize,
-    /// Their tokens.
-    pub tokens: usize,
-    /// Mean loss of the base model, in nats per token.
-    pub before: f64,
-    /// Mean loss with the adapter.
-    pub after: f64,
-    /// 95 % paired bootstrap interval of `after - before` over replies.
-    pub interval: Option<Interval>,
-}
 
 /// General conversations, and the base model's loss on each.
 pub struct Guard<'a> {

@@ -56,6 +56,18 @@ pub enum TuningError {
         /// Learning rate of that update.
         learning_rate: f64,
     },
+    /// The gradients are not numbers.
+    #[error(
+        "the gradients' norm became `{norm}` at step {step}\nLower the learning rate (now {learning_rate:e}) and start from the last checkpoint."
+    )]
+    NotFinite {
+        /// Update at which it happened, counted from 1.
+        step: u64,
+        /// The norm over all gradients.
+        norm: f64,
+        /// Learning rate of that update.
+        learning_rate: f64,
+    },
     /// An example or document cannot be learnt from.
     #[error("example {index} {problem}\n{hint}")]
     Example {

@@ -84,9 +84,17 @@ impl AdamW {
     }
 
     /// One update with learning rate `rate`; returns the global norm before clipping.
+    ///
+    /// # Errors
+    /// Gradients that are not finite, as a finite loss can have them: no clipping bounds them, and one
+    /// would spoil every weight. Nothing is changed.
     pub fn update(&mut self, gradients: &Gradients, rate: f64) -> Result<f64, TuningError> {
         let squares = gradients.iter().flatten().map(|g| f64::from(*g).powi(2));
         let norm = squares.sum::<f64>().sqrt();
+        if !norm.is_finite() {
+            let (step, learning_rate) = (self.steps + 1, rate);
+            return Err(TuningError::NotFinite { step, norm, learning_rate });
+        }
         let clip = if norm > self.config.max_norm { self.config.max_norm / norm } else { 1.0 };
         self.steps += 1;
         let power = self.steps.min(i32::MAX as u64) as i32;
@@ -193,6 +201,17 @@ mod tests {
             .variables()
             .flat_map(|(_, var)| var.flatten_all().unwrap().to_vec1::<f32>().unwrap())
             .collect()
+    }
+
+    #[test]
+    fn gradients_that_are_no_numbers_change_nothing() {
+        for bad in [f32::NAN, f32::INFINITY] {
+            let mut optimizer = optimizer();
+            let before = weights(&optimizer);
+            let error = optimizer.update(&vec![vec![0.1, bad], vec![0.0]], 0.1).unwrap_err();
+            assert!(error.to_string().contains("at step 1\nLower the learning rate"), "{error}");
+            assert_eq!((weights(&optimizer), optimizer.steps()), (before, 0));
+        }
     }
 
     #[test]

@@ -1,18 +1,22 @@
 //! Learning rates over a run. A schedule is a pure function of the position, so a resumed run needs
 //! no state, and a run may be given another end while it is under way.
 
+use domain::method::Schedule;
 use serde::{Deserialize, Serialize};
 
-/// Linear warm-up, then half a cosine down to zero, counted in updates (tuning; paper, section 3.4).
+/// Linear warm-up, then what the schedule says, counted in updates. The paper tunes with a cosine after a
+/// tenth of warm-up (section 4.1).
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Cosine {
+pub struct WarmedUp {
+    /// What comes after the warm-up.
+    pub schedule: Schedule,
     /// Updates in the whole run.
     pub steps: u64,
     /// Share of the updates that warm up, 0..1.
     pub warmup: f64,
 }
 
-impl Cosine {
+impl WarmedUp {
     /// Factor of the peak rate for update `step`, counted from 0. The first update of a warm-up of
     /// w updates has factor 1/w (not 0, which would waste it) and the first one after it 1.
     pub fn factor(&self, step: u64) -> f64 {
@@ -21,7 +25,12 @@ impl Cosine {
             return (step + 1) as f64 / warmup as f64;
         }
         let done = (step - warmup) as f64 / (self.steps - warmup).max(1) as f64;
-        0.5 * (1.0 + (std::f64::consts::PI * done.min(1.0)).cos())
+        let done = done.min(1.0);
+        match self.schedule {
+            Schedule::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * done).cos()),
+            Schedule::Linear => 1.0 - done,
+            Schedule::Constant => 1.0,
+        }
     }
 }
 
@@ -59,8 +68,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cosine_by_table() {
-        let schedule = Cosine { steps: 12, warmup: 0.1 };
+    fn schedules_by_table() {
+        let after = |schedule, steps, warmup| WarmedUp { schedule, steps, warmup };
+        let schedule = after(Schedule::Cosine, 12, 0.1);
         for (step, factor) in [
             (0, 0.5),
             (1, 1.0),
@@ -72,9 +82,17 @@ mod tests {
         ] {
             assert!((schedule.factor(step) - factor).abs() < 1e-12, "{step}");
         }
-        let single = Cosine { steps: 1, warmup: 0.1 };
-        assert_eq!(single.factor(0), 1.0);
-        assert_eq!(Cosine { steps: 3, warmup: 0.0 }.factor(0), 1.0);
+        for schedule in Schedule::ALL {
+            assert_eq!(after(schedule, 1, 0.1).factor(0), 1.0);
+            assert_eq!(after(schedule, 3, 0.0).factor(0), 1.0);
+            assert_eq!(after(schedule, 12, 0.1).factor(0), 0.5, "all warm up alike");
+        }
+        let (linear, constant) =
+            (after(Schedule::Linear, 12, 0.1), after(Schedule::Constant, 12, 0.1));
+        for (step, line) in [(2, 1.0), (7, 0.5), (12, 0.0), (99, 0.0)] {
+            assert!((linear.factor(step) - line).abs() < 1e-12, "{step}");
+            assert_eq!(constant.factor(step), 1.0);
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use candle_core::{DType, Device, Var};
+use domain::method::Schedule;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -18,7 +19,7 @@ use super::examples::{Example, encode, order};
 use super::gradient::{Learner, Workers};
 use super::optimizer::{AdamW, AdamWConfig};
 use super::packing::{Packed, Sequence, micro_batches};
-use super::schedule::Cosine;
+use super::schedule::WarmedUp;
 use crate::decoder::{Decoder, LoraAdapter, LoraConfig};
 use crate::tokenizer::ModelTokenizer;
 
@@ -36,6 +37,8 @@ pub struct TuneConfig {
     pub learning_rate: f64,
     /// Share of the updates that warm up.
     pub warmup: f64,
+    /// How the learning rate goes after that.
+    pub schedule: Schedule,
     /// How often every example is learnt.
     pub epochs: u64,
     /// Examples per batch.
@@ -46,6 +49,11 @@ pub struct TuneConfig {
     pub cutoff: usize,
     /// Gradients whose global norm is larger are scaled down to it.
     pub max_norm: f64,
+    /// Decoupled weight decay, on matrices only. The paper's tools default to none, and a small change is
+    /// the point.
+    pub weight_decay: f64,
+    /// Decays of AdamW's first and second moments.
+    pub betas: (f64, f64),
     /// Seed of the adapter's start and of the examples' order.
     pub seed: u64,
     /// Updates between checkpoints.
@@ -68,11 +76,14 @@ impl Default for TuneConfig {
             target_modules: lora.target_modules,
             learning_rate: 1e-4,
             warmup: 0.1,
+            schedule: Schedule::Cosine,
             epochs: 1,
             batch: 4,
             accumulation: 32,
             cutoff: 4096,
             max_norm: 1.0,
+            weight_decay: 0.0,
+            betas: (0.9, 0.999),
             seed: 7,
             checkpoint_every: 10,
             micro_tokens: 1024,
@@ -201,7 +212,7 @@ struct Run<'a> {
     config: &'a TuneConfig,
     adapter: Arc<LoraAdapter>,
     optimizer: AdamW,
-    schedule: Cosine,
+    schedule: WarmedUp,
     total: u64,
     state: TuneState,
     checkpoints: Checkpoints,
@@ -225,12 +236,11 @@ impl<'a> Run<'a> {
             .into_iter()
             .map(|(name, tensor)| Ok((name, Var::from_tensor(&tensor)?)))
             .collect::<candle_core::Result<_>>()?;
-        // No weight decay: the paper's tools default to none, and a small change is the point.
         let adamw = AdamWConfig {
-            beta1: 0.9,
-            beta2: 0.999,
+            beta1: config.betas.0,
+            beta2: config.betas.1,
             epsilon: 1e-8,
-            weight_decay: 0.0,
+            weight_decay: config.weight_decay,
             max_norm: config.max_norm,
         };
         let total = updates(sequences.len(), config);
@@ -240,7 +250,7 @@ impl<'a> Run<'a> {
             config,
             adapter: Arc::new(adapter),
             optimizer: AdamW::new(variables, adamw)?,
-            schedule: Cosine { steps: total, warmup: config.warmup },
+            schedule: WarmedUp { schedule: config.schedule, steps: total, warmup: config.warmup },
             total,
             state: state_of(base, sequences, config)?,
             checkpoints: Checkpoints::new(folder, 2),

@@ -3,9 +3,9 @@
 use domain::prompt::PromptStyle;
 
 use super::{Bench, METRIC, culture_parts};
-use crate::experiments::ask::{Layout, answers};
 use crate::experiments::section::{Entry, Section};
 use crate::jobs::JobError;
+use crate::jobs::evaluate::variants::Layout;
 use crate::jobs::work::Watcher;
 
 impl Bench<'_> {
@@ -13,13 +13,13 @@ impl Bench<'_> {
     pub(super) async fn layouts(&self, watcher: &mut Watcher<'_>) -> Result<Section, JobError> {
         let joint = self.base.loaded_adapter("joint").await?;
         let mut entries = Vec::new();
-        for layout in [Layout::AsWritten, Layout::Reversed, Layout::Renumbered] {
+        for layout in Layout::ALL {
             let voices = [("base", None), ("joint", joint.as_ref())];
             for (label, adapter) in voices.into_iter().filter(|(l, a)| *l == "base" || a.is_some())
             {
                 let adapter = adapter.map(|(name, hash)| (name.as_str(), hash.as_str()));
-                let asked =
-                    answers(self.base, PromptStyle::Aware, adapter, layout, watcher).await?;
+                let style = PromptStyle::Aware;
+                let asked = self.base.variant_answers(style, adapter, layout, watcher).await?;
                 let parts = culture_parts(self.base, &asked);
                 let beside = if label == "base" { &self.aware } else { &self.joint };
                 let label = format!("{}, {label}", layout.as_str());
@@ -29,9 +29,9 @@ impl Bench<'_> {
         Ok(Section {
             key: "layouts",
             title: "Order and numbers of the options",
-            measure: "The evaluated questions with the options as written, in reverse order, and numbered \
-                      from 0 instead of 1 or the other way round. What changes beyond zero is no \
-                      opinion."
+            measure: "The evaluated questions with the options as written, in reverse order, shuffled, and \
+                      numbered from 0 instead of 1 or the other way round. What changes beyond zero is \
+                      no opinion."
                 .to_owned(),
             unit: "alignment x 100 beyond the same voice, options as written",
             entries,

@@ -3,9 +3,9 @@
 use domain::prompt::PromptStyle;
 
 use super::{Bench, METRIC, culture_parts};
-use crate::experiments::ask::{Layout, answers};
 use crate::experiments::section::{Claim, Entry, Section};
 use crate::jobs::JobError;
+use crate::jobs::evaluate::variants::Layout;
 use crate::jobs::work::Watcher;
 
 impl Bench<'_> {
@@ -17,7 +17,8 @@ impl Bench<'_> {
         for style in styles.filter(|style| self.can_ask(*style)) {
             let note = if style.uses_reference() { "shows people's answers" } else { "" };
             let mut of = async |adapter| {
-                let asked = answers(self.base, style, adapter, Layout::AsWritten, watcher).await?;
+                let layout = Layout::AsWritten;
+                let asked = self.base.variant_answers(style, adapter, layout, watcher).await?;
                 Ok::<_, JobError>(culture_parts(self.base, &asked))
             };
             let before = of(None).await?;

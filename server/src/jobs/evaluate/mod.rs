@@ -1,9 +1,12 @@
 //! Step 5: all voices answer the evaluated questions, and are compared with people.
 //!
-//! - [`report`]: what that comes to; [`cross`]: every culture's own adapter asked as every culture.
+//! - [`report`]: what that comes to.
+//! - [`cross`]: every culture's own adapter asked as every culture.
+//! - [`variants`]: other prompt styles, and options in other orders and under other numbers.
 
 pub mod cross;
 pub mod report;
+pub mod variants;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +14,8 @@ use domain::answer::SurveyAnswer;
 use domain::culture::CultureCode;
 use domain::question::Question;
 use domain::score::{
-    Baseline, Metric, Part, Parts, Refusals, baseline_score, paired_interval, parts,
+    Baseline, Metric, Movement, Part, Parts, Refusals, baseline_score, movement, paired_interval,
+    parts,
 };
 use domain::voice::Voice;
 
@@ -118,7 +122,9 @@ impl Method {
         let voices = self.voices(&adapters);
         self.ask_held_out(STEP, &voices, (&tuned, &adapters), watcher).await?;
         let units = self.store.units(&self.run, STEP).await?;
-        Ok(self.report(metric, adapters, &units, !tuned.is_empty()))
+        let ability = self.guarded().await?;
+        let report = self.report(metric, adapters, &units, !tuned.is_empty());
+        Ok(EvaluationReport { ability, ..report })
     }
 
     /// Asks these voices the held-out questions that the step has no answers to yet. Of the
@@ -212,7 +218,10 @@ impl Method {
             mean: mean_row(metric, &voices, &rows),
             rows,
             refusals: self.refusals(&adapters, units),
+            movement: self.movement(&adapters, units),
+            ability: None,
             cross: None,
+            robustness: BTreeMap::new(),
             adapters,
         }
     }
@@ -251,6 +260,28 @@ impl Method {
             (total.asked > 0).then(|| (kind.as_str().to_owned(), total))
         };
         VoiceKind::ALL.into_iter().filter_map(of).collect()
+    }
+
+    /// Which way the answers of each kind of voice move from the unaware voice's, over all cultures.
+    fn movement(
+        &self,
+        adapters: &BTreeMap<String, String>,
+        units: &BTreeMap<UnitKey, Vec<f64>>,
+    ) -> BTreeMap<String, Movement> {
+        let unaware = self.stored_answers(&Voice::unaware(), adapters, units);
+        let of = |kind: VoiceKind| {
+            let moved = self.settings.cultures.iter().map(|code| {
+                let answers = self.stored_answers(&kind.voice(*code), adapters, units);
+                movement(&self.survey, *code, &unaware, &answers)
+            });
+            let total = moved.fold(Movement::default(), Movement::plus);
+            (total.questions > 0).then(|| (kind.as_str().to_owned(), total))
+        };
+        VoiceKind::ALL
+            .into_iter()
+            .filter(|kind| *kind != VoiceKind::Unaware)
+            .filter_map(of)
+            .collect()
     }
 
     fn voice_parts(

@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 
 use domain::culture::CultureCode;
-use domain::score::{CrossScores, Interval, Metric, Parts, Refusals, mean_paired_interval};
+use domain::score::{
+    Ability, CrossScores, Interval, Metric, Movement, Parts, Refusals, mean_paired_interval,
+};
 use serde::Serialize;
 
 use super::VoiceParts;
+use super::variants::Robustness;
 
 /// The scores of one culture's voices, x 100; `None` where there is no such voice or reference.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -99,9 +102,17 @@ pub struct EvaluationReport {
     pub mean: Row,
     /// What each kind of voice gave no opinion on, over all cultures.
     pub refusals: BTreeMap<String, Refusals>,
+    /// Which way each kind of voice's answers move from the unaware voice's, over all cultures.
+    pub movement: BTreeMap<String, Movement>,
+    /// What an adapter costs in general ability, with its name: the joint one, else the first; `None`
+    /// where the run has tuned none.
+    pub ability: Option<(String, Ability)>,
     /// Every culture's own adapter on every culture, x 100, where that was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cross: Option<CrossScores>,
+    /// How much scores depend on how options are laid out, by kind of voice, where that was asked.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub robustness: BTreeMap<&'static str, Robustness>,
 }
 
 impl EvaluationReport {

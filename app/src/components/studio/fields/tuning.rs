@@ -2,10 +2,10 @@
 
 use domain::method::{MODULES, MethodRequest};
 
-use super::{Number, Place, Switch, tuning};
+use super::{Choice, Number, Place, Switch, tuning};
 
 /// Numbers of tuning.
-pub const TUNING_NUMBERS: [Number; 6] = [
+pub const TUNING_NUMBERS: [Number; 9] = [
     Number {
         testid: "rank",
         label: "Rank",
@@ -48,7 +48,41 @@ pub const TUNING_NUMBERS: [Number; 6] = [
         step: "any",
         place: Place::Tuning("max-norm"),
     },
+    Number {
+        testid: "weight-decay",
+        label: "Weight decay",
+        explanation: "pulls weights towards 0",
+        step: "any",
+        place: Place::Tuning("weight-decay"),
+    },
+    Number {
+        testid: "beta1",
+        label: "Beta 1",
+        explanation: "AdamW’s decay of the mean gradient",
+        step: "any",
+        place: Place::Tuning("beta1"),
+    },
+    Number {
+        testid: "beta2",
+        label: "Beta 2",
+        explanation: "AdamW’s decay of its square",
+        step: "any",
+        place: Place::Tuning("beta2"),
+    },
 ];
+
+/// How the learning rate goes after its warm-up.
+pub const SCHEDULE: Choice = Choice {
+    testid: "schedule",
+    label: "Schedule",
+    explanation: "how the learning rate goes after its warm-up",
+    options: &[
+        ("cosine", "down along half a cosine"),
+        ("linear", "down along a line"),
+        ("constant", "it stays"),
+    ],
+    place: Place::Tuning("schedule"),
+};
 
 /// Switches of tuning.
 pub const TUNING_SWITCHES: [Switch; 1] = [Switch {
