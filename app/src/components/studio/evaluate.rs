@@ -255,6 +255,7 @@ mod tests {
             questions: 1,
             held_out: Some(true),
             uses_reference: vec![],
+            ability: None,
             simulated: true,
             rows: vec![of("THA", Some(50.0)), of("KEN", None)],
             mean: EvaluateRow { specific: Some(50.0), ..row.clone() },

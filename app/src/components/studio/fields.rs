@@ -309,6 +309,7 @@ pub mod tests {
         missing.retain(|name| !fields.contains(name));
         assert_eq!((missing, fields.len()), (vec![], 10));
         let fields = TUNING_NUMBERS.map(|number| number.testid);
+        let fields: Vec<&str> = fields.into_iter().chain([SCHEDULE.testid]).collect();
         let mut missing = tuning(&request).values().map(|(name, _)| name).to_vec();
         let others = ["modules", SCHEDULE.testid];
         missing.retain(|name| !fields.contains(name) && !others.contains(name));

@@ -51,32 +51,36 @@ pub const TUNING_NUMBERS: [Number; 9] = [
     Number {
         testid: "weight-decay",
         label: "Weight decay",
-        explanation: "shrinks weights a little with every update",
+        explanation: "pulls weights towards 0",
         step: "any",
         place: Place::Tuning("weight-decay"),
     },
     Number {
         testid: "beta1",
         label: "Beta 1",
-        explanation: "how long AdamW remembers gradients",
+        explanation: "AdamW’s decay of the mean gradient",
         step: "any",
         place: Place::Tuning("beta1"),
     },
     Number {
         testid: "beta2",
         label: "Beta 2",
-        explanation: "how long it remembers their squares",
+        explanation: "AdamW’s decay of its square",
         step: "any",
         place: Place::Tuning("beta2"),
     },
 ];
 
-/// How the learning rate goes.
+/// How the learning rate goes after its warm-up.
 pub const SCHEDULE: Choice = Choice {
     testid: "schedule",
     label: "Schedule",
-    explanation: "of the learning rate after its warm-up",
-    options: &[("cosine", "cosine"), ("linear", "linear"), ("constant", "constant")],
+    explanation: "how the learning rate goes after its warm-up",
+    options: &[
+        ("cosine", "down along half a cosine"),
+        ("linear", "down along a line"),
+        ("constant", "it stays"),
+    ],
     place: Place::Tuning("schedule"),
 };
 
