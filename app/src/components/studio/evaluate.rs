@@ -261,7 +261,6 @@ mod tests {
             mean: EvaluateRow { specific: Some(50.0), ..row.clone() },
             refusals: [("aware".to_owned(), Refusals { asked: 9, unreadable: 0, dont_know: 2 })]
                 .into(),
-            ability: None,
         };
         assert_eq!(guard(&summary), None, "nothing was tuned");
         let ability = |low| domain::score::Ability {

@@ -58,7 +58,6 @@ pub fn Settings(
                 <div class="fields">
                     <ChoiceField choice=SCHEDULE form/>
                     {TUNING_NUMBERS.map(|number| view! { <NumberField number form/> }).collect_view()}
-                    <ChoiceField choice=SCHEDULE form/>
                     {TUNING_SWITCHES.map(|switch| view! { <SwitchField switch form/> }).collect_view()}
                 </div>
                 <Modules form/>
