@@ -132,24 +132,6 @@ pub fn evaluated_in_words(count: usize, held_out: Option<bool>) -> String {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::evaluated_in_words;
-
-    #[test]
-    fn only_what_is_held_out_is_called_so() {
-        for (count, held_out, expect) in [
-            (67, Some(true), "67 held-out questions"),
-            (1, Some(true), "1 held-out question"),
-            (259, Some(false), "259 questions (which were seeds too, as in the paper)"),
-            (1, Some(false), "1 question (which was a seed too, as in the paper)"),
-            (259, None, "259 questions"),
-        ] {
-            assert_eq!(evaluated_in_words(count, held_out), expect);
-        }
-    }
-}
-
 fn evaluated(questions: &[Question]) -> Vec<&Question> {
     let held_out: Vec<_> = questions.iter().filter(|q| q.held_out).collect();
     if held_out.is_empty() { questions.iter().collect() } else { held_out }
@@ -172,4 +154,22 @@ pub fn asked_hash(questions: &[Question]) -> String {
         options.iter().for_each(|option| add(option));
     }
     format!("{:x}", hash.finalize())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::evaluated_in_words;
+
+    #[test]
+    fn only_what_is_held_out_is_called_so() {
+        for (count, held_out, expect) in [
+            (67, Some(true), "67 held-out questions"),
+            (1, Some(true), "1 held-out question"),
+            (259, Some(false), "259 questions (which were seeds too, as in the paper)"),
+            (1, Some(false), "1 question (which was a seed too, as in the paper)"),
+            (259, None, "259 questions"),
+        ] {
+            assert_eq!(evaluated_in_words(count, held_out), expect);
+        }
+    }
 }

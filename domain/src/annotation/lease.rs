@@ -35,7 +35,7 @@ impl Attention {
     pub fn after(idle: i64) -> Self {
         match idle {
             ..ACTIVE_MILLISECONDS => Self::Active,
-            ..READING_MILLISECONDS => Self::Reading,
+            ACTIVE_MILLISECONDS..READING_MILLISECONDS => Self::Reading,
             _ => Self::Away,
         }
     }

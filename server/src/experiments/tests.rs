@@ -41,7 +41,7 @@ async fn every_comparison_is_made_once_and_kept() {
     // Two cultures have no similarity table, so that nobody can think across them.
     assert!(labels("collection").iter().all(|label| !label.contains("P2")), "{report:?}");
     assert!(labels("styles").iter().any(|label| label.starts_with("self-alignment")));
-    assert_eq!(labels("layouts").len(), 6);
+    assert_eq!(labels("layouts").len(), 8);
     let written = &report.sections[5].entries[0];
     assert!(
         written.difference.abs() < 1e-9,

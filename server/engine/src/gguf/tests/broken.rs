@@ -52,7 +52,7 @@ fn settings_that_are_not_supported_are_refused_by_name() {
         ("llama.block_count", Some(Value::U64(1 << 40)), "and is 1099511627776"),
         ("llama.block_count", Some(Value::U32(0)), "`num_hidden_layers` must be above zero"),
         ("llama.block_count", Some(Value::U32(3)), "tensor `blk.2.attn_norm.weight` is missing"),
-        ("llama.embedding_length", Some(Value::U32(u32::MAX)), "`token_embd.weight` must have"),
+        ("llama.embedding_length", Some(Value::U32(u32::MAX)), "`hidden_size` must be at most"),
         ("llama.attention.head_count", Some(Value::U32(0)), "`num_attention_heads` must be above"),
         ("llama.attention.head_count", Some(Value::U32(8)), "`blk.0.attn_q.weight` must have"),
         ("llama.attention.head_count_kv", ones(2), "differs by layer"),
