@@ -20,7 +20,7 @@ pub fn MyCultures(
 ) -> impl IntoView {
     let own = untrack(|| desk.member()).map(|member| member.cultures).unwrap_or_default();
     let mut codes: BTreeSet<CultureCode> =
-        desk.with_items(|_, items| items.iter().map(|item| item.culture).collect());
+        untrack(|| desk.with_items(|_, items| items.iter().map(|item| item.culture).collect()));
     codes.extend(&own);
     let codes = StoredValue::new(codes.into_iter().collect::<Vec<_>>());
     let chosen = RwSignal::new(own.into_iter().collect::<BTreeSet<_>>());
