@@ -49,6 +49,13 @@ pub struct Budget {
     pub cache_bytes: usize,
 }
 
+impl Budget {
+    /// While nobody waits for a reply.
+    pub const ALONE: Self = Self { tokens: 2048, score_bytes: 64 << 20, cache_bytes: 1 << 30 };
+    /// While replies stream: few tokens, so that theirs keep coming.
+    pub const BESIDE: Self = Self { tokens: 128, ..Self::ALONE };
+}
+
 /// A request to score.
 #[derive(Debug)]
 pub struct ScoreJob {

@@ -14,15 +14,6 @@ use super::prefixes::Prefixes;
 use super::row::NewRow;
 use super::scheduler::Scheduler;
 
-/// Tokens of prompts that are scored per step while nobody waits for a reply.
-const SCORING_ALONE: usize = 2048;
-/// The same while replies stream: small, so that their tokens keep coming.
-const SCORING_BESIDE: usize = 128;
-/// Bytes that the scores of one step may take.
-const SCORE_BYTES: usize = 64 << 20;
-/// Bytes that the caches of the prompts of one step may take.
-const SCORING_CACHE_BYTES: usize = 1 << 30;
-
 /// A request, checked and encoded.
 #[derive(Debug)]
 pub enum Command {
@@ -81,7 +72,6 @@ fn step(
         // engine.
         replies.fail(&error);
     }
-    let tokens = if replies.is_idle() { SCORING_ALONE } else { SCORING_BESIDE };
-    let budget = Budget { tokens, score_bytes: SCORE_BYTES, cache_bytes: SCORING_CACHE_BYTES };
+    let budget = if replies.is_idle() { Budget::ALONE } else { Budget::BESIDE };
     scores.step(model, prefixes, budget);
 }

@@ -2,7 +2,8 @@
 //! database, of which one is killed in the middle and started again.
 //!
 //! Every annotator is a thread that judges at its own moments, keeps what was not acknowledged, and
-//! sends it again until it is. In the end the server's events are compared with what it acknowledged.
+//! sends it again until it is, beside a live connection that hears of everybody. In the end the server's
+//! events are compared with what it acknowledged and with what was heard.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
@@ -22,6 +23,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::BenchError;
+use super::annotation_live::Listeners;
 use super::annotation_server::{Client, Server};
 use crate::store::DatabaseUrl;
 
@@ -67,6 +69,8 @@ pub struct AnnotationBench {
     pub doubled: usize,
     /// Judgements that it refused.
     pub refused: usize,
+    /// Events that a live connection never brought, summed over the annotators, each of whom has one.
+    pub unheard: usize,
     /// Requests that had no answer, most of them while it was down.
     pub unanswered: usize,
     /// Median time from sending a judgement to its acknowledgement, in milliseconds, of requests that
@@ -110,6 +114,7 @@ impl AnnotationBench {
         say("making the project");
         let owner = project(addresses[0], load)?;
         let members = members(&owner, &addresses, load.annotators)?;
+        let listeners = Listeners::connect(&members)?;
         say("judging");
         let notes = Mutex::new(Notes::default());
         let began = Instant::now();
@@ -127,10 +132,12 @@ impl AnnotationBench {
         say("comparing");
         let notes = notes.into_inner().unwrap_or_default();
         let events: Vec<Numbered> = owner.get("/events?since=0")?;
-        Ok(Self::of(load, notes, &events, down_seconds))
+        let unheard = listeners.close(&events);
+        Ok(Self { unheard, down_seconds, ..Self::of(load, notes, &events) })
     }
 
-    fn of(load: Load, mut notes: Notes, events: &[Numbered], down_seconds: Option<f64>) -> Self {
+    /// What the notes and the server's events tell.
+    fn of(load: Load, mut notes: Notes, events: &[Numbered]) -> Self {
         let mut stored: BTreeMap<&SubmissionId, usize> = BTreeMap::new();
         let mut of_item: BTreeMap<_, usize> = BTreeMap::new();
         for numbered in events {
@@ -150,10 +157,11 @@ impl AnnotationBench {
             lost: notes.acknowledged.iter().filter(|id| !stored.contains_key(id)).count(),
             doubled: twice + over,
             refused: notes.refused,
+            unheard: 0,
             unanswered: notes.unanswered,
             p50_ms: percentile(0.5),
             p95_ms: percentile(0.95),
-            down_seconds,
+            down_seconds: None,
         }
     }
 }
@@ -309,6 +317,7 @@ impl fmt::Display for AnnotationBench {
         writeln!(f, "lost         {}", self.lost)?;
         writeln!(f, "doubled      {}", self.doubled)?;
         writeln!(f, "refused      {}", self.refused)?;
+        writeln!(f, "unheard      {}", self.unheard)?;
         writeln!(f, "unanswered   {}", self.unanswered)?;
         if let Some(seconds) = self.down_seconds {
             writeln!(f, "down         {seconds:.1} s, after a kill")?;
@@ -350,7 +359,7 @@ mod tests {
             ..Notes::default()
         };
         let events = [numbered(1, "a", "i"), numbered(2, "a", "i"), numbered(3, "b", "i")];
-        let found = AnnotationBench::of(load, notes, &events, None);
+        let found = AnnotationBench::of(load, notes, &events);
         assert_eq!((found.acknowledged, found.lost, found.doubled), (3, 1, 2));
         assert_eq!((found.p50_ms, found.p95_ms), (5.0, 9.0));
     }

@@ -108,8 +108,18 @@ impl Client {
         format!("http://{}/api/annotation{}{path}", self.address, project.unwrap_or_default())
     }
 
+    /// Where the project's room is.
+    pub fn socket_url(&self) -> String {
+        self.url("/socket").replacen("http", "ws", 1)
+    }
+
+    /// The member's key; empty outside of all projects.
+    pub fn token(&self) -> &str {
+        self.joined.as_ref().map_or("", |joined| &joined.token)
+    }
+
     fn bearer(&self) -> String {
-        format!("Bearer {}", self.joined.as_ref().map_or("", |joined| &joined.token))
+        format!("Bearer {}", self.token())
     }
 
     /// Reads an address below the member's project.

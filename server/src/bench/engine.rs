@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::BenchError;
 use super::checkpoint::{self, Files};
+use super::error::{Deviation, Errors};
 use super::limits::{self, Share};
 use super::ours::Measured;
 use super::peers::{Peer, Python};
@@ -68,7 +71,7 @@ pub struct Comparison {
     pub transformers: Option<f64>,
     /// llama.cpp's with Q8_0; null where it couldn't be measured.
     pub llama_cpp: Option<f64>,
-    /// Ours by the best peer's.
+    /// Ours by that of the best peer that does the same work.
     pub ratio_to_best_peer: Option<f64>,
     /// Ours beside what the machine could do, for rates.
     pub share: Option<Share>,
@@ -86,6 +89,8 @@ pub struct EngineBench {
     pub measures: BTreeMap<&'static str, Comparison>,
     /// What the machine could do at best.
     pub roofline: Roofline,
+    /// What quantised weights change in the scores; `None` where there are none.
+    pub errors: Option<Errors>,
     /// Whose shape the model has.
     pub shape: &'static str,
     /// Threads of everybody.
@@ -126,19 +131,33 @@ impl EngineBench {
             }
             measures.insert(measure.key(), comparison);
         }
-        Ok(Self { measures, roofline, shape: options.shape.as_str(), threads: options.threads })
+        let errors = match options.weights {
+            WeightFormat::Q8_0 | WeightFormat::Q4K | WeightFormat::Stored if roofline.on_cpu() => {
+                progress("the scores beside those in f32");
+                Some(process(options, "error")?.0)
+            }
+            _ => None,
+        };
+        let (shape, threads) = (options.shape.as_str(), options.threads);
+        Ok(Self { measures, roofline, errors, shape, threads })
     }
 }
 
 fn ours(options: &Options, measure: Measure) -> Result<Measured, BenchError> {
+    let (result, at) = process(options, measure.key())?;
+    Ok(measure.of_process(result, at))
+}
+
+/// What our process for a part prints, and when after its start.
+fn process<T: DeserializeOwned>(options: &Options, key: &str) -> Result<(T, Duration), BenchError> {
     let failed = |reason: String| BenchError::Process {
-        measure: measure.key().to_owned(),
+        measure: key.to_owned(),
         whose: "ours".to_owned(),
         reason,
     };
-    let mut command = options.part(measure.key()).map_err(|error| failed(error.to_string()))?;
+    let mut command = options.part(key).map_err(|error| failed(error.to_string()))?;
     let (result, at) = watch(&mut command).map_err(|error| failed(error.to_string()))?;
-    Ok(measure.of_process(result.map_err(failed)?, at))
+    Ok((result.map_err(failed)?, at))
 }
 
 fn compare(
@@ -176,7 +195,8 @@ impl Comparison {
             Peer::Transformers => self.transformers = value,
             Peer::Llama => self.llama_cpp = value,
         }
-        let peers = [self.transformers, self.llama_cpp].into_iter().flatten();
+        let llama = self.llama_cpp.filter(|_| Peer::Llama.does(measure));
+        let peers = [self.transformers, llama].into_iter().flatten();
         let best = match measure.less_is_better() {
             true => peers.reduce(f64::min),
             false => peers.reduce(f64::max),
@@ -210,8 +230,14 @@ impl fmt::Display for EngineBench {
                 "| {key} | {unit} | {ours} | {transformers} | {llama} | {ratio} | {share} |"
             )?;
         }
-        let Roofline { device, read_gb_s, dense_gflop_s, q8_0_gop_s, candle_q8_0_gop_s } =
-            &self.roofline;
+        let Roofline {
+            device,
+            read_gb_s,
+            dense_gflop_s,
+            byte_gop_s,
+            q8_0_gop_s,
+            candle_q8_0_gop_s,
+        } = &self.roofline;
         write!(
             f,
             "\nA random model of the shape of {}; {} threads. `{device}` reads {read_gb_s:.0} GB/s and \
@@ -224,7 +250,24 @@ impl fmt::Display for EngineBench {
                 ", Q8_0 at {ours:.0} billion operations/s with our product and {candle:.0} with candle's"
             )?;
         }
-        write!(f, ".")
+        if let Some(bytes) = byte_gop_s {
+            write!(f, ", bytes in registers at {bytes:.0}")?;
+        }
+        write!(f, ".")?;
+        if let Some(errors) = &self.errors {
+            let say = |from: &Deviation| {
+                let (logits, option) = (from.logits, from.option_probability);
+                format!(
+                    "{logits:.1e} of the logits' length, options' probabilities by up to {option:.1e}"
+                )
+            };
+            write!(f, "\nScores beside the same model in f32 are off by {}", say(&errors.weights))?;
+            if let Some(product) = &errors.product {
+                write!(f, "; beside its blocks taken apart into f32, by {}", say(product))?;
+            }
+            write!(f, ".")?;
+        }
+        Ok(())
     }
 }
 
@@ -251,5 +294,10 @@ mod tests {
         memory.add(Measure::PeakMemory, Peer::Transformers, Ok(measured(60.0)));
         memory.add(Measure::PeakMemory, Peer::Llama, Ok(measured(40.0)));
         assert_eq!(memory.ratio_to_best_peer, Some(0.75));
+        // llama.cpp mixes no adapters in a batch: its speed without any is told, not compared with.
+        let mut voices = Comparison::new(Measure::DecodeAdapters, &measured(30.0));
+        voices.add(Measure::DecodeAdapters, Peer::Transformers, Ok(measured(20.0)));
+        voices.add(Measure::DecodeAdapters, Peer::Llama, Ok(measured(60.0)));
+        assert_eq!((voices.llama_cpp, voices.ratio_to_best_peer), (Some(60.0), Some(1.5)));
     }
 }

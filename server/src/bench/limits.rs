@@ -44,7 +44,7 @@ pub(super) fn share(
         WeightFormat::F32 | WeightFormat::BF16 | WeightFormat::F16 => roofline.dense_gflop_s,
         // Q4_K and Q8_0 are multiplied by the same instructions.
         WeightFormat::Q8_0 | WeightFormat::Q4K | WeightFormat::Stored => {
-            roofline.q8_0_gop_s.unwrap_or(roofline.dense_gflop_s)
+            roofline.byte_gop_s.unwrap_or(roofline.dense_gflop_s)
         }
     };
     let (arithmetic, memory) =
@@ -100,7 +100,8 @@ mod tests {
             device: "a test".to_owned(),
             read_gb_s: 40.0,
             dense_gflop_s: 200.0,
-            q8_0_gop_s: Some(400.0),
+            byte_gop_s: Some(400.0),
+            q8_0_gop_s: None,
             candle_q8_0_gop_s: None,
         };
         let work = Workload::new(1000);

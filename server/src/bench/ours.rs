@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use super::BenchError;
 use super::checkpoint::Files;
+use super::error::Errors;
 use super::workload::{Measure, VOICES, Workload};
 use engine::adapter_source::AdapterSource;
 use engine::adapters::{Adapters, NamedAdapter};
@@ -20,7 +21,9 @@ use engine::option_scorer::{Budget, EncodedPrompt, ScoreJob, ScoreQueue};
 use engine::pass::{self, Part, Want};
 use engine::places::Places;
 use engine::prefixes::Prefixes;
-use engine::{AdapterChoice, ClientId, DeviceChoice, EngineError, LoadedModel, WeightFormat, ops};
+use engine::{
+    AdapterChoice, ClientId, DeviceChoice, EngineError, Limits, LoadedModel, WeightFormat, ops,
+};
 
 /// Runs of a measure; their median counts.
 const RUNS: usize = 3;
@@ -49,8 +52,10 @@ pub fn part(
     device: DeviceChoice,
 ) -> Result<(), BenchError> {
     let device = device.open().map_err(BenchError::model)?;
-    if key == "tune" {
-        return super::tune::part(files, weights, &device);
+    match key {
+        "tune" => return super::tune::part(files, weights, &device),
+        "error" => return print(&Errors::measure(files, weights, &device)?),
+        _ => {}
     }
     let work = Workload::read(&files.workload())?;
     let found = Measure::ALL.into_iter().find(|measure| measure.key() == key);
@@ -80,7 +85,7 @@ pub(super) fn note(weights: WeightFormat, device: &Device) -> String {
     format!("{weights} weights, {activations} activations, {}", device::name(device))
 }
 
-fn print(result: &Measured) -> Result<(), BenchError> {
+fn print(result: &impl Serialize) -> Result<(), BenchError> {
     let text = serde_json::to_string(result).map_err(BenchError::model)?;
     let mut out = std::io::stdout().lock();
     writeln!(out, "{text}").and_then(|()| out.flush()).map_err(BenchError::model)
@@ -213,14 +218,13 @@ impl Bench {
             let places = Places::new(1, 1, "requests");
             let mut place = places.take(&ClientId::new("bench"), 1, Duration::ZERO)?;
             let Some(place) = place.pop() else { return Err(EngineError::Stopped) };
-            // Kept for nobody: a second run must not find what the first one read.
-            let prefixes = Prefixes::new(0);
+            // Settings as the engine's own, but a second run must not find what the first one read.
+            let prefixes = Prefixes::new(Limits::default().prefix_bytes);
             let started = Instant::now();
             let mut queue = ScoreQueue::default();
             queue.push(ScoreJob::new(prompts, reply, place));
-            let budget = Budget { tokens: 2048, score_bytes: usize::MAX, cache_bytes: usize::MAX };
             while !queue.is_empty() {
-                queue.step(&self.model, &prefixes, budget);
+                queue.step(&self.model, &prefixes, Budget::ALONE);
             }
             let seconds = started.elapsed().as_secs_f64();
             answer.try_recv().map_err(|_| EngineError::Stopped)??;

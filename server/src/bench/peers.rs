@@ -31,6 +31,12 @@ impl Peer {
             Self::Llama => "llama_cpp",
         }
     }
+
+    /// Whether it does what a measure asks for: llama.cpp has one adapter, or one mix of them, for all
+    /// sequences of a batch, so its voices speak without any.
+    pub fn does(self, measure: Measure) -> bool {
+        !matches!((self, measure), (Self::Llama, Measure::DecodeAdapters))
+    }
 }
 
 /// A Python with peers.

@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::BenchError;
 use engine::ops::{
     self,
+    peak::multiply_and_add_bytes,
     quantised::{self, Format, QuantisedMatrix},
 };
 
@@ -24,13 +25,21 @@ pub struct Roofline {
     pub read_gb_s: f64,
     /// Products of dense matrices (f32 on the CPU, bf16 on a GPU), in GFLOP/s.
     pub dense_gflop_s: f64,
-    /// Products with Q8_0 matrices, in billions of multiplications and additions per second; CPU only.
+    /// Products of bytes that stay in registers, in billions of multiplications and additions per second:
+    /// what no product with quantised matrices exceeds. CPU only, where there are instructions for it.
+    pub byte_gop_s: Option<f64>,
+    /// Our products with Q8_0 matrices, in the same unit; CPU only.
     pub q8_0_gop_s: Option<f64>,
     /// The same with candle's product.
     pub candle_q8_0_gop_s: Option<f64>,
 }
 
 impl Roofline {
+    /// Whether it is the processor's.
+    pub fn on_cpu(&self) -> bool {
+        self.device == "cpu"
+    }
+
     /// Measures for about two seconds.
     pub fn measure(device: &Device) -> Result<Self, BenchError> {
         let measured = match device {
@@ -61,12 +70,14 @@ fn on_cpu() -> candle_core::Result<Roofline> {
     let Some(matrix) = matrix.map(Arc::new) else { candle_core::bail!("no whole blocks") };
     let dense = fastest(|| ops::linear(&x, &x));
     let quantised = fastest(|| quantised::linear(&x, &matrix));
+    let bytes = all_threads(multiply_and_add_bytes);
     let candle = QMatMul::from_arc(Arc::new(blocks))?;
     let candle = fastest(|| candle.forward(&x));
     Ok(Roofline {
         device: "cpu".to_owned(),
         read_gb_s,
         dense_gflop_s: operations / dense,
+        byte_gop_s: bytes,
         q8_0_gop_s: Some(operations / quantised),
         candle_q8_0_gop_s: Some(operations / candle),
     })
@@ -91,9 +102,18 @@ fn on_gpu(device: &Device) -> candle_core::Result<Roofline> {
         // A copy reads and writes every byte.
         read_gb_s: 2.0 * (2 * VALUES) as f64 / copied / 1e9,
         dense_gflop_s: 2.0 * (SIZE as f64).powi(3) / product / 1e9,
+        byte_gop_s: None,
         q8_0_gop_s: None,
         candle_q8_0_gop_s: None,
     })
+}
+
+/// Billions of operations per second of all threads together, of a loop that counts its operations.
+fn all_threads(work: impl Fn(usize) -> Option<usize> + Sync) -> Option<f64> {
+    const ROUNDS: usize = 4_000_000;
+    let all = || rayon::broadcast(|_| work(black_box(ROUNDS)));
+    let operations: usize = all().into_iter().sum::<Option<usize>>()?;
+    Some(operations as f64 / fastest(all) / 1e9)
 }
 
 /// Seconds of the fastest of some runs.

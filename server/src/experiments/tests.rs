@@ -40,6 +40,8 @@ async fn every_comparison_is_made_once_and_kept() {
     assert_eq!(labels("quantity").len(), 4);
     // Two cultures have no similarity table, so that nobody can think across them.
     assert!(labels("collection").iter().all(|label| !label.contains("P2")), "{report:?}");
+    let collection = report.sections.iter().find(|section| section.key == "collection").unwrap();
+    assert!(collection.measure.contains("Not run: collected with cross-culture"), "{collection:?}");
     assert!(labels("styles").iter().any(|label| label.starts_with("self-alignment")));
     assert_eq!(labels("layouts").len(), 8);
     let written = &report.sections[5].entries[0];

@@ -179,8 +179,12 @@ impl Bench<'_> {
             Entry::closer("all instances", METRIC, &self.joint, &self.aware, note(self.instances));
         let (mut entries, mut claims) = (vec![all], Vec::new());
         let mut beside = self.joint.clone();
-        let cross_culture = self.can_ask(PromptStyle::CrossCulture);
-        for arm in arms.iter().filter(|arm| arm.same_answers || cross_culture) {
+        let mut measure = shape.measure.to_owned();
+        for arm in arms {
+            if let Some(obstacle) = arm.obstacle(self.base) {
+                let _ = write!(measure, " Not run: {}, since {obstacle}.", arm.title);
+                continue;
+            }
             told(arm.title);
             let method = arm.run(self.base, watcher).await?;
             let answers = method.evaluated_answers(VoiceKind::Joint).await?;
@@ -197,7 +201,7 @@ impl Bench<'_> {
         Ok(Section {
             key: shape.key,
             title: shape.title,
-            measure: shape.measure.to_owned(),
+            measure,
             unit: "alignment x 100 beyond the aware voice",
             entries,
             claims,
