@@ -14,6 +14,7 @@
 //! - `GET  /survey-runs/{id}` -> [`SurveyRun`];
 //! - `GET  /survey-runs/{id}/events` -> server-sent events, each a [`SurveyRunInfo`], until it ends;
 //! - `POST /survey-runs/{id}/cancel` -> [`SurveyRunInfo`];
+//! - `POST /survey-runs/{id}/resume` -> [`SurveyRunInfo`];
 //! - `GET  /method-runs` -> list of [`MethodRunInfo`], newest first;
 //! - `POST /method-runs` [`domain::method::MethodRequest`] -> [`MethodRunInfo`];
 //! - `GET  /method-runs/{id}` -> [`MethodRun`];
@@ -166,7 +167,7 @@ pub struct ReplyInfo {
     pub seed: u64,
     /// New tokens.
     pub tokens: usize,
-    /// New tokens per second, from the first to the last.
+    /// New tokens per second, from the first to the last; 0 where there is one at most.
     pub tokens_per_second: f64,
     /// Why it ended.
     pub finish: Finish,

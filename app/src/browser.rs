@@ -173,22 +173,85 @@ pub async fn pause(duration: std::time::Duration) {
 pub fn save_file(name: &str, content: &[u8]) {
     #[cfg(feature = "hydrate")]
     {
-        use wasm_bindgen::JsCast;
         let parts = js_sys::Array::of1(&js_sys::Uint8Array::from(content));
         let Ok(blob) = web_sys::Blob::new_with_u8_array_sequence(&parts) else { return };
         let Ok(address) = web_sys::Url::create_object_url_with_blob(&blob) else { return };
-        let link = leptos::prelude::document().create_element("a").ok();
-        if let Some(link) = link.and_then(|link| link.dyn_into::<web_sys::HtmlAnchorElement>().ok())
-        {
-            link.set_href(&address);
-            link.set_download(name);
-            link.click();
-        }
+        download(name, &address);
         // The download has its own hold on the data by now.
         let _ = web_sys::Url::revoke_object_url(&address);
     }
     #[cfg(not(feature = "hydrate"))]
     let _ = (name, content);
+}
+
+/// Offers what is at `address` as a file.
+#[cfg(feature = "hydrate")]
+fn download(name: &str, address: &str) {
+    use wasm_bindgen::JsCast;
+    let link = leptos::prelude::document().create_element("a").ok();
+    if let Some(link) = link.and_then(|link| link.dyn_into::<web_sys::HtmlAnchorElement>().ok()) {
+        link.set_href(address);
+        link.set_download(name);
+        link.click();
+    }
+}
+
+/// Kinds of picture files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PictureFile {
+    /// Lines and letters, at any size.
+    Svg,
+    /// Points, twice as many as the screen has.
+    Png,
+}
+
+/// Offers the figure with this `id` as a picture, as it looks now; `false` where the browser can't.
+pub async fn save_figure(id: &str, kind: PictureFile) -> bool {
+    #[cfg(feature = "hydrate")]
+    {
+        let figure = leptos::prelude::document().get_element_by_id(id);
+        let Some(picture) = figure.and_then(|figure| crate::picture::picture(&figure)) else {
+            return false;
+        };
+        match kind {
+            PictureFile::Svg => {
+                save_file(&format!("{id}.svg"), picture.svg().as_bytes());
+                true
+            }
+            PictureFile::Png => match png(&picture).await {
+                Some(address) => {
+                    download(&format!("{id}.png"), &address);
+                    true
+                }
+                None => false,
+            },
+        }
+    }
+    #[cfg(not(feature = "hydrate"))]
+    {
+        let _ = (id, kind);
+        false
+    }
+}
+
+/// The picture as an address that holds a PNG file.
+#[cfg(feature = "hydrate")]
+async fn png(picture: &crate::picture::Picture) -> Option<String> {
+    use wasm_bindgen::JsCast;
+    const DENSITY: f64 = 2.0;
+    let image = web_sys::HtmlImageElement::new().ok()?;
+    image.set_src(&format!("data:image/svg+xml,{}", crate::link::escape(&picture.svg())));
+    wasm_bindgen_futures::JsFuture::from(image.decode()).await.ok()?;
+    let (width, height) = picture.size();
+    let canvas = leptos::prelude::document().create_element("canvas").ok()?;
+    let canvas = canvas.dyn_into::<web_sys::HtmlCanvasElement>().ok()?;
+    canvas.set_width((DENSITY * width) as u32);
+    canvas.set_height((DENSITY * height) as u32);
+    let context = canvas.get_context("2d").ok()??;
+    let context = context.dyn_into::<web_sys::CanvasRenderingContext2d>().ok()?;
+    context.scale(DENSITY, DENSITY).ok()?;
+    context.draw_image_with_html_image_element(&image, 0.0, 0.0).ok()?;
+    canvas.to_data_url().ok()
 }
 
 /// The text of the file that a person chose in an `input type=file`.

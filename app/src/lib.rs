@@ -21,6 +21,7 @@ pub mod shell;
 pub mod browser;
 pub mod color;
 pub mod link;
+pub mod picture;
 pub mod storage;
 
 pub use shell::{App, shell};

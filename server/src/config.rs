@@ -112,9 +112,10 @@ pub struct ServeArgs {
     /// a proxy are one.
     #[arg(long, value_name = "IP", value_delimiter = ',', env = "POLYLOGUE_PROXY")]
     pub proxy: Vec<IpAddr>,
-    /// Folder with the built client.
-    #[arg(long, value_name = "DIR", default_value = "target/site", env = "POLYLOGUE_SITE")]
-    pub site: PathBuf,
+    /// Folder with the built client; by default `site` beside the program's folder, where `cargo xtask`
+    /// puts both.
+    #[arg(long, value_name = "DIR", env = "POLYLOGUE_SITE")]
+    pub site: Option<PathBuf>,
     /// The model.
     #[command(flatten)]
     pub model: ModelArgs,
@@ -124,4 +125,12 @@ pub struct ServeArgs {
     /// Prompt templates.
     #[command(flatten)]
     pub templates: TemplateArgs,
+}
+
+impl ServeArgs {
+    /// Where the built client is looked for.
+    pub fn site(&self) -> PathBuf {
+        let beside = || Some(std::env::current_exe().ok()?.parent()?.parent()?.join("site"));
+        self.site.clone().or_else(beside).unwrap_or_else(|| PathBuf::from("site"))
+    }
 }

@@ -40,6 +40,9 @@ async fn errors_name_the_thing_and_a_way_out() {
     for (arguments, expect) in [
         (vec!["score", nothing], "data/wvs_questions.json"),
         (vec!["import", "--format", "culturespa", nothing], "data/wvs_questions.json"),
+        (vec!["import", "culturespa", nothing], "data/wvs_questions.json"),
+        (vec!["import", "xml", nothing], "`xml`"),
+        (vec!["import", "csv", nothing, "--format", "jsonl"], "`csv` before the source"),
         (vec!["serve", "--model", nothing], nothing),
         (vec!["evaluate", "--model", model, "--survey", "x"], "there is no survey `x`"),
         (vec!["pipeline", "--model", model, "--cultures", "XXX"], "`XXX` is not a culture"),

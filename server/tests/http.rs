@@ -246,7 +246,7 @@ async fn bad_requests_are_refused_and_the_server_goes_on() {
         (message(String::new()), 400, "empty-message", "empty"),
         (message("  \n".to_owned()), 400, "empty-message", "empty"),
         (message("a".repeat(MAX_MESSAGE_BYTES + 1)), 413, "message-too-long", "8193 bytes"),
-        (message("a".repeat(1 << 20)), 413, "too-large", "larger than"),
+        (message("a".repeat(1 << 20)), 413, "too-large", "524288 bytes"),
         (message("a".repeat(6000)), 422, "context-exceeded", "tokens"),
         (change("/sampling/temperature", json!(-1.0)), 400, "sampling", "`temperature`"),
         (change("/sampling/top_p", json!(0.0)), 400, "sampling", "`top_p`"),

@@ -26,7 +26,7 @@ const STAGES: [Stage; 13] = [
     ("repository rules", repository),
     ("format", format),
     ("clippy (native)", clippy),
-    ("clippy (wasm)", clippy_wasm),
+    ("clippy (client)", clippy_client),
     ("tests of xtask", xtask_tests),
     ("compile for tests and journeys", compile),
     ("tests", tests),
@@ -38,9 +38,16 @@ const STAGES: [Stage; 13] = [
     ("journeys in Chromium", journeys),
 ];
 
-/// Runs the stages whose name contains one of `only` (all, if empty).
+/// Runs the stages whose name contains one of `only` (all, if empty); refuses a word that no name contains.
 pub fn run(workspace: &Workspace, only: &[String]) -> ExitCode {
     let since = Instant::now();
+    if let Some(word) =
+        only.iter().find(|word| !STAGES.iter().any(|(name, _)| name.contains(*word)))
+    {
+        let names = STAGES.map(|(name, _)| name).join("`, `");
+        eprintln!("no stage has `{word}` in its name\nUse a word out of `{names}`.");
+        return ExitCode::FAILURE;
+    }
     let mut total = Count::default();
     for (name, stage) in STAGES {
         if !only.is_empty() && !only.iter().any(|word| name.contains(word.as_str())) {
@@ -59,9 +66,8 @@ pub fn run(workspace: &Workspace, only: &[String]) -> ExitCode {
 
 /// `cargo xtask screenshots`: the journeys' browser visits the pages and keeps what it sees.
 pub fn screenshots(workspace: &Workspace) -> Result<ExitCode, Failure> {
-    for (name, stage) in [STAGES[5], STAGES[10]] {
-        stage(workspace, name)?;
-    }
+    compile(workspace, "compile for screenshots")?;
+    client_site(workspace, "client for screenshots")?;
     let mut command = tools::cargo();
     command.args(["test"]).args(NATIVE).args(["--test", "screenshots", "--", "--ignored"]);
     command.env("POLYLOGUE_SCREENSHOTS", workspace.root.join("docs/images"));
@@ -111,17 +117,18 @@ fn clippy(workspace: &Workspace, name: &str) -> Result<Count, Failure> {
     counted(workspace, name, &mut command)
 }
 
-fn clippy_wasm(workspace: &Workspace, name: &str) -> Result<Count, Failure> {
+/// What runs in the browser. A wasm toolchain without clippy leaves it to the native one, for which the
+/// same code compiles.
+fn clippy_client(workspace: &Workspace, name: &str) -> Result<Count, Failure> {
     let toolchain = tools::wasm_toolchain(workspace)?;
-    if !toolchain.has_clippy() {
-        println!("     this wasm toolchain has no clippy: the compiler's own warnings have to do");
-        return counted(
-            workspace,
-            name,
-            &mut client::cargo_client(&toolchain, "check", Mode::Debug),
-        );
-    }
-    let mut command = client::cargo_client(&toolchain, "clippy", Mode::Debug);
+    let mut command = if toolchain.has_clippy() {
+        client::cargo_client(&toolchain, "clippy", Mode::Debug)
+    } else {
+        let mut command = tools::cargo();
+        command.args(["clippy", "--package", "app", "--lib", "--no-default-features"]);
+        command.args(["--features", "hydrate"]);
+        command
+    };
     counted(workspace, name, command.args(["--", "--deny", "warnings"]))
 }
 

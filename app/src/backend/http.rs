@@ -92,6 +92,11 @@ impl Live for HttpBackend {
         later(read(Request::post(&address)))
     }
 
+    fn resume_survey_run(&self, id: String) -> Answer<SurveyRunInfo> {
+        let address = format!("/api/survey-runs/{}/resume", link::escape(&id));
+        later(read(Request::post(&address)))
+    }
+
     fn survey_run_events(&self, id: String) -> Answer<Events<SurveyRunInfo>> {
         let address = format!("/api/survey-runs/{}/events", link::escape(&id));
         later(async move { open(Request::get(&address), None::<()>).await })

@@ -66,6 +66,8 @@ pub trait Live: Send + Sync {
     fn start_survey_run(&self, request: SurveyRunRequest) -> Answer<SurveyRunInfo>;
     /// Stops a survey run; its answers are kept.
     fn cancel_survey_run(&self, id: String) -> Answer<SurveyRunInfo>;
+    /// Goes on with a survey run that has stopped before its end.
+    fn resume_survey_run(&self, id: String) -> Answer<SurveyRunInfo>;
     /// Progress of a survey run until it ends.
     fn survey_run_events(&self, id: String) -> Answer<Events<SurveyRunInfo>>;
     /// Starts a run of the method.

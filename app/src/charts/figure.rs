@@ -1,8 +1,9 @@
 //! The frame around every chart: title, what it shows, what kind of reference, the numbers as a table.
 
 use leptos::prelude::*;
+use leptos::task::spawn_local;
 
-use crate::browser;
+use crate::browser::{self, PictureFile};
 
 /// The numbers of a chart as text.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -14,13 +15,15 @@ pub struct NumberTable {
 }
 
 impl NumberTable {
-    /// The table as CSV (RFC 4180).
-    pub fn csv(&self) -> String {
-        let line = |cells: &Vec<String>| {
-            let cells: Vec<String> = cells.iter().map(|cell| quoted(cell)).collect();
+    /// The table as CSV (RFC 4180). A column of its own says so where the reference is simulated.
+    pub fn csv(&self, simulated: bool) -> String {
+        let line = |cells: &Vec<String>, mark: &str| {
+            let mark = simulated.then(|| mark.to_owned());
+            let cells: Vec<String> = cells.iter().map(|cell| quoted(cell)).chain(mark).collect();
             format!("{}\r\n", cells.join(","))
         };
-        std::iter::once(&self.columns).chain(&self.rows).map(line).collect()
+        let rows = self.rows.iter().map(|row| line(row, "simulated"));
+        std::iter::once(line(&self.columns, "reference")).chain(rows).collect()
     }
 }
 
@@ -70,12 +73,34 @@ pub fn Figure(
                 </details>
                 <button type="button" class="quiet" data-testid="save-csv"
                     on:click=move |_| table.with_untracked(|table| {
-                        browser::save_file(&format!("{id}.csv"), table.csv().as_bytes());
+                        browser::save_file(&format!("{id}.csv"), table.csv(simulated).as_bytes());
                     })>"Save as CSV"</button>
+                <SavePicture id kind=PictureFile::Svg/>
+                <SavePicture id kind=PictureFile::Png/>
             </div>
         </figure>
     }
     .into_any()
+}
+
+#[component]
+fn SavePicture(id: &'static str, kind: PictureFile) -> impl IntoView {
+    let (name, testid) = match kind {
+        PictureFile::Svg => ("SVG", "save-svg"),
+        PictureFile::Png => ("PNG", "save-png"),
+    };
+    let refused = RwSignal::new(false);
+    let save = move |_| {
+        spawn_local(async move {
+            refused.set(!browser::save_figure(id, kind).await);
+        })
+    };
+    view! {
+        <button type="button" class="quiet" data-testid=testid on:click=save
+            title=format!("Saves the chart as it looks now as {name}")>
+            {move || if refused.get() { "the browser refuses" } else { name }}
+        </button>
+    }
 }
 
 #[component]
@@ -110,6 +135,8 @@ mod tests {
             columns: vec!["a".to_owned(), "b,c".to_owned()],
             rows: vec![vec!["say \"x\"".to_owned(), "1".to_owned()]],
         };
-        assert_eq!(table.csv(), "a,\"b,c\"\r\n\"say \"\"x\"\"\",1\r\n");
+        assert_eq!(table.csv(false), "a,\"b,c\"\r\n\"say \"\"x\"\"\",1\r\n");
+        let marked = "a,\"b,c\",reference\r\n\"say \"\"x\"\"\",1,simulated\r\n";
+        assert_eq!(table.csv(true), marked);
     }
 }

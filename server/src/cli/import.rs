@@ -14,9 +14,9 @@ use crate::jobs::import::{self, EXAMPLE_CSV, EXAMPLE_JSONL, Format, ImportOption
 /// Arguments of `polylogue import`.
 #[derive(Debug, Args)]
 pub struct ImportArgs {
-    /// A file, a folder, or the address of a file.
-    #[arg(value_name = "PATH|URL", required_unless_present = "example")]
-    source: Option<String>,
+    /// A file, a folder, or the address of a file; its format may stand before it.
+    #[arg(value_name = "PATH|URL", required_unless_present = "example", num_args = 1..=2)]
+    source: Vec<String>,
     /// `culturespa`, `jsonl`, `csv` or `globalopinionqa`; by default the names of files and columns
     /// tell.
     #[arg(long)]
@@ -60,7 +60,17 @@ impl ImportArgs {
     }
 
     async fn import(self) -> Result<(), Box<dyn Error>> {
-        let source = self.source.unwrap_or_default();
+        let (format, source) = match self.source.as_slice() {
+            [format, source] => (Some(format.parse()?), source.clone()),
+            sources => (self.format, sources.concat()),
+        };
+        if let (Some(named), Some(given)) = (format, self.format)
+            && named != given
+        {
+            let rule =
+                format!("the format is `{named}` before the source and `{given}` in `--format`");
+            return Err(format!("{rule}\nName it once.").into());
+        }
         // Fetching blocks; nothing else runs in this process.
         let fetched = match fetch::is_address(&source) {
             true => Some(tokio::task::block_in_place(|| fetch::fetch(&source))?),
@@ -70,7 +80,7 @@ impl ImportArgs {
             fetched.as_ref().map_or_else(|| PathBuf::from(&source), |(_, path)| path.clone());
         let store = self.store.open().await?;
         let options = ImportOptions {
-            format: self.format,
+            format,
             id: self.id,
             name: self.name,
             skip_rejected: self.skip_rejected,

@@ -12,8 +12,23 @@ use crate::state::AppState;
 use crate::store::Store;
 use engine::Engine;
 
+/// The client's script within its folder.
+const CLIENT: &str = "pkg/polylogue.js";
+
 /// Serves until an interrupt or a termination.
 pub(super) async fn run(args: ServeArgs) -> Result<(), Box<dyn Error>> {
+    // First of all: who can't be reached doesn't begin to work.
+    let listener = TcpListener::bind(args.addr).await.map_err(|error| {
+        format!("can't listen on `{}`: {error}\nName another address with `--addr`.", args.addr)
+    })?;
+    let site = args.site();
+    if !site.join(CLIENT).is_file() {
+        tracing::warn!(
+            "the client isn't in `{}`: pages are shown, but nothing on them works. Run `cargo xtask serve` \
+             once, or name its folder with `--site`",
+            site.display()
+        );
+    }
     let store = args.store.open().await?;
     store.put_survey(world().survey()).await?;
     let templates = args.templates.read()?;
@@ -25,13 +40,10 @@ pub(super) async fn run(args: ServeArgs) -> Result<(), Box<dyn Error>> {
     if resumed > 0 {
         tracing::info!(runs = resumed, "going on with unfinished runs");
     }
-    let listener = TcpListener::bind(args.addr).await.map_err(|error| {
-        format!("can't listen on `{}`: {error}\nName another address with `--addr`.", args.addr)
-    })?;
     // The port that was taken, which port 0 leaves to the system.
     println!("listening on http://{}", listener.local_addr()?);
     let cultures = world().survey().cultures.clone();
-    let state = AppState::new(engine, store, (runs, methods), cultures, &args.site)
+    let state = AppState::new(engine, store, (runs, methods), cultures, &site)
         .behind(Proxies::new(&args.proxy));
     state.refresh_cultures().await?;
     let following = state.clone();

@@ -48,7 +48,10 @@ fn chat_event(event: RowEvent, model: &ModelInfo, seed: u64) -> ChatEvent {
                 adapter,
                 seed,
                 tokens,
-                tokens_per_second: if seconds > 0.0 { tokens as f64 / seconds } else { 0.0 },
+                tokens_per_second: match tokens {
+                    2.. if seconds > 0.0 => (tokens - 1) as f64 / seconds,
+                    _ => 0.0,
+                },
                 finish,
             };
             ChatEvent::Done { row, reply }

@@ -1,12 +1,21 @@
 //! What handlers take out of a request: JSON bodies whose faults are answered like every other refusal.
 
-use axum::Json;
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{FromRequest, Request};
+use axum::extract::{DefaultBodyLimit, FromRequest, Request};
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use serde::de::DeserializeOwned;
 
 use super::HttpError;
+
+/// Largest body of an address, in bytes; beside [`DefaultBodyLimit`], which doesn't tell.
+#[derive(Debug, Clone, Copy)]
+pub struct BodyLimit(usize);
+
+/// Refuses bodies of more than `bytes`, and says so.
+pub fn body_limit(bytes: usize) -> (DefaultBodyLimit, Extension<BodyLimit>) {
+    (DefaultBodyLimit::max(bytes), Extension(BodyLimit(bytes)))
+}
 
 /// A JSON body of type `T`.
 pub struct Body<T>(pub T);
@@ -15,14 +24,15 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = HttpError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, HttpError> {
+        let limit = request.extensions().get::<BodyLimit>().copied();
         match Json::<T>::from_request(request, state).await {
             Ok(Json(value)) => Ok(Self(value)),
-            Err(rejection) => Err(refusal(&rejection)),
+            Err(rejection) => Err(refusal(&rejection, limit)),
         }
     }
 }
 
-fn refusal(rejection: &JsonRejection) -> HttpError {
+fn refusal(rejection: &JsonRejection, limit: Option<BodyLimit>) -> HttpError {
     match rejection {
         JsonRejection::JsonSyntaxError(_) | JsonRejection::JsonDataError(_) => {
             HttpError::bad_request(
@@ -43,7 +53,14 @@ fn refusal(rejection: &JsonRejection) -> HttpError {
         _ if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => HttpError::refused(
             StatusCode::PAYLOAD_TOO_LARGE,
             "too-large",
-            "the body of the request is larger than this address takes".to_owned(),
+            match limit {
+                Some(BodyLimit(bytes)) => {
+                    format!(
+                        "the body of the request is larger than the {bytes} bytes this address takes"
+                    )
+                }
+                None => "the body of the request is larger than this address takes".to_owned(),
+            },
             "Send a shorter message or a smaller file.",
         ),
         _ => HttpError::bad_request("bad-body", rejection.body_text(), "Send the request again."),

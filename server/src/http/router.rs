@@ -2,12 +2,12 @@
 
 use app::api::annotation::MAX_PROJECT_BYTES;
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 use tower_http::trace::TraceLayer;
 
+use super::extract::body_limit;
 use super::{
     MAX_BODY_BYTES, MAX_IMPORT_BYTES, annotation, annotation_socket, chat, imports, method_runs,
     pages, surveys, unknown_api, world,
@@ -19,7 +19,7 @@ pub fn router(state: AppState) -> Router {
     Router::new()
         .nest("/api", api())
         .merge(pages::router(&state))
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(body_limit(MAX_BODY_BYTES))
         // Events must leave at once, so streams are never compressed.
         .layer(CompressionLayer::new().compress_when(
             SizeAbove::new(512).and(NotForContentType::SSE).and(NotForContentType::IMAGES),
@@ -37,18 +37,16 @@ fn api() -> Router<AppState> {
         .route("/surveys/{id}", get(surveys::show))
         .route("/surveys/example.jsonl", get(imports::example_jsonl))
         .route("/surveys/example.csv", get(imports::example_csv))
-        .route(
-            "/surveys/import",
-            post(imports::import).layer(DefaultBodyLimit::max(MAX_IMPORT_BYTES)),
-        )
+        .route("/surveys/import", post(imports::import).layer(body_limit(MAX_IMPORT_BYTES)))
         .route(
             "/surveys/import/rejected",
-            post(imports::rejected).layer(DefaultBodyLimit::max(MAX_IMPORT_BYTES)),
+            post(imports::rejected).layer(body_limit(MAX_IMPORT_BYTES)),
         )
         .route("/survey-runs", get(surveys::list_runs).post(surveys::start_run))
         .route("/survey-runs/{id}", get(surveys::show_run))
         .route("/survey-runs/{id}/events", get(surveys::run_events))
         .route("/survey-runs/{id}/cancel", post(surveys::cancel_run))
+        .route("/survey-runs/{id}/resume", post(surveys::resume_run))
         // Researchers who run the method.
         .route("/method-runs", get(method_runs::list).post(method_runs::start))
         .route("/method-runs/{id}", get(method_runs::show))
@@ -67,7 +65,7 @@ fn annotation_api() -> Router<AppState> {
     use annotation as to;
     Router::new()
         .route("/sources", get(to::list_sources))
-        .route("/projects", post(to::create).layer(DefaultBodyLimit::max(MAX_PROJECT_BYTES)))
+        .route("/projects", post(to::create).layer(body_limit(MAX_PROJECT_BYTES)))
         .route("/projects/{id}", get(to::show))
         .route("/projects/{id}/settings", post(to::change))
         .route("/projects/{id}/next", post(to::next))

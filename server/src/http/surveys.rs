@@ -57,6 +57,14 @@ pub async fn cancel_run(
     Ok(Json(state.survey_runs.cancel(&id).await?))
 }
 
+/// `POST /api/survey-runs/{id}/resume`
+pub async fn resume_run(
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+) -> Result<Json<SurveyRunInfo>, HttpError> {
+    Ok(Json(state.survey_runs.go_on(&id).await?))
+}
+
 /// `GET /api/survey-runs/{id}/events`
 pub async fn run_events(
     State(state): State<AppState>,

@@ -1,7 +1,6 @@
 //! Runs of the method from the studio: started, watched, paused, resumed, cancelled, and gone on
 //! with after a crash. What the steps do is in [`super::pipeline`].
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use app::api::method_run::{MethodRun, MethodRunInfo, StepInfo};
@@ -153,7 +152,12 @@ impl MethodRuns {
         if run.elsewhere && run.state == JobState::Running {
             self.runner.stop_elsewhere(id, JobState::Paused).await?;
         }
-        self.runner.stop(id, StopKind::Pause).await;
+        if !self.runner.stop(id, StopKind::Pause).await
+            && self.find(id).await?.state == JobState::Running
+        {
+            // By the store only: its end couldn't be kept.
+            self.runner.keep_state(id, JobState::Paused).await?;
+        }
         self.info(id).await
     }
 
@@ -169,7 +173,7 @@ impl MethodRuns {
         if !self.runner.stop(id, StopKind::Cancel).await {
             let run = self.find(id).await?;
             if !matches!(run.state, JobState::Done | JobState::Cancelled) {
-                self.store.set_state(id, JobState::Cancelled, None).await?;
+                self.runner.keep_state(id, JobState::Cancelled).await?;
             }
         }
         self.info(id).await
@@ -181,7 +185,7 @@ impl MethodRuns {
     /// # Errors
     /// An unknown run; one whose model, survey or prompts are no longer those it began with.
     pub async fn go_on(&self, id: &str) -> Result<MethodRunInfo, JobError> {
-        let at_work = self.runner.live().await.get(id).is_some();
+        let at_work = self.runner.live().await.is_at_work(id);
         if at_work || self.find(id).await?.state == JobState::Done {
             return self.info(id).await;
         }
@@ -239,14 +243,7 @@ impl MethodRuns {
 
     /// The run of this name, if it is one of the method.
     async fn find(&self, id: &str) -> Result<Run, JobError> {
-        let run = self.store.run(id).await?;
-        if run.kind == RunKind::Method {
-            return Ok(run);
-        }
-        let known = self.store.runs(RunKind::Method).await?;
-        let known: BTreeSet<String> = known.into_iter().map(|run| run.id).collect();
-        let (id, known) = (id.to_owned(), known.into_iter().collect());
-        Err(StoreError::UnknownRun { id, known }.into())
+        Ok(self.store.run_as(RunKind::Method, id).await?)
     }
 
     async fn info(&self, id: &str) -> Result<MethodRunInfo, JobError> {

@@ -36,10 +36,16 @@ impl<T> Clone for Runner<T> {
     }
 }
 
-/// A run at work in this process.
+/// A run at work in this process, or one whose end the store couldn't keep.
 struct Active<T> {
     progress: watch::Receiver<T>,
     stop: Arc<Stop>,
+}
+
+impl<T: RunInfo> Active<T> {
+    fn is_at_work(&self) -> bool {
+        self.progress.borrow().state() == JobState::Running
+    }
 }
 
 /// How a person has asked a run to stop, if one has.
@@ -65,6 +71,13 @@ impl<T: Clone> Live<T> {
     /// The newest progress of a run, if it is at work.
     pub fn get(&self, id: &str) -> Option<T> {
         self.0.get(id).map(|progress| progress.borrow().clone())
+    }
+}
+
+impl<T: RunInfo> Live<T> {
+    /// Whether a run is at work.
+    pub fn is_at_work(&self, id: &str) -> bool {
+        self.0.get(id).is_some_and(|progress| progress.borrow().state() == JobState::Running)
     }
 }
 
@@ -117,14 +130,14 @@ impl<T: RunInfo> Runner<T> {
         F: Future<Output = Result<(), JobError>> + Send + 'static,
     {
         let mut active = self.active.lock().await;
-        if active.contains_key(id) {
+        if active.get(id).is_some_and(Active::is_at_work) {
             return Ok(());
         }
         self.store.begin_run(id, true).await?;
         let (sender, progress) = watch::channel(info);
         let stop = Arc::new(Stop::default());
         let handle = Arc::new(Handle { progress: sender, stop: Arc::clone(&stop) });
-        active.insert(id.to_owned(), Active { progress, stop });
+        active.insert(id.to_owned(), Active { progress, stop: Arc::clone(&stop) });
         drop(active);
         let (runner, id, work) = (self.clone(), id.to_owned(), work(Arc::clone(&handle)));
         tokio::spawn(async move {
@@ -134,13 +147,17 @@ impl<T: RunInfo> Runner<T> {
                 Err(panic) => Err(JobError::broken_off(&panic)),
             };
             let mut end = end_of(result.err().as_ref(), &handle.stop);
-            if let Err(error) = runner.keep_end(&id, &end).await {
+            let kept = runner.keep_end(&id, &end).await;
+            if let Err(error) = &kept {
                 tracing::error!(run = id, %error, "the end of a run can't be stored");
-                end = end_of(Some(&error), &handle.stop);
+                end = end_of(Some(error), &handle.stop);
             }
             handle.update(|info| info.end(end.0, end.1));
-            // Only now: until here whoever asks is told by the channel.
-            runner.active.lock().await.remove(&id);
+            // Only now: until here whoever asks is told by the channel. An end that the store doesn't have
+            // stays, until the run goes on or is cancelled.
+            if kept.is_ok() {
+                runner.forget(&id, &stop).await;
+            }
         });
         Ok(())
     }
@@ -150,7 +167,8 @@ impl<T: RunInfo> Runner<T> {
     pub async fn stop(&self, id: &str, kind: StopKind) -> bool {
         let at_work = {
             let active = self.active.lock().await;
-            active.get(id).map(|active| (Arc::clone(&active.stop), active.progress.clone()))
+            let at_work = active.get(id).filter(|active| active.is_at_work());
+            at_work.map(|active| (Arc::clone(&active.stop), active.progress.clone()))
         };
         let Some((stop, mut progress)) = at_work else { return false };
         let kind = if kind == StopKind::Pause { PAUSE } else { CANCEL };
@@ -158,6 +176,27 @@ impl<T: RunInfo> Runner<T> {
         // An error means that it has ended already.
         let _ = progress.wait_for(|info| info.state() != JobState::Running).await;
         true
+    }
+
+    /// Keeps where a run stands that is not at work.
+    ///
+    /// # Errors
+    /// A failure of the store.
+    pub async fn keep_state(&self, id: &str, state: JobState) -> Result<(), JobError> {
+        self.store.set_state(id, state, None).await?;
+        let mut active = self.active.lock().await;
+        if active.get(id).is_some_and(|active| !active.is_at_work()) {
+            active.remove(id);
+        }
+        Ok(())
+    }
+
+    /// Lets go of a run, unless it has been started again since.
+    async fn forget(&self, id: &str, stop: &Arc<Stop>) {
+        let mut active = self.active.lock().await;
+        if active.get(id).is_some_and(|active| Arc::ptr_eq(&active.stop, stop)) {
+            active.remove(id);
+        }
     }
 
     /// Stops a run that another server left unfinished, which makes it this one's.

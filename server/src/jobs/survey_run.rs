@@ -189,8 +189,29 @@ impl SurveyRuns {
         if run.elsewhere && run.state == JobState::Running {
             self.runner.stop_elsewhere(id, JobState::Cancelled).await?;
         }
-        self.runner.stop(id, StopKind::Cancel).await;
+        if !self.runner.stop(id, StopKind::Cancel).await
+            && matches!(self.find(id).await?.state, JobState::Running | JobState::Paused)
+        {
+            self.runner.keep_state(id, JobState::Cancelled).await?;
+        }
         self.info(&self.find(id).await?).await
+    }
+
+    /// Goes on with a run that was stopped, that had no room on the disk, or that failed. One that is at
+    /// work or done stays as it is.
+    ///
+    /// # Errors
+    /// [`crate::store::StoreError::UnknownRun`] where there is none; [`JobError::OtherModel`];
+    /// [`crate::store::StoreError::OtherServer`] where another server is at work on it.
+    pub async fn go_on(&self, id: &str) -> Result<SurveyRunInfo, JobError> {
+        let at_work = self.runner.live().await.is_at_work(id);
+        let run = self.find(id).await?;
+        if !at_work && run.state != JobState::Done {
+            self.spawn(&run).await?;
+        }
+        let live = self.runner.live().await;
+        let stored = self.info(&self.find(id).await?).await?;
+        Ok(live.get(id).unwrap_or(stored))
     }
 
     /// Progress of a run: as it stands, then after every batch, until it ends.
@@ -207,7 +228,7 @@ impl SurveyRuns {
     }
 
     async fn find(&self, id: &str) -> Result<Run, JobError> {
-        Ok(self.store.run(id).await?)
+        Ok(self.store.run_as(RunKind::Survey, id).await?)
     }
 
     async fn info(&self, run: &Run) -> Result<SurveyRunInfo, JobError> {
@@ -224,7 +245,9 @@ impl SurveyRuns {
         let work = async move |handle: Arc<Handle<SurveyRunInfo>>| {
             runs.answer(&id, &settings, &handle).await
         };
-        self.runner.start(&run.id, self.info(run).await?, work).await
+        let mut info = self.info(run).await?;
+        (info.state, info.error) = (JobState::Running, None);
+        self.runner.start(&run.id, info, work).await
     }
 
     /// Asks everything that isn't answered yet.

@@ -15,7 +15,7 @@ use futures::StreamExt;
 
 use super::elicit::Answered;
 use super::manifest::Manifest;
-use super::testing::{Fixture, SURVEY, fixture, go_on, run_with_questions, tiny_engine};
+use super::testing::{Fixture, SURVEY, fixture, go_on, run_with_questions, survey, tiny_engine};
 use super::*;
 use crate::store::{RunKind, Store, StoreError, Unit};
 use engine::Engine;
@@ -81,6 +81,44 @@ async fn a_survey_run_whose_model_is_gone_says_so() {
     let error = left.info.error.unwrap();
     assert_eq!(error.code, "other-model");
     assert!(error.hint.unwrap().contains("--model"));
+}
+
+#[tokio::test]
+async fn a_survey_run_goes_on_when_there_is_room_again() {
+    let Fixture { folder, engine, store } = fixture().await;
+    drop(store);
+    let data = folder.path().join("data");
+    // Nothing can be kept, not even that it has ended: as on a disk that is full to the last byte.
+    static FULL: [&str; 2] = [
+        "CREATE TEMP TRIGGER full_units BEFORE INSERT ON units \
+         BEGIN SELECT RAISE(FAIL, 'database or disk is full'); END",
+        "CREATE TEMP TRIGGER full_runs BEFORE UPDATE OF state ON runs \
+         WHEN NEW.state <> 'running' \
+         BEGIN SELECT RAISE(FAIL, 'database or disk is full'); END",
+    ];
+    let store = Store::open_with(&data, &FULL).await.unwrap();
+    store.put_survey(&survey()).await.unwrap();
+    let runs = SurveyRuns::new(engine.clone(), store.clone());
+    let id = runs.start(request(voices())).await.unwrap().id;
+    let last = runs.watch(&id).await.unwrap().fold(None, async |_, info| Some(info)).await.unwrap();
+    assert_ne!(last.state, JobState::Running);
+    assert!(last.error.is_some(), "{last:?}");
+    assert_eq!(runs.get(&id).await.unwrap().info.state, last.state, "a look tells the same");
+    // It can be tried again at once, and ends in the same way.
+    runs.go_on(&id).await.unwrap();
+    let last = runs.watch(&id).await.unwrap().fold(None, async |_, info| Some(info)).await.unwrap();
+    assert!(last.error.is_some(), "{last:?}");
+    drop((runs, store));
+
+    let store = Store::open(&data).await.unwrap();
+    let runs = SurveyRuns::new(engine, store);
+    // By the store it is at work, though no process has it.
+    assert_eq!(runs.get(&id).await.unwrap().info.state, JobState::Running);
+    assert_eq!(runs.cancel(&id).await.unwrap().state, JobState::Cancelled);
+    assert_eq!(runs.go_on(&id).await.unwrap().state, JobState::Running);
+    let last = runs.watch(&id).await.unwrap().fold(None, async |_, info| Some(info)).await.unwrap();
+    assert_eq!((last.state, last.answered), (JobState::Done, last.total));
+    assert_eq!(runs.go_on(&id).await.unwrap().state, JobState::Done, "done stays done");
 }
 
 #[tokio::test]

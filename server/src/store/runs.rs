@@ -173,6 +173,19 @@ impl Store {
         Err(StoreError::UnknownRun { id: id.to_owned(), known })
     }
 
+    /// The run of this name and kind.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownRun`] where there is none of that kind.
+    pub async fn run_as(&self, kind: RunKind, id: &str) -> Result<Run, StoreError> {
+        let run = self.run(id).await?;
+        if run.kind == kind {
+            return Ok(run);
+        }
+        let known = self.runs(kind).await?.into_iter().map(|run| run.id).collect();
+        Err(StoreError::UnknownRun { id: id.to_owned(), known })
+    }
+
     /// All runs of a kind, newest first.
     ///
     /// # Errors

@@ -42,8 +42,44 @@ async fn every_choice_recomputes_in_the_browser() {
         until_ranking_differs(&page, &shown[shown.len() - 1]).await;
         page.until_quiet().await;
         assert_eq!(page.requests().await, requests, "no choice asks the server");
+        saved_as_pictures(&page).await;
     })
     .await;
+}
+
+/// A chart is saved as SVG and as PNG, with its words in it.
+async fn saved_as_pictures(page: &Page) {
+    page.eval(
+        "(() => {
+           window.saved = { texts: [], links: [] };
+           const make = URL.createObjectURL;
+           URL.createObjectURL = blob => {
+             blob.text().then(text => window.saved.texts.push(text));
+             return make.call(URL, blob);
+           };
+           HTMLAnchorElement.prototype.click = function() {
+             window.saved.links.push(this.download + ' ' + this.href.slice(0, 22));
+           };
+         })()",
+    )
+    .await;
+    page.click("ranking save-svg").await;
+    page.until("there is an SVG", "window.saved.texts.length === 1").await;
+    let parsed = "new DOMParser().parseFromString(window.saved.texts[0], 'image/svg+xml')";
+    let facts = format!(
+        "(() => {{ const d = {parsed}; return [d.documentElement.localName,
+           String(d.querySelectorAll('parsererror').length),
+           String(d.querySelectorAll('circle').length > 1),
+           String(d.documentElement.textContent.includes('Nigeria')
+             || d.documentElement.textContent.includes('NGA')),
+           String(d.documentElement.textContent.includes('simulated reference'))]; }})()"
+    );
+    assert_eq!(page.strings(&facts).await, ["svg", "0", "true", "true", "true"]);
+    page.click("ranking save-png").await;
+    page.until("there is a PNG", "window.saved.links.length === 2").await;
+    let links = page.strings("window.saved.links").await;
+    assert!(links[0].starts_with("ranking.svg blob:"), "{links:?}");
+    assert_eq!(links[1], "ranking.png data:image/png;base64");
 }
 
 /// Waits until the ranking is another one.

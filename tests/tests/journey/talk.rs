@@ -1,6 +1,6 @@
 //! Talking with several voices at once.
 
-use tests::{all, journey};
+use tests::{Page, all, journey};
 
 /// A conversation that is over: as many replies as voices, none of them open.
 pub fn answered(voices: usize) -> String {
@@ -36,8 +36,56 @@ async fn one_reply_can_be_drawn_again() {
         )
         .await;
         assert_eq!(page.texts("reply-text").await[1], before[1], "the other voice is left alone");
+        too_long(&page).await;
+        stopped(&page).await;
     })
     .await;
+}
+
+/// A message of a megabyte is refused in the page and stays, and the next one is answered.
+async fn too_long(page: &Page) {
+    let write = |text: &str| {
+        let box_ = all("message");
+        format!(
+            "(() => {{ const box = {box_}[0]; box.value = {text}; \
+             box.dispatchEvent(new Event('input', {{ bubbles: true }})); }})()"
+        )
+    };
+    page.eval(&write("'a'.repeat(1 << 20)")).await;
+    page.click("send").await;
+    page.until_there("error[data-code=message-too-long]").await;
+    let kept = page.eval(&format!("{}[0].value.length", all("message"))).await;
+    assert_eq!(kept.as_u64(), Some(1 << 20), "what was written stays");
+    page.eval(&write("'And your friends?'")).await;
+    page.click("send").await;
+    page.until("the refusal is gone", &format!("{}.length === 0", all("error"))).await;
+    page.until("both have answered again", &answered(4)).await;
+}
+
+/// What is stopped says how it came to be, too.
+async fn stopped(page: &Page) {
+    let (texts, stop) = (all("reply-text"), all("stop"));
+    // As soon as there is a first word: a person's finger would come too late for short replies.
+    page.eval(&format!(
+        "new MutationObserver((_, observer) => {{ \
+           const late = {texts}.slice(4); \
+           if (!late.some(e => e.innerText.trim() && !e.querySelector('.waiting'))) return; \
+           observer.disconnect(); {stop}[0].click(); \
+         }}).observe(document.body, {{ childList: true, subtree: true, characterData: true }})"
+    ))
+    .await;
+    page.fill("message", "Tell me more about the place where you live.").await;
+    page.click("send").await;
+    let ends = all("reply-end");
+    let over = format!("{ends}.length === 6 && {ends}.every(e => e.dataset.phase !== 'open')");
+    page.until("the voices are silent", &over).await;
+    let phases = page.data("reply-end", "phase").await;
+    assert!(phases[4..].iter().any(|phase| phase == "stopped"), "{phases:?}");
+    let metas = page.texts("reply-meta").await;
+    for (meta, phase) in metas.iter().zip(&phases).skip(4) {
+        assert!(meta.contains("no adapter · seed 3"), "{meta}");
+        assert_eq!(meta.contains("stopped"), phase == "stopped", "{meta}");
+    }
 }
 
 #[tokio::test]

@@ -19,17 +19,32 @@ pub struct Followed {
     pub data: RwSignal<Option<(Arc<Survey>, Arc<SurveyRun>)>>,
     /// Why nothing can be shown.
     pub error: RwSignal<Option<ApiError>>,
+    /// Counts how often following has begun anew.
+    again: RwSignal<u32>,
 }
 
 impl Followed {
     /// Follows the run that `id` names, and the next one when it changes. Only in the browser.
     pub fn follow(self, id: Memo<Option<String>>) {
+        let named = move || {
+            self.again.track();
+            id.get()
+        };
         let reset = move || {
-            self.info.set(None);
-            self.data.set(None);
+            // Begun anew, the same run stays in view.
+            let same = self.info.with_untracked(|i| i.as_ref().map(|i| i.id.clone()));
+            if same != id.get_untracked() {
+                self.info.set(None);
+                self.data.set(None);
+            }
         };
         let watch = move |id, backend, live| self.watch(id, backend, live);
-        follow(move || id.get(), reset, self.error, watch);
+        follow(named, reset, self.error, watch);
+    }
+
+    /// Follows the same run anew: somebody has made it go on.
+    pub fn again(self) {
+        self.again.update(|count| *count += 1);
     }
 
     async fn watch(

@@ -1,4 +1,4 @@
-//! How far a run is, and the button that ends it.
+//! How far a run is, and the buttons that end it or make it go on.
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -27,8 +27,25 @@ pub fn RunProgress(
             }
         });
     };
+    let resume = move |_| {
+        let info = followed.info.get_untracked();
+        let (Some(info), Some(live)) = (info, live.get_value()) else { return };
+        spawn_local(async move {
+            match live.resume_survey_run(info.id).await {
+                Ok(info) => {
+                    refusal.set(None);
+                    followed.info.set(Some(info));
+                    followed.again();
+                }
+                Err(error) => refusal.set(Some(error)),
+            }
+        });
+    };
     let state = Memo::new(move |_| followed.info.with(|i| i.as_ref().map(|info| info.state)));
     let running = move || state.get() == Some(JobState::Running);
+    let stopped = move || {
+        matches!(state.get(), Some(JobState::Paused | JobState::Cancelled | JobState::Failed))
+    };
     // Numbers change many times a second; a screen reader hears every tenth.
     let spoken = Memo::new(move |_| followed.info.with(|info| info.as_ref().map(tenth)));
     let count = move |of: fn(&SurveyRunInfo) -> usize| {
@@ -44,6 +61,12 @@ pub fn RunProgress(
                 </button>
             </Show>
             <p class="meta">{move || followed.info.with(|i| i.as_ref().map(sentence))}</p>
+            <Show when=stopped>
+                <button type="button" class="outlined" data-testid="survey-resume" on:click=resume
+                    title="Asks what isn’t answered yet">
+                    "Resume"
+                </button>
+            </Show>
             <p class="visually-hidden" role="status">{spoken}</p>
             {move || followed.info.with(|info| info.as_ref()?.error.clone())
                 .map(|error| view! { <ErrorNote error/> })}

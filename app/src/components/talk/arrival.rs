@@ -8,6 +8,7 @@ use leptos::prelude::*;
 use super::record::{Phase, Reply};
 use crate::api::{ApiError, ChatEvent, ChatRequest};
 use crate::backend::Live;
+use crate::browser;
 
 /// Sends `request` and writes what comes into `replies`, one per row, until all are complete.
 ///
@@ -46,7 +47,10 @@ fn apply(event: ChatEvent, replies: &[Reply]) {
     };
     let Some(reply) = replies.get(row) else { return };
     reply.state.update(|state| match event {
-        ChatEvent::Text { text, .. } => state.text.push_str(&text),
+        ChatEvent::Text { text, .. } => {
+            state.text.push_str(&text);
+            state.pace.arrive(browser::milliseconds());
+        }
         ChatEvent::Done { reply, .. } => state.phase = Phase::Done(reply),
         ChatEvent::Failed { error, .. } => state.phase = Phase::Failed(error),
     });

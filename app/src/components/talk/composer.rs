@@ -70,16 +70,19 @@ fn MessageBox() -> impl IntoView {
 #[component]
 fn Settings() -> impl IntoView {
     let conversation = expect_context::<Conversation>();
-    let seed = move |event| {
+    // A field shows what counts: what isn't taken gives way to what was there.
+    let seed = move |event: leptos::ev::Event| {
         if let Ok(seed) = event_target_value(&event).trim().parse() {
             conversation.seed.set(seed);
         }
+        browser::show_in_field(&event, &conversation.seed.get_untracked().to_string());
     };
-    let temperature = move |event| {
+    let temperature = move |event: leptos::ev::Event| {
         let given = event_target_value(&event).trim().parse::<f64>().ok();
-        if let Some(temperature) = given.filter(|t| (0.0..=2.0).contains(t)) {
-            conversation.temperature.set(temperature);
+        if let Some(temperature) = given.filter(|temperature| temperature.is_finite()) {
+            conversation.temperature.set(temperature.clamp(0.0, 2.0));
         }
+        browser::show_in_field(&event, &conversation.temperature.get_untracked().to_string());
     };
     view! {
         <div class="settings">

@@ -11,8 +11,8 @@ use leptos::prelude::*;
 
 use super::arrival::pump;
 use super::choice::default_voices;
-use super::record::{Phase, Reply, ReplyState, Seat, Turn, history};
-use crate::api::{ApiError, ChatRequest, ChatRow, Sampling, World};
+use super::record::{Origin, Reply, ReplyState, Seat, Turn, history};
+use crate::api::{AdapterInfo, ApiError, ChatRequest, ChatRow, ModelInfo, Sampling, World};
 use crate::backend::{Live, use_live};
 use crate::link::DeepLink;
 
@@ -36,6 +36,16 @@ pub struct Conversation {
     stops: StoredValue<Vec<AbortHandle>>,
     next_id: StoredValue<u64>,
     live: StoredValue<Option<Arc<dyn Live>>>,
+    server: StoredValue<Server>,
+}
+
+/// What the conversation needs to know of the server it was opened with.
+#[derive(Default)]
+struct Server {
+    model: Option<ModelInfo>,
+    adapters: Vec<AdapterInfo>,
+    /// Largest size of one message, in bytes.
+    max_message_bytes: usize,
 }
 
 impl Default for Conversation {
@@ -52,6 +62,7 @@ impl Default for Conversation {
             stops: StoredValue::default(),
             next_id: StoredValue::default(),
             live: StoredValue::new(use_live()),
+            server: StoredValue::default(),
         }
     }
 }
@@ -60,6 +71,11 @@ impl Conversation {
     /// Makes this the conversation that `link` names and returns the messages to ask; keeps what is
     /// there where the link names nothing new.
     pub fn open(self, link: &DeepLink, world: &World) -> Vec<String> {
+        self.server.set_value(Server {
+            model: Some(world.model.clone()),
+            adapters: world.adapters.clone(),
+            max_message_bytes: world.max_message_bytes,
+        });
         let started = !self.seats.with_untracked(Vec::is_empty);
         if started && (*link == DeepLink::default() || *link == self.link_untracked()) {
             return Vec::new();
@@ -142,6 +158,21 @@ impl Conversation {
             }));
             return;
         }
+        let limit = self.server.with_value(|server| server.max_message_bytes);
+        if message.len() > limit {
+            // The draft stays, to be shortened.
+            self.refusal.set(Some(ApiError {
+                code: "message-too-long".to_owned(),
+                message: format!(
+                    "the message has {} bytes, but at most {limit} are taken",
+                    message.len()
+                ),
+                hint: Some(
+                    "Shorten it. A letter takes 1 byte in English, up to 4 elsewhere.".to_owned(),
+                ),
+            }));
+            return;
+        }
         self.draft.set(String::new());
         self.ask(message).await;
     }
@@ -167,27 +198,28 @@ impl Conversation {
         false
     }
 
-    /// Asks one voice the turn's message again with the next seed, or for the first time.
+    /// Asks one voice the turn's message again with the next seed, or for the first time. Where the server
+    /// refuses, all stays as it was.
     pub async fn regenerate(self, turn: Turn, seat: Seat) {
-        let reply = match untrack(|| turn.reply(seat.id)) {
-            Some(reply) => {
-                reply.state.update(|state| {
-                    let seed = state.seed.wrapping_add(1);
-                    *state = ReplyState { text: String::new(), phase: Phase::Open, seed };
-                });
-                reply
-            }
-            None => {
-                let reply = Reply::open(seat.id, self.seed.get_untracked());
-                turn.replies.update(|replies| replies.push(reply.clone()));
-                reply
-            }
-        };
+        self.refusal.set(None);
+        let before = untrack(|| turn.reply(seat.id));
+        let reply = before.clone().unwrap_or_else(|| {
+            let reply = Reply::open(seat.id, self.seed.get_untracked());
+            turn.replies.update(|replies| replies.push(reply.clone()));
+            reply
+        });
+        let said = reply.state.get_untracked();
+        if before.is_some() {
+            reply.state.set(ReplyState::open(said.seed.wrapping_add(1)));
+        }
         let rows = vec![self.row(&seat, Some(turn.id), &turn.message)];
         let seed = reply.state.with_untracked(|state| state.seed);
-        if let Err(error) = self.stream(vec![reply.clone()], rows, seed).await {
-            reply.state.update(|state| state.phase = Phase::Failed(error));
+        let Err(error) = self.stream(vec![reply.clone()], rows, seed).await else { return };
+        match before {
+            Some(reply) => reply.state.set(said),
+            None => turn.replies.update(|replies| replies.retain(|other| other.seat != seat.id)),
         }
+        self.refusal.set(Some(error));
     }
 
     /// What each present voice said to the newest message, in order. Tracks.
@@ -201,6 +233,19 @@ impl Conversation {
                 (!text.trim().is_empty()).then_some((seat.voice, text))
             })
             .collect()
+    }
+
+    /// What speaks as `voice`.
+    fn origin(self, voice: &Voice) -> Origin {
+        self.server.with_value(|server| {
+            let named = |info: &&AdapterInfo| Some(&info.name) == voice.adapter.as_ref();
+            let model = server.model.as_ref();
+            Origin {
+                model: model.map(|model| model.name.clone()).unwrap_or_default(),
+                model_hash: model.map(|model| model.hash.clone()).unwrap_or_default(),
+                adapter: server.adapters.iter().find(named).cloned(),
+            }
+        })
     }
 
     fn fresh_id(self) -> u64 {
@@ -232,11 +277,12 @@ impl Conversation {
         let (handle, registration) = AbortHandle::new_pair();
         self.stops.update_value(|stops| stops.push(handle));
         self.streams.update(|streams| *streams += 1);
+        let origins: Vec<Origin> = rows.iter().map(|row| self.origin(&row.voice)).collect();
         let pumping = pump(live, ChatRequest { rows, sampling }, &replies);
         let outcome = Abortable::new(pumping, registration).await;
-        for reply in &replies {
+        for (reply, origin) in replies.iter().zip(&origins) {
             // After a stop; everything else has settled its replies itself.
-            reply.settle(Phase::Stopped);
+            reply.stop(origin);
         }
         self.streams.update(|streams| *streams -= 1);
         if self.streams.get_untracked() == 0 {

@@ -6,7 +6,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use super::conversation::Conversation;
-use super::record::{Phase, Reply, ReplyState, Seat, Turn, describe};
+use super::record::{Phase, Reply, ReplyState, Seat, Turn, describe, describe_broken};
 use crate::browser;
 use crate::components::{ErrorNote, Glyph, Icon, VoiceTag};
 
@@ -75,7 +75,7 @@ fn phase_name(phase: &Phase) -> &'static str {
     match phase {
         Phase::Open => "open",
         Phase::Done(_) => "done",
-        Phase::Stopped => "stopped",
+        Phase::Stopped(_) => "stopped",
         Phase::Failed(_) => "failed",
     }
 }
@@ -83,12 +83,14 @@ fn phase_name(phase: &Phase) -> &'static str {
 fn outcome(phase: &Phase) -> Option<AnyView> {
     match phase {
         Phase::Open => None,
-        Phase::Done(info) => {
-            Some(view! { <p class="meta" data-testid="reply-meta">{describe(info)}</p> }.into_any())
-        }
-        Phase::Stopped => Some(view! { <p class="meta">"stopped"</p> }.into_any()),
+        Phase::Done(info) => Some(meta(describe(info))),
+        Phase::Stopped(broken) => Some(meta(describe_broken(broken))),
         Phase::Failed(error) => Some(view! { <ErrorNote error=error.clone()/> }.into_any()),
     }
+}
+
+fn meta(line: String) -> AnyView {
+    view! { <p class="meta" data-testid="reply-meta">{line}</p> }.into_any()
 }
 
 #[component]

@@ -35,9 +35,9 @@ pub fn Welcome() -> impl IntoView {
         <section class="welcome" aria-labelledby="welcome">
             <h2 id="welcome">"One message, several voices"</h2>
             <p>
-                "Each voice is the same small model, told to speak for a culture or for none, with or
-                without an adapter that was tuned on that culture’s own answers. Ask them all at once;
-                below the replies you see in which words they differ."
+                "Each voice is the same model, told to speak for a culture or for none, with or without an
+                adapter that was tuned on the model’s own answers: for one culture, or for all of them
+                jointly. Ask them all at once; below the replies you see in which words they differ."
             </p>
             <ul class="chips" aria-label="Examples">{examples.into_iter().collect_view()}</ul>
         </section>

@@ -12,7 +12,7 @@ use crate::api::{
 use crate::backend::{Answer, Events, SharedLive, Steering};
 use crate::browser::Files;
 use crate::components::talk::choice::tests::world;
-use crate::components::talk::record::describe;
+use crate::components::talk::record::{Phase, describe, describe_broken};
 
 type Script =
     Box<dyn Fn(&ChatRequest) -> Result<Vec<Result<ChatEvent, ApiError>>, ApiError> + Send + Sync>;
@@ -36,6 +36,9 @@ impl Live for Played {
         unreachable!()
     }
     fn cancel_survey_run(&self, _: String) -> Answer<SurveyRunInfo> {
+        unreachable!()
+    }
+    fn resume_survey_run(&self, _: String) -> Answer<SurveyRunInfo> {
         unreachable!()
     }
     fn survey_run_events(&self, _: String) -> Answer<Events<SurveyRunInfo>> {
@@ -121,6 +124,31 @@ fn regenerating_takes_the_next_seed_and_only_one_voice() {
 }
 
 #[test]
+fn a_reply_that_is_refused_anew_stays_as_it_was() {
+    let script: Script = Box::new(|request| match request.sampling.seed {
+        7 => Ok(echo(request)),
+        _ => Err(refused()),
+    });
+    with_script(script, |conversation, _| {
+        futures::executor::block_on(conversation.ask("one".to_owned()));
+        let turn = conversation.turns.get_untracked()[0].clone();
+        let seat = conversation.seats.get_untracked()[1].clone();
+        futures::executor::block_on(conversation.regenerate(turn.clone(), seat));
+        let texts: Vec<_> = conversation.newest_texts().into_iter().map(|(_, text)| text).collect();
+        assert_eq!(texts, ["said 0 7", "said 1 7", "said 2 7"]);
+        assert_eq!(conversation.refusal.get_untracked(), Some(refused()));
+        // A voice that joins later and is refused hasn't been asked.
+        conversation.refusal.set(None);
+        conversation.seed.set(9);
+        let joined = conversation.join(Voice::unaware());
+        let seat = conversation.seats.get_untracked().into_iter().find(|s| s.id == joined).unwrap();
+        futures::executor::block_on(conversation.regenerate(turn.clone(), seat));
+        assert!(turn.reply(joined).is_none());
+        assert_eq!(conversation.refusal.get_untracked(), Some(refused()));
+    });
+}
+
+#[test]
 fn a_refused_message_comes_back() {
     with_script(Box::new(|_| Err(refused())), |conversation, _| {
         conversation.draft.set("keep me".to_owned());
@@ -129,6 +157,42 @@ fn a_refused_message_comes_back() {
         assert_eq!(conversation.refusal.get_untracked(), Some(refused()));
         assert!(conversation.turns.with_untracked(Vec::is_empty));
     });
+}
+
+#[test]
+fn a_message_beyond_the_servers_limit_stays_where_it_was_written() {
+    with_script(Box::new(|request| Ok(echo(request))), |conversation, played| {
+        let limit = world(&[], &[]).max_message_bytes;
+        let long = "ä".repeat(limit / 2 + 1);
+        conversation.draft.set(long.clone());
+        futures::executor::block_on(conversation.send());
+        let refusal = conversation.refusal.get_untracked().unwrap();
+        assert_eq!(refusal.code, "message-too-long");
+        assert!(refusal.message.contains(&format!("{} bytes", limit + 2)), "{refusal:?}");
+        assert_eq!(conversation.draft.get_untracked(), long);
+        assert!(played.1.lock().unwrap().is_empty(), "nothing was sent");
+        conversation.draft.set("ä".repeat(limit / 2));
+        futures::executor::block_on(conversation.send());
+        assert_eq!(conversation.turns.with_untracked(Vec::len), 1);
+    });
+}
+
+#[test]
+fn a_stopped_reply_says_how_it_came_to_be() {
+    let adapter = AdapterInfo { name: "joint".to_owned(), hash: "ab".to_owned(), culture: None };
+    let reply = Reply::open(1, 7);
+    reply.state.update(|state| state.pace.arrive(0.0));
+    reply.state.update(|state| state.pace.arrive(50.0));
+    let origin =
+        Origin { model: "M".to_owned(), model_hash: "aa".to_owned(), adapter: Some(adapter) };
+    reply.stop(&origin);
+    let Phase::Stopped(broken) = reply.state.with_untracked(|state| state.phase.clone()) else {
+        panic!("it was open");
+    };
+    assert_eq!(
+        describe_broken(&broken),
+        "M aa · adapter joint ab · seed 7 · stopped after 2 tokens · 20 tok/s"
+    );
 }
 
 #[test]
