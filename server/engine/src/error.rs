@@ -183,9 +183,9 @@ pub enum EngineError {
         unit: &'static str,
     },
 
-    /// A reply took longer than it may.
+    /// A reply or a request to score took longer than it may.
     #[error(
-        "the reply {} within {} s\nTry again when the engine is less busy, or ask for fewer tokens.",
+        "the answer {} within {} s\nTry again when the engine is less busy, or ask for less.",
         if *waiting { "got no place in the batch" } else { "wasn't complete" }, limit.as_secs_f64()
     )]
     TimedOut {

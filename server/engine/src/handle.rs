@@ -222,7 +222,11 @@ impl Engine {
             shared.commands.send(Command::Score(job)).map_err(|_| EngineError::Stopped)
         })
         .await?;
-        answer.await.map_err(|_| EngineError::Stopped)?
+        // Whoever gives up drops the receiver, which takes the request out of the queue.
+        let limit = self.shared.limits.score;
+        let answer = tokio::time::timeout(limit, answer).await;
+        let answer = answer.map_err(|_| EngineError::TimedOut { limit, waiting: false })?;
+        answer.map_err(|_| EngineError::Stopped)?
     }
 
     /// Loads the adapter in `dir` (PEFT layout) under `name`, replacing one of the same name; rows

@@ -20,6 +20,8 @@ pub struct Limits {
     pub waiting: Duration,
     /// How long a reply may take from the request to its last token.
     pub reply: Duration,
+    /// How long a request to score may take, from when it is made.
+    pub score: Duration,
     /// Adapters in memory, blends included.
     pub adapters: usize,
     /// Bytes of all adapters in memory together.
@@ -39,6 +41,8 @@ impl Default for Limits {
             client_scores: 24,
             waiting: Duration::from_secs(5 * 60),
             reply: Duration::from_secs(30 * 60),
+            // A batch of a survey on a large model and few cores takes long without anything being wrong.
+            score: Duration::from_secs(4 * 60 * 60),
             adapters: 64,
             adapter_bytes: 4 << 30,
             prefix_bytes: 512 << 20,

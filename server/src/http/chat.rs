@@ -4,13 +4,14 @@ use std::convert::Infallible;
 
 use app::api::{ChatEvent, ChatRequest, ChatRow, ModelInfo, ReplyInfo, Sampling};
 use axum::extract::State;
-use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::sse::{Event, Sse};
 use domain::prompt::{Message, PromptStyle, PromptTemplates, Role};
 use domain::voice::Voice;
 use futures::{Stream, StreamExt};
 
 use super::client::Client;
 use super::error::api_error;
+use super::events;
 use super::extract::Body;
 use super::{HttpError, MAX_MESSAGE_BYTES, MAX_VOICES};
 use crate::state::AppState;
@@ -26,13 +27,8 @@ pub async fn stream(
     let (model, seed) = (state.engine.info().clone(), request.sampling.seed);
     let engine = state.engine.for_client(client);
     let started = tokio::task::spawn_blocking(move || engine.generate(rows)).await;
-    let events = started.unwrap_or(Err(EngineError::Stopped))?.map(move |event| {
-        let event = chat_event(event, &model, seed);
-        Ok(Event::default()
-            .json_data(&event)
-            .unwrap_or_else(|error| Event::default().event("error").data(error.to_string())))
-    });
-    Ok(Sse::new(events).keep_alive(KeepAlive::default()))
+    let rows = started.unwrap_or(Err(EngineError::Stopped))?;
+    Ok(events::stream(&state, rows.map(move |event| chat_event(event, &model, seed))))
 }
 
 fn chat_event(event: RowEvent, model: &ModelInfo, seed: u64) -> ChatEvent {

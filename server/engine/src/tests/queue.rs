@@ -161,6 +161,27 @@ fn a_row_that_waits_too_long_fails_and_frees_its_place() {
     drop(live);
 }
 
+#[tokio::test]
+async fn a_request_to_score_that_takes_too_long_fails_and_the_worker_goes_on() {
+    let folder = tiny_model_dir();
+    let limit = Duration::from_millis(1);
+    let engine = start(folder.path(), Limits { score: limit, ..Limits::default() });
+    let prompts: Vec<ScorePrompt> = (0..500)
+        .map(|number| ScorePrompt {
+            messages: conversation("You are somebody from Thailand.", &format!("Is it {number}?")),
+            options: vec!["1".to_owned(), "2".to_owned()],
+            adapter: AdapterChoice::Base,
+        })
+        .collect();
+    let error = engine.score(prompts).await.unwrap_err();
+    assert_eq!(error, EngineError::TimedOut { limit, waiting: false });
+    // The worker goes on with others.
+    let patient = start(folder.path(), Limits::default());
+    let asked = || vec![row("p", None, 1)];
+    let after = engine.generate(asked()).unwrap().texts(1).await.unwrap();
+    assert_eq!(patient.generate(asked()).unwrap().texts(1).await.unwrap(), after);
+}
+
 #[test]
 fn a_reply_that_takes_too_long_fails_and_the_others_go_on() {
     let mut bench = Bench::new();
