@@ -251,4 +251,24 @@ pub struct ApiError {
     pub message: String,
     /// A way out.
     pub hint: Option<String>,
+    /// The HTTP status of the answer that was this refusal, noted by who received it: it says whether
+    /// trying again may help, whatever the code. `None` where there was no answer.
+    #[serde(skip)]
+    pub status: Option<u16>,
+}
+
+impl ApiError {
+    /// Whether the same request may succeed later: there was no answer, or the server says that it is
+    /// busy or in trouble. All else is about the request.
+    pub fn is_passing(&self) -> bool {
+        match self.status {
+            None => self.code == "unreachable",
+            Some(status) => status == 429 || status >= 500,
+        }
+    }
+
+    /// Whether the server couldn't take what the request holds, however often it comes.
+    pub fn is_about_content(&self) -> bool {
+        matches!(self.status, Some(400 | 413 | 422))
+    }
 }

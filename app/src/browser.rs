@@ -169,6 +169,14 @@ pub async fn pause(duration: std::time::Duration) {
     let _ = receiver.await;
 }
 
+/// Whether the page can be seen: it isn't another tab's turn.
+pub fn is_visible() -> bool {
+    #[cfg(feature = "hydrate")]
+    return !leptos::prelude::document().hidden();
+    #[cfg(not(feature = "hydrate"))]
+    false
+}
+
 /// Offers `content` to the person as a file.
 pub fn save_file(name: &str, content: &[u8]) {
     #[cfg(feature = "hydrate")]

@@ -4,6 +4,7 @@
 /// All stories; the name of this module keeps them apart from tests that need no browser.
 mod journey {
     mod annotate;
+    mod annotate_phone;
     mod import;
     mod keyboard;
     mod narrow;

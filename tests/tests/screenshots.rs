@@ -92,6 +92,7 @@ async fn pictures_of_annotation() {
         page.click("show-keys").await;
         pictures(&page, "annotate").await;
         page.look_through(WIDE.0, WIDE.1, false).await;
+        page.until_there("item[data-seen=true]").await;
         page.click("label[data-label=right]").await;
         page.click("last-judged").await;
         page.until_there("opinion").await;

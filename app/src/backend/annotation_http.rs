@@ -15,7 +15,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::annotation::{Annotation, Key, Speaker};
-use super::http::{HttpBackend, accepted, later, parse, read, unreachable};
+use super::http::{HttpBackend, accepted, later, parse, read, timely, unreachable};
 use super::{Answer, Events};
 use crate::api::annotation::{
     AcceptedRun, ClientMessage, ExportFormat, Invitation, Joined, Joining, ListedInvite, NewInvite,
@@ -28,7 +28,7 @@ use crate::link::escape;
 
 impl Annotation for HttpBackend {
     fn sources(&self) -> Answer<Vec<SourceInfo>> {
-        later(read(Request::get("/api/annotation/sources")))
+        later(ask(Request::get("/api/annotation/sources")))
     }
 
     fn create(&self, new: NewProject) -> Answer<Joined> {
@@ -36,7 +36,7 @@ impl Annotation for HttpBackend {
     }
 
     fn invitation(&self, token: String) -> Answer<Invitation> {
-        later(read(Request::get(&format!("/api/annotation/invites/{}", escape(&token)))))
+        later(ask(Request::get(&format!("/api/annotation/invites/{}", escape(&token)))))
     }
 
     fn join(&self, token: String, joining: Joining) -> Answer<Joined> {
@@ -45,31 +45,31 @@ impl Annotation for HttpBackend {
     }
 
     fn project(&self, key: Key) -> Answer<Project> {
-        later(read(get(&key, "")))
+        later(ask(get(&key, "")))
     }
 
     fn change(&self, key: Key, change: SettingsChange) -> Answer<ProjectSettings> {
-        later(send(post(&key, "/settings"), change))
+        later(timely(post(&key, "/settings"), Some(change)))
     }
 
     fn know(&self, key: Key, cultures: BTreeSet<CultureCode>) -> Answer<Member> {
-        later(send(post(&key, "/cultures"), cultures))
+        later(timely(post(&key, "/cultures"), Some(cultures)))
     }
 
     fn next(&self, key: Key, request: NextRequest) -> Answer<Vec<Item>> {
-        later(send(post(&key, "/next"), request))
+        later(timely(post(&key, "/next"), Some(request)))
     }
 
     fn item(&self, key: Key, item: ItemId) -> Answer<Item> {
-        later(read(get(&key, &format!("/items/{}", escape(item.as_str())))))
+        later(ask(get(&key, &format!("/items/{}", escape(item.as_str())))))
     }
 
     fn submit(&self, key: Key, submissions: Vec<Submission>) -> Answer<Vec<Outcome>> {
-        later(send(post(&key, "/submissions"), submissions))
+        later(timely(post(&key, "/submissions"), Some(submissions)))
     }
 
     fn invites(&self, key: Key) -> Answer<Vec<ListedInvite>> {
-        later(read(get(&key, "/invites")))
+        later(ask(get(&key, "/invites")))
     }
 
     fn invite(&self, key: Key, new: NewInvite) -> Answer<NewlyInvited> {
@@ -86,7 +86,7 @@ impl Annotation for HttpBackend {
     }
 
     fn method_runs(&self, key: Key) -> Answer<Vec<AcceptedRun>> {
-        later(read(get(&key, "/method-runs")))
+        later(ask(get(&key, "/method-runs")))
     }
 
     fn start_method_run(&self, key: Key) -> Answer<MethodRunInfo> {
@@ -165,6 +165,12 @@ fn signed(request: RequestBuilder, key: &Key) -> RequestBuilder {
     request.header("authorization", &format!("Bearer {}", key.token))
 }
 
+/// As [`timely`], without a body.
+fn ask<T: DeserializeOwned>(request: RequestBuilder) -> impl Future<Output = Result<T, ApiError>> {
+    timely(request, None::<()>)
+}
+
+/// As [`timely`], but for as long as it takes: for what would be done twice if it were sent again.
 async fn send<T: DeserializeOwned>(
     request: RequestBuilder,
     body: impl Serialize,
@@ -182,5 +188,6 @@ fn cut(error: impl std::fmt::Display) -> ApiError {
         code: "connection-lost".to_owned(),
         message: format!("the live connection broke: {error}"),
         hint: Some("It is taken up again by itself; what you do meanwhile is kept.".to_owned()),
+        status: None,
     }
 }

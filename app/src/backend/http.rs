@@ -4,10 +4,12 @@
 //! JavaScript may leave it.
 
 use std::future::Future;
+use std::time::Duration;
 
 use domain::method::MethodRequest;
 use domain::survey::Survey;
-use futures::{Stream, StreamExt, stream};
+use futures::future::Either;
+use futures::{Stream, StreamExt, future, stream};
 use gloo_net::http::{Request, RequestBuilder, Response};
 use send_wrapper::SendWrapper;
 use serde::Serialize;
@@ -21,7 +23,7 @@ use crate::api::{
     AdapterInfo, ApiError, ChatEvent, ChatRequest, MethodRun, MethodRunInfo, SurveyRun,
     SurveyRunInfo, SurveyRunRequest, World,
 };
-use crate::browser::Files;
+use crate::browser::{self, Files};
 use crate::link;
 
 /// Reaches the server that the page came from.
@@ -150,11 +152,13 @@ pub(super) async fn accepted(
     }
     let status = response.status();
     let body = response.text().await.unwrap_or_default();
-    Err(serde_json::from_str(&body).unwrap_or_else(|_| ApiError {
+    let told = serde_json::from_str(&body).unwrap_or_else(|_| ApiError {
         code: format!("http-{status}"),
         message: format!("the server refused `{}` with status {status}", response.url()),
         hint: Some("Try again; if it stays so, look at the server's log.".to_owned()),
-    }))
+        status: None,
+    });
+    Err(ApiError { status: Some(status), ..told })
 }
 
 pub(super) fn unreachable(error: gloo_net::Error) -> ApiError {
@@ -162,6 +166,38 @@ pub(super) fn unreachable(error: gloo_net::Error) -> ApiError {
         code: "unreachable".to_owned(),
         message: format!("the server did not answer: {error}"),
         hint: Some("See whether it still runs, then try again.".to_owned()),
+        status: None,
+    }
+}
+
+/// How long an answer is waited for where the same request can be sent again without harm.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// Sends a request that can be sent again, and reads the answer. One that a dead network has swallowed is
+/// given up after a while: it would hold up everything behind it.
+pub(super) async fn timely<T: DeserializeOwned>(
+    request: RequestBuilder,
+    body: Option<impl Serialize>,
+) -> Result<T, ApiError> {
+    let controller = AbortController::new().map_err(|error| broken(&error))?;
+    let request = request.abort_signal(Some(&controller.signal()));
+    // Ends the request where the wait is over; one that was answered no longer minds.
+    let _guard = AbortOnDrop(controller);
+    let asked = Box::pin(async move {
+        let sent = match body {
+            Some(body) => request.json(&body).map_err(unreachable)?.send().await,
+            None => request.send().await,
+        };
+        accepted(sent).await?.json().await.map_err(unreachable)
+    });
+    match future::select(asked, Box::pin(browser::pause(LONGEST_WAIT))).await {
+        Either::Left((answer, _)) => answer,
+        Either::Right(_) => Err(ApiError {
+            code: "unreachable".to_owned(),
+            message: format!("the server did not answer within {} s", LONGEST_WAIT.as_secs()),
+            hint: Some("See whether the network is there, then try again.".to_owned()),
+            status: None,
+        }),
     }
 }
 
@@ -218,6 +254,7 @@ pub(super) fn parse<T: DeserializeOwned>(data: &str) -> Result<T, ApiError> {
         code: "unreadable-event".to_owned(),
         message: format!("the server sent an event that this page cannot read: {error}"),
         hint: Some("Reload the page: the server may be newer than it.".to_owned()),
+        status: None,
     })
 }
 
@@ -231,6 +268,7 @@ fn broken(error: &wasm_bindgen::JsValue) -> ApiError {
                 .map_or_else(|| format!("{error:?}"), |error| error.message().into())
         ),
         hint: Some("See whether the server still runs, then try again.".to_owned()),
+        status: None,
     }
 }
 

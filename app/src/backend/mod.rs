@@ -108,6 +108,7 @@ pub fn use_backend() -> Result<Arc<dyn Backend>, ApiError> {
         code: "no-backend".to_owned(),
         message: "this page was rendered without a backend".to_owned(),
         hint: None,
+        status: None,
     })
 }
 

@@ -6,15 +6,16 @@
 //! `ordered`, `owner-name`, `know-culture`, `make-project`; `join`, in it `join-name`, `know-culture`,
 //! `join-send`; `already-in`, in it `open-membership` and
 //! `join-as-another`; `tab` (with `data-view`); `connection` (with `data-state`: in-step, handing-in, cut-off),
-//! `present-member`, `progress` (with `data-complete`, `data-judgements`); `item` (with `data-item`), in it
-//! `item-question`, `item-option`; `label` (with `data-label`), `skip`, `skip-reason`, `undo`,
-//! `last-judged`, `show-keys`, `keys`, `key`, `nothing-to-judge`, `my-cultures`,
-//! `save-cultures`, `guidelines`; `refused-acts`, in it `refused` (with `data-item`) and `discard`; `comment`, `answer`,
+//! `overview`, in it `present` (with `data-count`), once opened `present-member`, and `progress` (with
+//! `data-complete`, `data-judgements`); `item` (with `data-item`, and `data-seen`: whether taps judge it yet), in
+//! it `item-question`, `item-option`; `label` (with `data-label`), `skip`, `skip-reason`, `undo`,
+//! `last-judged`, `show-keys`, `keys`, `key`, `reset-keys`, `nothing-to-judge`, `my-cultures`,
+//! `save-cultures`, `guidelines`, in it `label-meanings`; `refused-acts`, in it `refused` (with `data-item`) and `discard`; `comment`, `answer`,
 //! `comment-text`, `comment-send`; `mine-size`, `my-judgement` (with `data-item`), `my-word`, `judge-again`
 //! (with `data-label`), `take-back`; `change-project`, in it fields of `new-project` and `save-project`;
 //! `queue-size`, `disagreement` (with `data-item`), `one-item`, `opinion`, `verdict`, `decide` (with
 //! `data-label`), `reopen`; `agreement-size`, `coefficient` (with `data-coefficient`), `agreement-part`,
-//! `pair`; `accepted-count`, `tune-accepted`, `accepted-run` (with `data-run`), `tuning` (with
+//! `pair`, in it `pair-interval`; `more-pairs`; `accepted-count`, `tune-accepted`, `accepted-run` (with `data-run`), `tuning` (with
 //! `data-state`), in it the Studio’s `step`, `talk-to` and `evaluation-table`; `member`, `leave`,
 //! `invite-role`, `invite`, `invite-link`, `invite-entry`, `revoke`, `export` (with `data-format`); `error`
 //! (with `data-code`).
@@ -34,7 +35,7 @@ use crate::backend::annotation::use_annotation;
 use crate::browser;
 use crate::components::ErrorNote;
 use crate::components::annotation::desk::Desk;
-use crate::components::annotation::live::{PAUSES, is_passing, keep_in_step};
+use crate::components::annotation::live::{PAUSES, keep_in_step};
 use crate::components::annotation::membership::Membership;
 use crate::components::annotation::{
     AdapterView, AgreementView, Invited, Items, Judge, MyJudgements, NewProjectForm, People,
@@ -137,7 +138,7 @@ async fn patiently<T: Send + Sync + 'static>(
     let mut wait = PAUSES.0;
     loop {
         let answer = ask().await;
-        let again = answer.as_ref().is_err_and(is_passing);
+        let again = answer.as_ref().is_err_and(ApiError::is_passing);
         if !wanted() || found.try_set(Some(answer)).is_some() || !again {
             return;
         }
@@ -149,7 +150,7 @@ async fn patiently<T: Send + Sync + 'static>(
 /// What went wrong, and whether the page goes on trying.
 #[component]
 fn Failed(error: ApiError) -> impl IntoView {
-    let again = is_passing(&error);
+    let again = error.is_passing();
     view! {
         <ErrorNote error/>
         {again.then(|| view! { <p class="meta">"This page tries again by itself."</p> })}
@@ -214,6 +215,7 @@ fn no_key(project: &str) -> ApiError {
         code: "no-key".to_owned(),
         message: format!("this browser has no key for the project `{project}`"),
         hint: Some("Open the link by which you were invited, or ask for a new one.".to_owned()),
+        status: None,
     }
 }
 

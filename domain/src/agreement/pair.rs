@@ -23,7 +23,8 @@ pub struct PairAgreement {
     pub percent: Option<f64>,
     /// Cohen's kappa (Cohen 1960); `None` where chance alone would agree perfectly.
     pub kappa: Option<f64>,
-    /// 95 % bootstrap interval of kappa over items.
+    /// 95 % bootstrap interval of kappa over items; `None` for fewer than two items, or where it wasn't
+    /// asked for.
     pub kappa_interval: Option<Interval>,
 }
 
@@ -38,14 +39,25 @@ impl Pair {
 
     /// The share of agreement and Cohen's kappa, with an interval.
     pub fn agreement(&self) -> PairAgreement {
-        let kappa = |counts: &[u32]| vec![self.kappa(counts)];
+        PairAgreement { kappa_interval: self.kappa_interval(), ..self.values() }
+    }
+
+    /// The same without the interval, which costs thousands of times as much: for tables of many pairs.
+    pub fn values(&self) -> PairAgreement {
         let counts = self.counts();
         PairAgreement {
             items: self.cells.len(),
             percent: self.percent(&counts),
             kappa: self.kappa(&counts),
-            kappa_interval: resampled(&self.cells, counts.len(), 1, kappa).pop().flatten(),
+            kappa_interval: None,
         }
+    }
+
+    /// The interval of Cohen's kappa.
+    pub fn kappa_interval(&self) -> Option<Interval> {
+        let kappa = |counts: &[u32]| vec![self.kappa(counts)];
+        let kinds = self.categories * self.categories;
+        resampled(&self.cells, kinds, 1, kappa).pop().flatten()
     }
 
     fn counts(&self) -> Vec<u32> {
@@ -94,5 +106,13 @@ mod tests {
         let found = Pair::new(3, items).unwrap().agreement();
         let (kappa, interval) = (found.kappa.unwrap(), found.kappa_interval.unwrap());
         assert!(interval.low < kappa && kappa < interval.high, "{found:?}");
+    }
+
+    #[test]
+    fn without_the_interval_all_else_is_the_same() {
+        let pair = Pair::new(2, (0..9).map(|i| (i % 2, i % 3 % 2))).unwrap();
+        let (whole, values) = (pair.agreement(), pair.values());
+        assert_eq!(values, PairAgreement { kappa_interval: None, ..whole });
+        assert!(whole.kappa_interval.is_some());
     }
 }

@@ -11,7 +11,7 @@
 //! - [`lease`], [`assignment`]: who judges what next, as functions of the state and a given time;
 //! - [`visibility`]: what a blind project keeps from annotators until an item is done;
 //! - [`verdict`]: what an item's judgements come to, and the queue of disagreements;
-//! - [`ratings`]: judgements as tables for [`crate::agreement`]; [`report`]: one annotator's work;
+//! - [`ratings`]: judgements as tables for [`crate::agreement`]; [`report`]: what each annotator has done;
 //! - [`error`]: what is refused.
 //!
 //! **Invariant:** no clock; whoever needs the time is given it, in milliseconds since 1970 (UTC).
@@ -46,7 +46,8 @@ pub use label::{Label, LabelId};
 pub use lease::{Attention, LEASE_MILLISECONDS, Lease, LeaseChange, Leases};
 pub use member::{Member, MemberId, MemberRole};
 pub use project::ProjectSettings;
-pub use report::{AnnotatorReport, annotator_report};
+pub use ratings::Ratings;
+pub use report::{AnnotatorReport, annotator_reports};
 pub use state::{Record, State};
 pub use verdict::{Basis, Verdict, accepted, disagreements, is_accepted, verdict};
 

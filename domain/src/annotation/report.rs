@@ -1,15 +1,16 @@
-//! One annotator's work.
+//! What each annotator has done.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::event::Judgement;
 use super::item::ItemInfo;
 use super::label::LabelId;
 use super::member::MemberId;
 use super::project::ProjectSettings;
 use super::state::{State, Word};
-use super::verdict::verdict;
+use super::verdict::{Verdict, verdict};
 
 /// What one member has done, and how it stands to the others' work.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -32,41 +33,51 @@ pub struct AnnotatorReport {
     pub gold_right: usize,
 }
 
-/// The report of `member`.
-pub fn annotator_report(
+/// The reports of everybody who has judged or skipped something, in one pass over the items.
+pub fn annotator_reports(
     settings: &ProjectSettings,
     state: &State,
     items: &[ItemInfo],
-    member: &MemberId,
-) -> AnnotatorReport {
-    let mut report = AnnotatorReport::default();
-    let mut times = Vec::new();
+) -> BTreeMap<MemberId, AnnotatorReport> {
+    let mut found: BTreeMap<&MemberId, (AnnotatorReport, Vec<u32>)> = BTreeMap::new();
     for item in items {
         let Some(record) = state.record(&item.id) else { continue };
-        let judgement = match record.word(member) {
-            Some((_, Word::Judged(judgement))) => judgement,
-            Some((_, Word::Skipped(_))) => {
-                report.skipped += usize::from(item.gold.is_none());
-                continue;
+        // The same for all who have judged it.
+        let verdict = verdict(settings, state, item);
+        for (member, (_, word)) in record.words() {
+            let (report, times) = found.entry(member).or_default();
+            match word {
+                Word::Judged(judgement) => {
+                    report.count(item, judgement, verdict.as_ref());
+                    if item.gold.is_none() && judgement.milliseconds > 0 {
+                        times.push(judgement.milliseconds);
+                    }
+                }
+                Word::Skipped(_) => report.skipped += usize::from(item.gold.is_none()),
+                Word::Hidden => {}
             }
-            _ => continue,
-        };
-        if let Some(gold) = &item.gold {
-            report.gold += 1;
-            report.gold_right += usize::from(*gold == judgement.label);
-            continue;
-        }
-        if judgement.milliseconds > 0 {
-            times.push(judgement.milliseconds);
-        }
-        report.judged += 1;
-        *report.labels.entry(judgement.label.clone()).or_default() += 1;
-        if let Some(verdict) = verdict(settings, state, item) {
-            report.with_verdict += 1;
-            report.as_verdict += usize::from(verdict.label == judgement.label);
         }
     }
-    times.sort_unstable();
-    report.median_milliseconds = times.get(times.len() / 2).copied();
-    report
+    let finished = |(member, (mut report, mut times)): (&MemberId, (AnnotatorReport, Vec<u32>))| {
+        times.sort_unstable();
+        report.median_milliseconds = times.get(times.len() / 2).copied();
+        (member.clone(), report)
+    };
+    found.into_iter().map(finished).collect()
+}
+
+impl AnnotatorReport {
+    fn count(&mut self, item: &ItemInfo, judgement: &Judgement, verdict: Option<&Verdict>) {
+        if let Some(gold) = &item.gold {
+            self.gold += 1;
+            self.gold_right += usize::from(*gold == judgement.label);
+            return;
+        }
+        self.judged += 1;
+        *self.labels.entry(judgement.label.clone()).or_default() += 1;
+        if let Some(verdict) = verdict {
+            self.with_verdict += 1;
+            self.as_verdict += usize::from(verdict.label == judgement.label);
+        }
+    }
 }

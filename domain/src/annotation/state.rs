@@ -26,9 +26,16 @@ pub struct State {
 }
 
 /// The events of one item.
+///
+/// Who says what follows from the events alone. It is worked out when an act of judging arrives and not
+/// whenever it is asked for: pages ask it of thousands of items after every event of anybody.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Record {
     events: BTreeMap<SubmissionId, Event>,
+    /// Every member's standing act of judging.
+    newest: BTreeMap<MemberId, SubmissionId>,
+    /// How many of those are judgements, seen or not.
+    judged: usize,
 }
 
 /// What one member says of an item.
@@ -40,6 +47,13 @@ pub enum Word<'a> {
     Hidden,
     /// No judgement, for a reason.
     Skipped(SkipReason),
+}
+
+#[cfg(test)]
+thread_local! {
+    /// How often all words of an item were read in this thread: what pages with many people and items
+    /// cost, without a clock.
+    pub(super) static LOOKS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
 impl State {
@@ -97,6 +111,7 @@ impl State {
     pub fn retract(&mut self, item: &ItemId, submission: &SubmissionId) {
         if let Some(record) = self.records.get_mut(item) {
             record.events.remove(submission);
+            record.work_out();
         }
     }
 
@@ -124,17 +139,38 @@ impl State {
 impl Record {
     fn apply(&mut self, event: &Event) -> bool {
         let rank = |event: &Event| matches!(event.act, Act::Hidden { .. });
-        match self.events.get_mut(&event.submission) {
+        let judging = match self.events.get_mut(&event.submission) {
             None => {
                 self.events.insert(event.submission.clone(), event.clone());
-                true
+                event.act.is_judging()
             }
             Some(known) if (rank(event), event) < (rank(known), known) => {
+                let judging = event.act.is_judging() || known.act.is_judging();
                 *known = event.clone();
-                true
+                judging
             }
-            Some(_) => false,
+            Some(_) => return false,
+        };
+        if judging {
+            self.work_out();
         }
+        true
+    }
+
+    /// Finds every member's standing act of judging anew.
+    fn work_out(&mut self) {
+        let mut newest: BTreeMap<&MemberId, &Event> = BTreeMap::new();
+        for event in self.standing(Act::is_judging, |old, new| old.author == new.author) {
+            let place = newest.entry(&event.author).or_insert(event);
+            if later(place) < later(event) {
+                *place = event;
+            }
+        }
+        let judged = |event: &&&Event| matches!(event.act, Act::Judged(_) | Act::Hidden { .. });
+        let count = newest.values().filter(judged).count();
+        let owned =
+            |(member, event): (&MemberId, &Event)| (member.clone(), event.submission.clone());
+        (self.newest, self.judged) = (newest.into_iter().map(owned).collect(), count);
     }
 
     /// All events, by submission.
@@ -149,30 +185,24 @@ impl Record {
 
     /// The word of every member who has one, with its event.
     pub fn words(&self) -> BTreeMap<&MemberId, (&Event, Word<'_>)> {
-        let newest = self.newest().into_iter();
-        newest.filter_map(|(author, event)| Some((author, (event, word_of(event)?)))).collect()
+        #[cfg(test)]
+        LOOKS.set(LOOKS.get() + 1);
+        let word = |(author, submission)| {
+            let event = self.events.get(submission)?;
+            Some((author, (event, word_of(event)?)))
+        };
+        self.newest.iter().filter_map(word).collect()
     }
 
     /// The act by which a member last judged, skipped or took back: what their next one replaces.
     pub fn last_act(&self, member: &MemberId) -> Option<&Event> {
-        self.newest().remove(member)
-    }
-
-    /// Every member's standing act of judging.
-    fn newest(&self) -> BTreeMap<&MemberId, &Event> {
-        let mut newest: BTreeMap<&MemberId, &Event> = BTreeMap::new();
-        for event in self.standing(Act::is_judging, |old, new| old.author == new.author) {
-            let place = newest.entry(&event.author).or_insert(event);
-            if later(place) < later(event) {
-                *place = event;
-            }
-        }
-        newest
+        self.events.get(self.newest.get(member)?)
     }
 
     /// The word of one member, with its event.
     pub fn word(&self, member: &MemberId) -> Option<(&Event, Word<'_>)> {
-        self.words().remove(member)
+        let event = self.last_act(member)?;
+        Some((event, word_of(event)?))
     }
 
     /// The judgements that can be seen, by member.
@@ -186,8 +216,7 @@ impl Record {
 
     /// How many members have judged, seen or not.
     pub fn judged_by(&self) -> usize {
-        let judged = |(_, word): &&(&Event, Word)| !matches!(word, Word::Skipped(_));
-        self.words().values().filter(judged).count()
+        self.judged
     }
 
     /// The decision that stands, with its event.

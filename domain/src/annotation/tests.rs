@@ -3,6 +3,7 @@
 mod assignment;
 mod change;
 mod fold;
+mod load;
 mod outcome;
 
 use super::*;

@@ -22,7 +22,8 @@ pub struct HttpError {
 impl HttpError {
     /// A refusal of what the client asked for.
     pub fn refused(status: StatusCode, code: &str, message: String, hint: &str) -> Self {
-        let body = ApiError { code: code.to_owned(), message, hint: Some(hint.to_owned()) };
+        let body =
+            ApiError { code: code.to_owned(), message, hint: Some(hint.to_owned()), status: None };
         Self::with_status(status, body)
     }
 
@@ -53,7 +54,7 @@ pub(super) fn api_error(code: &str, error: &impl std::fmt::Display) -> ApiError 
         Some((message, hint)) => (message.to_owned(), Some(hint.to_owned())),
         None => (text, None),
     };
-    ApiError { code: code.to_owned(), message, hint }
+    ApiError { code: code.to_owned(), message, hint, status: None }
 }
 
 impl From<EngineError> for HttpError {
@@ -161,6 +162,26 @@ mod tests {
             assert_eq!(response.status(), status);
             assert_eq!(response.headers()[header::RETRY_AFTER], "2");
         }
+    }
+
+    #[test]
+    fn clients_try_again_while_the_store_is_in_trouble_only() {
+        let database = || "postgres://db/x".to_owned();
+        let unreachable = StoreError::Unreachable { database: database(), reason: "no".to_owned() };
+        for (error, passing) in [
+            (unreachable, true),
+            (StoreError::Full { place: database() }, true),
+            (StoreError::NulCharacter, false),
+        ] {
+            let code = error.code();
+            let HttpError { status, body, .. } = error.into();
+            let told = ApiError { status: Some(status.as_u16()), ..body };
+            assert_eq!(told.is_passing(), passing, "{code}");
+        }
+    }
+
+    #[test]
+    fn an_engine_that_has_stopped_names_no_time() {
         let response = HttpError::from(EngineError::Stopped).into_response();
         assert_eq!(response.headers().get(header::RETRY_AFTER), None);
     }

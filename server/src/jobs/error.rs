@@ -172,7 +172,7 @@ impl JobError {
             Some((message, hint)) => (message.to_owned(), Some(hint.to_owned())),
             None => (text, None),
         };
-        ApiError { code: self.code().to_owned(), message, hint }
+        ApiError { code: self.code().to_owned(), message, hint, status: None }
     }
 
     /// A run that can't go on because something it began with has changed since.

@@ -136,6 +136,7 @@ async fn what_people_accept_makes_another_adapter(page: &Page) {
     for _ in 0..2 {
         page.until_there("item").await;
         let item = page.data("item", "item").await.remove(0);
+        page.until_there("item[data-seen=true]").await;
         page.click("label[data-label=right]").await;
         let gone = format!("!{}.some(e => e.dataset.item === '{item}')", all("item"));
         page.until("the next item is there", &gone).await;

@@ -6,6 +6,7 @@ use domain::method::Step;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
+use super::calm::calm;
 use super::desk::Desk;
 use crate::api::annotation::AcceptedRun;
 use crate::api::{ApiError, JobState};
@@ -67,12 +68,8 @@ fn Begin(
 ) -> impl IntoView {
     let busy = RwSignal::new(false);
     let source = desk.project.with_value(|project| project.source_run.clone());
-    let accepted = Memo::new(move |_| {
-        desk.state.with(|state| {
-            desk.with_items(|settings, items| {
-                items.iter().filter(|item| is_accepted(settings, state, item)).count()
-            })
-        })
+    let accepted = calm(desk, |settings, state, items| {
+        items.iter().filter(|item| is_accepted(settings, state, item)).count()
     });
     let manages = move || desk.member().is_some_and(|member| member.role.manages());
     let start = move |_| {

@@ -1,17 +1,19 @@
 //! How far the annotators agree, computed in the browser by the same lines as on the server.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use domain::agreement::{Agreement, Estimate, PairAgreement};
+use domain::annotation::MemberId;
 use domain::score::Interval;
 use leptos::prelude::*;
 
+use super::calm::calm;
 use super::desk::Desk;
-use super::summary::{Summary, summary};
+use super::summary::{Summary, pair_interval, summary};
 
-/// Intervals of thousands of items take a moment: they are computed at most this often.
-const PAUSE: Duration = Duration::from_millis(700);
+/// Pairs of members whose interval was asked for.
+type Asked = RwSignal<BTreeSet<(MemberId, MemberId)>>;
 
 /// All coefficients, and those of labels, cultures, topics and pairs of annotators.
 #[component]
@@ -19,55 +21,29 @@ pub fn AgreementView(
     /// The project.
     desk: Desk,
 ) -> impl IntoView {
-    let found = calm_summary(desk);
+    let found = calm(desk, |settings, state, items| Arc::new(summary(settings, state, items)));
+    let asked = Asked::default();
     view! {
         <section class="agreement" aria-labelledby="agreement">
             <h2 id="agreement">"Agreement"</h2>
-            {move || found.get().map(|summary| match summary.all.shared_items {
-                0 => view! {
-                    <p class="meta" data-testid="no-agreement">
-                        "No item has two judgements that you can see yet."
-                    </p>
-                }.into_any(),
-                _ => view! { <Tables desk summary/> }.into_any(),
-            })}
+            {move || {
+                let summary = found.get();
+                match summary.all.shared_items {
+                    0 => view! {
+                        <p class="meta" data-testid="no-agreement">
+                            "No item has two judgements that you can see yet."
+                        </p>
+                    }.into_any(),
+                    _ => view! { <Tables desk summary asked/> }.into_any(),
+                }
+            }}
         </section>
     }
     .into_any()
 }
 
-/// The summary of the newest state, computed again a while after a change rather than at each.
-fn calm_summary(desk: Desk) -> RwSignal<Option<Arc<Summary>>> {
-    let compute = move || {
-        let found = untrack(|| {
-            desk.state
-                .with(|state| desk.with_items(|settings, items| summary(settings, state, items)))
-        });
-        Some(Arc::new(found))
-    };
-    let found = RwSignal::new(compute());
-    let waiting = StoredValue::new(false);
-    Effect::new(move |before: Option<()>| {
-        desk.state.track();
-        if before.is_none() || waiting.get_value() {
-            return;
-        }
-        waiting.set_value(true);
-        set_timeout(
-            move || {
-                // The page may have been left meanwhile.
-                if waiting.try_set_value(false).is_none() {
-                    let _ = found.try_set(compute());
-                }
-            },
-            PAUSE,
-        );
-    });
-    found
-}
-
 #[component]
-fn Tables(desk: Desk, summary: Arc<Summary>) -> impl IntoView {
+fn Tables(desk: Desk, summary: Arc<Summary>, asked: Asked) -> impl IntoView {
     let all = summary.all.clone();
     let counted = format!(
         "{} judgements of {} items, {} of them judged by two people or more.",
@@ -86,7 +62,7 @@ fn Tables(desk: Desk, summary: Arc<Summary>) -> impl IntoView {
         <Parts name="Label" rows=summary.labels.clone()/>
         <Parts name="Culture" rows=summary.cultures.clone()/>
         <Parts name="Topic" rows=summary.topics.clone()/>
-        <Pairs desk rows=summary.pairs.clone()/>
+        <Pairs desk summary asked/>
     }
     .into_any()
 }
@@ -155,20 +131,26 @@ fn Parts(name: &'static str, rows: Vec<(String, Agreement)>) -> impl IntoView {
 }
 
 #[component]
-fn Pairs(
-    desk: Desk,
-    rows: Vec<(domain::annotation::MemberId, domain::annotation::MemberId, PairAgreement)>,
-) -> impl IntoView {
-    let row = move |(first, second, found): (_, _, PairAgreement)| {
+fn Pairs(desk: Desk, summary: Arc<Summary>, asked: Asked) -> impl IntoView {
+    let row = move |(first, second, found): (MemberId, MemberId, PairAgreement)| {
+        let pair = (first.clone(), second.clone());
         view! {
             <tr data-testid="pair">
                 <th scope="row">{move || format!("{} and {}", desk.name_of(&first), desk.name_of(&second))}</th>
                 <td>{found.items}</td>
                 <td>{number(found.percent)}</td>
-                <td>{format!("{} {}", number(found.kappa), interval(found.kappa_interval))}</td>
+                <td>{number(found.kappa)}</td>
+                <td><PairInterval desk pair asked/></td>
             </tr>
         }
     };
+    let rows = summary.pairs.clone();
+    let more = summary.pair_count.saturating_sub(rows.len());
+    let more = (more > 0).then(|| view! {
+        <p class="meta" data-testid="more-pairs">
+            {format!("The {} pairs with the most shared items, of {}.", rows.len(), summary.pair_count)}
+        </p>
+    });
     (!rows.is_empty()).then(|| {
         view! {
             <h3>"By pair of annotators"</h3>
@@ -177,10 +159,12 @@ fn Pairs(
                     <thead><tr>
                         <th scope="col">"Pair"</th><th scope="col">"Shared items"</th>
                         <th scope="col">"Percent agreement"</th><th scope="col">"Cohen’s kappa"</th>
+                        <th scope="col">"95 % interval"</th>
                     </tr></thead>
                     <tbody>{rows.into_iter().map(row).collect_view()}</tbody>
                 </table>
             </div>
+            {more}
             <details class="note">
                 <summary>"How is this computed?"</summary>
                 <p>
@@ -193,6 +177,40 @@ fn Pairs(
             </details>
         }
     })
+}
+
+/// The interval of a pair: resampling takes a moment, so it waits until somebody wants to know it.
+#[component]
+fn PairInterval(desk: Desk, pair: (MemberId, MemberId), asked: Asked) -> impl IntoView {
+    let known = pair.clone();
+    let wanted = Memo::new(move |_| asked.with(|asked| asked.contains(&known)));
+    move || {
+        let pair = pair.clone();
+        if !wanted.get() {
+            let ask = move |_| {
+                asked.update(|asked| {
+                    asked.insert(pair.clone());
+                });
+            };
+            return view! {
+                <button type="button" class="quiet" data-testid="pair-interval" on:click=ask>
+                    "Show"
+                </button>
+            }
+            .into_any();
+        }
+        let found = untrack(|| {
+            desk.state.with(|state| {
+                desk.with_items(|settings, items| {
+                    pair_interval(settings, state, items, (&pair.0, &pair.1))
+                })
+            })
+        });
+        match found {
+            Some(_) => interval(found).into_any(),
+            None => "–".into_any(),
+        }
+    }
 }
 
 /// Two decimals, or a dash for what isn't defined.

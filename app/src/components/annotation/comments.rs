@@ -1,10 +1,10 @@
 //! What was said about an item, and a box to say more. Always plain text.
 
-use domain::annotation::event::{LONGEST_COMMENT, check_comment};
 use domain::annotation::{Act, Event, ItemId};
 use leptos::prelude::*;
 
 use super::desk::Desk;
+use super::draft::Draft;
 use crate::browser;
 
 /// The thread of an item.
@@ -24,52 +24,63 @@ pub fn Comments(
         })
     });
     let item = StoredValue::new(item);
-    let draft = RwSignal::new(String::new());
-    let answered = RwSignal::new(None::<Event>);
     let refusal = RwSignal::new(None::<String>);
-    let say = move |event: leptos::ev::SubmitEvent| {
-        event.prevent_default();
-        let text = draft.get_untracked().trim().to_owned();
-        if text.is_empty() {
-            return;
-        }
-        // What would be refused stays in the box.
-        if let Err(error) = check_comment(&text) {
-            refusal.set(Some(error.to_string()));
-            return;
-        }
-        let answers = answered.get_untracked().map(|event| event.submission);
-        desk.act(&item.get_value(), Act::Commented { text, answers });
-        draft.set(String::new());
-        answered.set(None);
-        refusal.set(None);
+    let draft = Memo::new(move |_| {
+        desk.drafts
+            .with(|drafts| item.with_value(|item| drafts.get(item).cloned()))
+            .unwrap_or_default()
+    });
+    let write = move |change: &dyn Fn(&mut Draft)| {
+        desk.drafts.update(|drafts| change(drafts.entry(item.get_value()).or_default()));
     };
+    // What would be refused stays in the box.
+    let say = move || refusal.set(desk.say(&item.get_value()).err().map(|error| error.to_string()));
+    let keys = move |event: leptos::ev::KeyboardEvent| {
+        // While an input method composes, Enter belongs to it.
+        if event.key() == "Enter" && !event.shift_key() && !event.is_composing() {
+            event.prevent_default();
+            say();
+        }
+    };
+    let submit = move |event: leptos::ev::SubmitEvent| {
+        event.prevent_default();
+        say();
+    };
+    let answer = move |event: Event| write(&|draft| draft.answers = Some(event.clone()));
     let may_speak = move || desk.member().is_some_and(|member| member.role.judges());
     view! {
         <section class="comments" aria-label="Comments">
             <ul>
                 <For each=move || comments.get() key=|(event, _)| (event.submission.clone(), event.at)
-                    let((event, answer))>
-                    <li data-testid="comment" class:answer=answer>{one(desk, event, answered)}</li>
+                    let((event, answers))>
+                    <li data-testid="comment" class:answer=answers>{one(desk, event, answer)}</li>
                 </For>
             </ul>
-            {move || answered.get().map(|event| view! {
+            {move || draft.with(|draft| draft.answers.clone()).map(|event| view! {
                 <p class="meta">
                     {format!("You answer {}. ", desk.name_of(&event.author))}
-                    <button type="button" class="quiet" on:click=move |_| answered.set(None)>
+                    <button type="button" class="quiet" on:click=move |_| write(&|draft| draft.answers = None)>
                         "Not any more"
                     </button>
                 </p>
             })}
             <Show when=may_speak>
-                <form on:submit=say class="comment-form">
+                <form on:submit=submit class="comment-form">
                     <label class="visually-hidden" for="comment">"Comment on this item"</label>
-                    <input id="comment" type="text" autocomplete="off" data-testid="comment-text"
-                        placeholder="Comment on this item" maxlength=LONGEST_COMMENT.to_string()
-                        prop:value=move || draft.get()
-                        on:input=move |event| draft.set(event_target_value(&event))/>
+                    <textarea id="comment" rows="1" autocomplete="off" data-testid="comment-text"
+                        placeholder="Comment on this item" aria-describedby="comment-note"
+                        prop:value=move || draft.with(|draft| draft.text.clone())
+                        on:input=move |event| {
+                            let text = event_target_value(&event);
+                            write(&|draft| draft.text.clone_from(&text));
+                        }
+                        on:keydown=keys></textarea>
                     <button type="submit" class="outlined" data-testid="comment-send">"Comment"</button>
                 </form>
+                <p class="meta" id="comment-note" hidden=move || draft.with(|draft| draft.text.is_empty())>
+                    "Enter sends it, Shift and Enter begin a new line. Judging or skipping the item
+                    sends it too."
+                </p>
                 {move || refusal.get().map(|text| view! { <p class="error" role="alert">{text}</p> })}
             </Show>
         </section>
@@ -77,7 +88,7 @@ pub fn Comments(
     .into_any()
 }
 
-fn one(desk: Desk, event: Event, answered: RwSignal<Option<Event>>) -> impl IntoView + use<> {
+fn one(desk: Desk, event: Event, answer: impl Fn(Event) + 'static) -> impl IntoView {
     let author = event.author.clone();
     let text = match &event.act {
         Act::Commented { text, .. } => text.clone(),
@@ -87,7 +98,7 @@ fn one(desk: Desk, event: Event, answered: RwSignal<Option<Event>>) -> impl Into
     let waits = event.at == i64::MAX;
     let ago = ago(browser::wall_clock().saturating_sub(event.at));
     let answer = move |_| {
-        answered.set(Some(event.clone()));
+        answer(event.clone());
         browser::focus("comment");
     };
     view! {

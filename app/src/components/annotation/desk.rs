@@ -4,7 +4,7 @@
 //! takes ([`super::live`]). The fold of events takes the server's own event in place of ours when it
 //! arrives, whatever the order.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use domain::annotation::{
@@ -14,6 +14,7 @@ use domain::annotation::{
 use futures::channel::mpsc;
 use leptos::prelude::*;
 
+use super::draft::Draft;
 use super::outbox::{self, Left, Owner as OutboxOwner, Refused};
 use crate::api::ApiError;
 use crate::api::annotation::{ClientMessage, Outcome, Present, Project, Submission};
@@ -42,6 +43,10 @@ pub struct Desk {
     pub exhausted: RwSignal<bool>,
     /// What has still to be handed in.
     pub outbox: RwSignal<Vec<Submission>>,
+    /// Whether this browser keeps all that has still to be handed in; some refuse, or have no room.
+    pub kept: RwSignal<bool>,
+    /// Comments that are being written, by item: they outlast the item's place on the screen.
+    pub drafts: RwSignal<BTreeMap<ItemId, Draft>>,
     /// Whether the live connection stands.
     pub connected: RwSignal<bool>,
     /// What went wrong, newest last.
@@ -83,6 +88,8 @@ impl Desk {
             queue: RwSignal::default(),
             exhausted: RwSignal::new(false),
             outbox: RwSignal::default(),
+            kept: RwSignal::new(true),
+            drafts: RwSignal::default(),
             connected: RwSignal::new(false),
             refusals: RwSignal::default(),
             refused: RwSignal::default(),
@@ -92,7 +99,7 @@ impl Desk {
             sequence: StoredValue::new(0),
             speaker: StoredValue::new(None),
             waker: StoredValue::new(waker),
-            number: StoredValue::new(browser::wall_clock().unsigned_abs()),
+            number: StoredValue::new(0),
             shown_at: StoredValue::new(browser::milliseconds()),
             acted_at: StoredValue::new(browser::milliseconds()),
             stale: StoredValue::new(false),
@@ -105,6 +112,9 @@ impl Desk {
     fn reload_outbox(self) {
         let owner = self.outbox_owner();
         let kept = outbox::load(&owner);
+        // Later than all before, also where the clock was set back since.
+        let number = browser::wall_clock().unsigned_abs().max(outbox::last_number(&owner));
+        self.number.set_value(number);
         self.refused.set(outbox::load_refused(&owner));
         self.state.update(|state| {
             for submission in &kept {
@@ -162,18 +172,20 @@ impl Desk {
         })
     }
 
-    /// Judges the current item and goes on to the next.
+    /// Judges the current item, says what was written about it, and goes on to the next.
     pub fn judge(self, label: LabelId, option: Option<u32>) {
         let Some(item) = self.queue.with_untracked(|queue| queue.front().cloned()) else { return };
         let since = browser::milliseconds() - self.shown_at.get_value();
         let milliseconds = since.clamp(0.0, f64::from(u32::MAX)) as u32;
+        self.say_or_tell(&item.id);
         self.act(&item.id, Act::Judged(Judgement { label, option, milliseconds }));
         self.go_on(Some(item));
     }
 
-    /// Skips the current item and goes on to the next.
+    /// Skips the current item, says what was written about it, and goes on to the next.
     pub fn skip(self, reason: SkipReason) {
         let Some(item) = self.queue.with_untracked(|queue| queue.front().cloned()) else { return };
+        self.say_or_tell(&item.id);
         self.act(&item.id, Act::Skipped { reason });
         self.go_on(Some(item));
     }
@@ -210,14 +222,16 @@ impl Desk {
         idle.clamp(0.0, f64::from(u32::MAX)) as u32
     }
 
-    /// Notes that the person is at work. Who comes back after a while has items that may have gone to
-    /// others.
-    fn is_at_work(self) {
+    /// Notes that the person is at work: whatever they do at this page shows it. Who comes back after a
+    /// while has items that may have gone to others, so that the room is told and asked at once.
+    pub(super) fn is_at_work(self) {
         let idle = i64::from(self.idle_seconds()) * 1000;
+        self.acted_at.set_value(browser::milliseconds());
         if Attention::after(idle) != Attention::Active {
             self.stale.set_value(true);
+            self.renew();
+            self.wake();
         }
-        self.acted_at.set_value(browser::milliseconds());
     }
 
     /// Whether items are to be asked for: there are few, or they may have gone to others.
@@ -246,7 +260,10 @@ impl Desk {
             *number += 1;
             *number
         });
-        outbox::keep(&self.outbox_owner(), number.unwrap_or(0), &submission);
+        let kept = outbox::keep(&self.outbox_owner(), number.unwrap_or(0), &submission);
+        if !kept {
+            self.kept.set(false);
+        }
         self.state.update(|state| {
             state.apply(&self.event_of(&submission));
         });
@@ -275,6 +292,10 @@ impl Desk {
         }
         outbox::forget(&self.outbox_owner(), submission);
         self.outbox.update(|outbox| outbox.retain(|other| other.id != submission.id));
+        if self.outbox.with_untracked(Vec::is_empty) {
+            // Nothing is left that a closed page would lose.
+            self.kept.set(true);
+        }
         self.state.update(|state| match &outcome {
             Outcome::Accepted { event } => {
                 state.apply(&event.event);

@@ -6,12 +6,16 @@ use domain::annotation::{
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
+use super::calm::calm;
 use super::comments::Comments;
 use super::desk::Desk;
 use super::item::{ItemText, Options};
 use crate::api::ApiError;
 use crate::components::ErrorNote;
 use crate::link;
+
+/// Most disagreements that are listed at once: each follows what is said of its item.
+const MOST_LISTED: usize = 100;
 
 /// The queue of disagreements beside the item that the address names.
 #[component]
@@ -21,13 +25,15 @@ pub fn Items(
     /// The item that the address names.
     shown: Memo<Option<String>>,
 ) -> impl IntoView {
-    let queue = Memo::new(move |_| {
-        desk.state
-            .with(|state| desk.with_items(|settings, items| disagreements(settings, state, items)))
-    });
+    let queue = calm(desk, disagreements);
+    let listed =
+        move || queue.with(|queue| queue.iter().take(MOST_LISTED).cloned().collect::<Vec<_>>());
     let count = move || match queue.with(Vec::len) {
         0 => "No disagreement waits for a decision.".to_owned(),
         1 => "One item waits for a decision.".to_owned(),
+        count if count > MOST_LISTED => {
+            format!("{count} items wait for a decision. Here are the {MOST_LISTED} most divided.")
+        }
         count => format!("{count} items wait for a decision, the most divided first."),
     };
     view! {
@@ -36,7 +42,7 @@ pub fn Items(
                 <h2 id="queue">"Disagreements"</h2>
                 <p class="meta" role="status" data-testid="queue-size">{count}</p>
                 <ul class="queue">
-                    <For each=move || queue.get() key=|item| item.clone() let:item>
+                    <For each=listed key=|item| item.clone() let:item>
                         <QueueEntry desk item shown/>
                     </For>
                 </ul>

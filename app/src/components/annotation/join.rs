@@ -83,17 +83,26 @@ fn JoinForm(invitation: Invitation, token: Memo<String>, known: Vec<Culture>) ->
     let Invitation { title, role, cultures, .. } = invitation;
     let name = RwSignal::new(String::new());
     let chosen = RwSignal::new(BTreeSet::new());
-    let refusal = RwSignal::new(None::<ApiError>);
+    let (refusal, busy) = (RwSignal::new(None::<ApiError>), RwSignal::new(false));
     let navigate = use_navigate();
     let join = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
         let Some(annotation) = annotation.get_value() else { return };
+        // A second press would make a second member.
+        if busy.get_untracked() {
+            return;
+        }
+        busy.set(true);
+        refusal.set(None);
         let (navigate, title) = (navigate.clone(), title.clone());
         let cultures = chosen.get_untracked().into_iter().collect();
         let joining = Joining { name: name.get_untracked(), cultures };
         spawn_local(async move {
             let name = joining.name.trim().to_owned();
-            match annotation.join(token.get_untracked(), joining).await {
+            let joined = annotation.join(token.get_untracked(), joining).await;
+            // The form may be gone by now.
+            let _ = busy.try_set(false);
+            match joined {
                 Ok(joined) => {
                     let key = Key { project: joined.project, token: joined.token };
                     let address = format!("/annotate/{}", link::escape(&key.project));
@@ -101,7 +110,7 @@ fn JoinForm(invitation: Invitation, token: Memo<String>, known: Vec<Culture>) ->
                     membership.keep_as_current();
                     navigate(&address, NavigateOptions::default());
                 }
-                Err(error) => refusal.set(Some(error)),
+                Err(error) => drop(refusal.try_set(Some(error))),
             }
         });
     };
@@ -118,7 +127,8 @@ fn JoinForm(invitation: Invitation, token: Memo<String>, known: Vec<Culture>) ->
             })}
             {move || refusal.get().map(|error| view! { <ErrorNote error/> })}
             <p class="start">
-                <button type="submit" class="primary" data-testid="join-send">"Join"</button>
+                <button type="submit" class="primary" data-testid="join-send"
+                    disabled=move || busy.get()>"Join"</button>
             </p>
         </form>
     }

@@ -1,10 +1,12 @@
 //! How a desk and the server keep in step: the live room, the outbox, the items fetched ahead.
 //!
 //! Each is a loop that ends when the page is left. A connection that breaks is taken up again after a
-//! pause that grows; the room is told the number of the last event, and sends what came since.
+//! pause that grows; the room is told the number of the last event, and sends what came since. What a person
+//! does at the page is heard here too: items are kept for who is at work.
 
 use std::time::Duration;
 
+use domain::annotation::Act;
 use futures::StreamExt;
 use futures::channel::mpsc;
 use futures::future::{AbortHandle, Abortable, join3};
@@ -12,9 +14,10 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use super::desk::{AHEAD, Desk};
+use super::outbox::Batches;
 use crate::api::ApiError;
-use crate::api::annotation::{MOST_SUBMISSIONS, NextRequest, RoomMessage};
-use crate::browser::pause;
+use crate::api::annotation::{NextRequest, Outcome, RoomMessage};
+use crate::browser::{self, pause};
 
 /// The shortest and the longest pause before another try.
 pub const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(15));
@@ -31,6 +34,20 @@ pub fn keep_in_step(desk: Desk, woken: mpsc::UnboundedReceiver<()>) {
         let _ = Abortable::new(work, registration).await;
     });
     on_cleanup(move || stop.abort());
+    hear_activity(desk);
+}
+
+/// Whatever somebody does at the page: they may read for long before they judge, or wait for an item.
+fn hear_activity(desk: Desk) {
+    for name in ["pointerdown", "pointermove", "keydown", "visibilitychange"] {
+        let at_work = move |_| {
+            if browser::is_visible() {
+                desk.is_at_work();
+            }
+        };
+        let listener = window_event_listener_untyped(name, at_work);
+        on_cleanup(move || listener.remove());
+    }
 }
 
 /// The live room.
@@ -66,18 +83,41 @@ async fn follow(desk: Desk) {
 fn take_in(desk: Desk, message: RoomMessage) -> Option<ApiError> {
     match message {
         RoomMessage::Events { events, sequence } => {
+            let frees = events.iter().any(|numbered| may_free_items(&numbered.event.act));
             desk.state.update(|state| {
                 for numbered in &events {
                     state.apply(&numbered.event);
                 }
             });
             desk.sequence.set_value(sequence);
+            if frees {
+                look_for_items(desk);
+            }
         }
-        RoomMessage::Members { members } => desk.members.set(members),
+        RoomMessage::Members { members } => {
+            desk.members.set(members);
+            look_for_items(desk);
+        }
         RoomMessage::Presence { present } => desk.present.set(present),
         RoomMessage::Refused { error } => return Some(error),
     }
     None
+}
+
+/// Whether somebody else may have an item to judge now that this was done. Judgements are most of what
+/// happens, and free none: each of them would else let everybody who waits ask at once.
+fn may_free_items(act: &Act) -> bool {
+    match act {
+        Act::Undone | Act::Skipped { .. } | Act::Reopened | Act::Changed(_) | Act::Left => true,
+        Act::Judged(_) | Act::Commented { .. } | Act::Adjudicated(_) | Act::Hidden { .. } => false,
+    }
+}
+
+/// Asks for items at once, where there were none before.
+fn look_for_items(desk: Desk) {
+    if desk.exhausted.get_untracked() {
+        desk.wake();
+    }
 }
 
 /// Hands in what is in the outbox, and fetches items ahead, each time there may be something to do.
@@ -87,7 +127,7 @@ async fn hand_in(desk: Desk, woken: mpsc::UnboundedReceiver<()>) {
     let mut wait = PAUSES.0;
     while woken.next().await.is_some() {
         while let Err(error) = step(desk).await {
-            if !is_passing(&error) {
+            if !error.is_passing() {
                 desk.refuse(error);
                 break;
             }
@@ -98,23 +138,26 @@ async fn hand_in(desk: Desk, woken: mpsc::UnboundedReceiver<()>) {
     }
 }
 
-/// Whether trying again may help: the network or the server is in trouble, not the request.
-pub fn is_passing(error: &ApiError) -> bool {
-    let codes = ["unreachable", "database", "disk-full", "http-502", "http-503", "http-504"];
-    codes.contains(&error.code.as_str())
-}
-
 async fn step(desk: Desk) -> Result<(), ApiError> {
     let (annotation, key) = (desk.annotation.get_value(), desk.key.get_value());
+    let mut batches = Batches::default();
     loop {
-        let batch: Vec<_> =
-            desk.outbox.with_untracked(|o| o.iter().take(MOST_SUBMISSIONS).cloned().collect());
-        if batch.is_empty() {
-            break;
-        }
-        let outcomes = annotation.submit(key.clone(), batch.clone()).await?;
-        for (submission, outcome) in batch.iter().zip(outcomes) {
-            desk.settle(submission, outcome);
+        let batch = desk.outbox.with_untracked(|waiting| batches.next(waiting));
+        let Some(first) = batch.first().cloned() else { break };
+        let size = batch.len();
+        match annotation.submit(key.clone(), batch.clone()).await {
+            Ok(outcomes) => {
+                batches.went(size);
+                for (submission, outcome) in batch.iter().zip(outcomes) {
+                    desk.settle(submission, outcome);
+                }
+            }
+            Err(error) if error.is_about_content() => {
+                if !batches.was_refused(size) {
+                    desk.settle(&first, Outcome::Refused { error });
+                }
+            }
+            Err(error) => return Err(error),
         }
     }
     let may_judge = untrack(|| desk.member()).is_some_and(|member| member.role.judges());
@@ -131,5 +174,53 @@ async fn heartbeat(desk: Desk) {
         pause(HEARTBEAT).await;
         desk.renew();
         desk.wake();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::annotation::{Judgement, SkipReason};
+
+    #[test]
+    fn only_trouble_on_the_way_or_at_the_server_passes() {
+        let error = |code: &str, status| ApiError {
+            code: code.to_owned(),
+            message: "no".to_owned(),
+            hint: None,
+            status,
+        };
+        for (code, status, passing, about_content) in [
+            ("unreachable", None, true, false),
+            ("no-key", None, false, false),
+            ("database", Some(500), true, false),
+            ("database-unreachable", Some(503), true, false),
+            ("disk-full", Some(507), true, false),
+            ("http-502", Some(502), true, false),
+            ("busy", Some(429), true, false),
+            ("role", Some(403), false, false),
+            ("unknown-project", Some(404), false, false),
+            ("invalid-json", Some(400), false, true),
+            ("http-413", Some(413), false, true),
+            ("comment-length", Some(422), false, true),
+        ] {
+            let error = error(code, status);
+            let found = (error.is_passing(), error.is_about_content());
+            assert_eq!(found, (passing, about_content), "{code}");
+        }
+    }
+
+    #[test]
+    fn who_waits_asks_when_an_item_may_be_free_and_not_at_every_judgement() {
+        let judgement = Judgement::of("right".into());
+        for (act, frees) in [
+            (Act::Skipped { reason: SkipReason::Undecided }, true),
+            (Act::Undone, true),
+            (Act::Left, true),
+            (Act::Judged(judgement.clone()), false),
+            (Act::Adjudicated(judgement), false),
+        ] {
+            assert_eq!(may_free_items(&act), frees, "{act:?}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! What this member has judged and skipped, newest first; each can be replaced or taken back.
 
 use domain::annotation::state::Word;
-use domain::annotation::{Act, Item, ItemId, Judgement, Label, SkipReason};
+use domain::annotation::{Act, Item, ItemId, Judgement, Label, MemberId, Record, SkipReason};
 use leptos::prelude::*;
 
 use super::comments::Comments;
@@ -41,7 +41,7 @@ pub fn MyJudgements(
                 <p class="meta" role="status" data-testid="mine-size">{count}</p>
                 <ul class="queue">
                     <For each=items key=Clone::clone let:item>
-                        <Entry desk item mine shown/>
+                        <Entry desk item shown/>
                     </For>
                 </ul>
             </section>
@@ -51,18 +51,22 @@ pub fn MyJudgements(
     .into_any()
 }
 
+/// What `me` says of an item.
+fn own_word(record: &Record, me: &MemberId) -> Option<Mine> {
+    match record.word(me)?.1 {
+        Word::Judged(judgement) => Some(Mine::Judged(judgement.clone())),
+        Word::Skipped(reason) => Some(Mine::Skipped(reason)),
+        Word::Hidden => None,
+    }
+}
+
 /// Every item with this member's word, the newest first.
 fn own_words(desk: Desk) -> Vec<(ItemId, Mine)> {
     let me = desk.me();
     desk.state.with(|state| {
-        let of = |(item, record): (&ItemId, &domain::annotation::Record)| {
-            let (event, word) = record.word(&me)?;
-            let mine = match word {
-                Word::Judged(judgement) => Mine::Judged(judgement.clone()),
-                Word::Skipped(reason) => Mine::Skipped(reason),
-                Word::Hidden => return None,
-            };
-            Some((event.at, item.clone(), mine))
+        let of = |(item, record): (&ItemId, &Record)| {
+            let (event, _) = record.word(&me)?;
+            Some((event.at, item.clone(), own_word(record, &me)?))
         };
         let mut words: Vec<_> = state.records().filter_map(of).collect();
         words.sort_by_key(|(at, ..)| std::cmp::Reverse(*at));
@@ -71,20 +75,14 @@ fn own_words(desk: Desk) -> Vec<(ItemId, Mine)> {
 }
 
 #[component]
-fn Entry(
-    desk: Desk,
-    item: ItemId,
-    mine: Memo<Vec<(ItemId, Mine)>>,
-    shown: Memo<Option<String>>,
-) -> impl IntoView {
+fn Entry(desk: Desk, item: ItemId, shown: Memo<Option<String>>) -> impl IntoView {
     let address = format!("?view=mine&item={}", link::escape(item.as_str()));
     let name = item.to_string();
     let here = move || (shown.get().as_deref() == Some(name.as_str())).then_some("true");
-    let of = item.clone();
+    let (of, me) = (item.clone(), desk.me());
     let said = move || {
-        mine.with(|mine| {
-            mine.iter().find(|(item, _)| *item == of).map(|(_, mine)| said(desk, mine))
-        })
+        let mine = desk.state.with(|state| own_word(state.record(&of)?, &me));
+        mine.map(|mine| said(desk, &mine))
     };
     view! {
         <li data-testid="my-judgement" data-item=item.to_string()>
@@ -108,9 +106,9 @@ fn said(desk: Desk, mine: &Mine) -> String {
 fn again(desk: Desk, item: Item) -> AnyView {
     let id = StoredValue::new(item.id.clone());
     let opened = browser::milliseconds();
+    let me = desk.me();
     let own = Memo::new(move |_| {
-        let item = id.get_value();
-        own_words(desk).into_iter().find(|(known, _)| *known == item).map(|(_, mine)| mine)
+        desk.state.with(|state| id.with_value(|item| own_word(state.record(item)?, &me)))
     });
     let option = own.with_untracked(|own| match own {
         Some(Mine::Judged(judgement)) => judgement.option,
@@ -127,6 +125,7 @@ fn again(desk: Desk, item: Item) -> AnyView {
             let milliseconds = since.clamp(0.0, f64::from(u32::MAX)) as u32;
             let option = chosen.get_untracked();
             let judgement = Judgement { label: of.clone(), option, milliseconds };
+            desk.say_or_tell(&id.get_value());
             desk.act(&id.get_value(), Act::Judged(judgement));
         };
         view! {

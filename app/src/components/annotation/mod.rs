@@ -2,10 +2,12 @@
 //!
 //! - [`membership`], [`outbox`], [`keys`]: what this browser keeps between visits;
 //! - [`desk`]: a project at work; [`live`]: how it and the server keep in step;
+//! - [`calm`]: numbers of the whole project, counted a while after a change;
 //! - [`summary`]: agreement and progress as rows; [`markdown`]: guidelines as views;
 //! - the rest is seen: [`Judge`], [`MyJudgements`], [`Items`], [`AgreementView`], [`AdapterView`], [`People`] are what a project shows,
 //!   [`NewProjectForm`], [`Invited`] and [`ProjectList`] what leads to one.
 
+pub mod calm;
 pub mod desk;
 pub mod keys;
 pub mod live;
@@ -19,6 +21,7 @@ mod agreement;
 mod change_project;
 mod comments;
 mod culture_choice;
+mod draft;
 mod exports;
 mod invites;
 mod item;

@@ -70,6 +70,10 @@ pub fn NewProjectForm(
     let make = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
         let Some(annotation) = annotation.get_value() else { return };
+        // A second press would make a second project.
+        if busy.get_untracked() {
+            return;
+        }
         let new = draft.finished();
         let (title, name) = (new.settings.title.clone(), new.owner.name.clone());
         busy.set(true);
@@ -83,9 +87,10 @@ pub fn NewProjectForm(
                     membership.keep_as_current();
                     on_made.run(joined.project);
                 }
-                Err(error) => refusal.set(Some(error)),
+                Err(error) => drop(refusal.try_set(Some(error))),
             }
-            busy.set(false);
+            // The form may be gone by now.
+            let _ = busy.try_set(false);
         });
     };
     let codes = known.iter().map(|culture| culture.code).collect::<Vec<_>>();

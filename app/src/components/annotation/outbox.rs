@@ -9,7 +9,7 @@ use domain::annotation::{Act, MemberId};
 use serde::{Deserialize, Serialize};
 
 use crate::api::ApiError;
-use crate::api::annotation::Submission;
+use crate::api::annotation::{MOST_SUBMISSIONS, Submission};
 use crate::storage;
 
 const WAITING: &str = "polylogue.annotation.outbox.";
@@ -40,12 +40,23 @@ pub fn load(owner: &Owner) -> Vec<Submission> {
     own.filter_map(|name| serde_json::from_str(&storage::read(name)?).ok()).collect()
 }
 
-/// Keeps one; `number` is greater than that of every one before it.
-pub fn keep(owner: &Owner, number: u64, submission: &Submission) {
+/// The greatest number of what is kept; 0 where nothing is.
+pub fn last_number(owner: &Owner) -> u64 {
+    let names = storage::names(&format!("{WAITING}{}.", owner.project));
+    names.iter().filter_map(|name| number_in(name)).max().unwrap_or(0)
+}
+
+/// The number in a name: the last part but one.
+fn number_in(name: &str) -> Option<u64> {
+    name.rsplit('.').nth(1)?.parse().ok()
+}
+
+/// Keeps one; `number` is greater than that of every one before it. Returns whether the browser did.
+pub fn keep(owner: &Owner, number: u64, submission: &Submission) -> bool {
     let text = serde_json::to_string(submission).unwrap_or_default();
     // Names sort as numbers do.
     let (project, member, id) = (&owner.project, &owner.member, &submission.id);
-    storage::write(&format!("{WAITING}{project}.{member}.{number:020}.{id}"), &text);
+    storage::write(&format!("{WAITING}{project}.{member}.{number:020}.{id}"), &text)
 }
 
 /// Forgets one that the server has answered for.
@@ -55,6 +66,47 @@ pub fn forget(owner: &Owner, submission: &Submission) {
         if name.ends_with(&end) {
             storage::forget(&name);
         }
+    }
+}
+
+/// Largest batch in bytes of JSON: half of what the server takes in one request.
+const MOST_BYTES: usize = 256 * 1024;
+
+/// How much is handed in at once. The server takes or leaves a request as a whole where it can't read it, so
+/// one act that it can't take must not hold up the others: the batch is halved until that act is alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Batches {
+    most: usize,
+}
+
+impl Default for Batches {
+    fn default() -> Self {
+        Self { most: MOST_SUBMISSIONS }
+    }
+}
+
+impl Batches {
+    /// The next batch of what waits: at least one act, if there is any.
+    pub fn next(self, waiting: &[Submission]) -> Vec<Submission> {
+        let mut bytes = 0;
+        let fits = |(place, submission): &(usize, &Submission)| {
+            bytes += serde_json::to_vec(submission).map_or(0, |text| text.len() + 1);
+            *place == 0 || bytes <= MOST_BYTES
+        };
+        let some = waiting.iter().take(self.most).enumerate().take_while(fits);
+        some.map(|(_, submission)| submission.clone()).collect()
+    }
+
+    /// Notes that a batch of `size` arrived: the next may be larger again.
+    pub fn went(&mut self, size: usize) {
+        self.most = self.most.max(2 * size).min(MOST_SUBMISSIONS);
+    }
+
+    /// Notes that a batch of `size` was refused whole. Returns whether a smaller one is to be tried; if
+    /// not, the act that it holds is what can't be taken.
+    pub fn was_refused(&mut self, size: usize) -> bool {
+        self.most = (size / 2).max(1);
+        size > 1
     }
 }
 
@@ -134,6 +186,66 @@ mod tests {
     }
 
     #[test]
+    fn numbers_are_found_in_names() {
+        for (name, number) in [
+            ("polylogue.annotation.outbox.p1.ann.00000000000000000012.s", Some(12)),
+            ("polylogue.annotation.outbox.p1.00000000000000000003.s", Some(3)),
+            ("polylogue.annotation.outbox.p1.ann.s", None),
+            ("s", None),
+        ] {
+            assert_eq!(number_in(name), number, "{name}");
+        }
+    }
+
+    fn commented(number: usize, text: &str) -> Submission {
+        Submission {
+            id: format!("s{number}").as_str().into(),
+            item: "i".into(),
+            replaces: None,
+            act: Act::Commented { text: text.to_owned(), answers: None },
+        }
+    }
+
+    #[test]
+    fn batches_are_cut_by_number_and_by_bytes() {
+        let long = "ก".repeat(4096);
+        for (count, text, size) in
+            [(0, "", 0), (3, "hm", 3), (300, "hm", MOST_SUBMISSIONS), (43, long.as_str(), 21)]
+        {
+            let waiting: Vec<_> = (0..count).map(|number| commented(number, text)).collect();
+            let batch = Batches::default().next(&waiting);
+            assert_eq!(batch.len(), size, "{count} of {} bytes", text.len());
+            assert!(serde_json::to_vec(&batch).unwrap().len() < 512 * 1024);
+        }
+        // What is larger than a batch goes alone.
+        let huge = [commented(0, &"x".repeat(2 * MOST_BYTES)), commented(1, "hm")];
+        assert_eq!(Batches::default().next(&huge).len(), 1);
+    }
+
+    #[test]
+    fn one_act_that_cannot_be_taken_holds_up_no_other() {
+        let mut waiting: Vec<_> = (0..200).map(|number| commented(number, "hm")).collect();
+        let bad = |submission: &Submission| submission.id.as_str() == "s77";
+        let (mut batches, mut requests, mut settled) = (Batches::default(), 0, Vec::new());
+        while !waiting.is_empty() {
+            let batch = batches.next(&waiting);
+            requests += 1;
+            if batch.iter().any(bad) {
+                if batches.was_refused(batch.len()) {
+                    continue;
+                }
+                assert!(batch.iter().all(bad), "only that one is given up");
+            } else {
+                batches.went(batch.len());
+                settled.extend(batch.iter().map(|submission| submission.id.clone()));
+            }
+            waiting.drain(..batch.len());
+        }
+        assert_eq!(settled.len(), 199);
+        assert!(requests < 40, "{requests} requests");
+    }
+
+    #[test]
     fn what_says_something_is_kept_and_a_withdrawal_of_it_is_silent() {
         let submission = |id: &str, replaces: Option<&str>, act| Submission {
             id: id.into(),
@@ -147,7 +259,8 @@ mod tests {
         assert_eq!(left_of(&submission("c", None, comment), &[]), Left::Content);
         let undone = submission("b", Some("a"), Act::Undone);
         assert_eq!(left_of(&undone, &[]), Left::Reason);
-        let error = ApiError { code: "x".to_owned(), message: "no".to_owned(), hint: None };
+        let error =
+            ApiError { code: "x".to_owned(), message: "no".to_owned(), hint: None, status: None };
         assert_eq!(left_of(&undone, &[Refused { submission: judged, error }]), Left::Nothing);
     }
 }

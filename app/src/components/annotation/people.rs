@@ -1,9 +1,12 @@
 //! Who takes part, what each has done, invites and files.
 
-use domain::annotation::{AnnotatorReport, Member, MemberId, annotator_report};
+use std::collections::BTreeMap;
+
+use domain::annotation::{AnnotatorReport, Member, MemberId, annotator_reports};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
+use super::calm::calm;
 use super::change_project::ChangeProject;
 use super::desk::Desk;
 use super::exports::Exports;
@@ -17,6 +20,7 @@ pub fn People(
     /// The project.
     desk: Desk,
 ) -> impl IntoView {
+    let reports = calm(desk, annotator_reports);
     let role = Memo::new(move |_| desk.member().map(|member| member.role));
     let judges = move || role.get().is_some_and(|role| role.judges());
     let decides = move || role.get().is_some_and(|role| role.adjudicates());
@@ -34,7 +38,7 @@ pub fn People(
                         </tr></thead>
                         <tbody>
                             {move || desk.members.get().into_iter().map(|member| {
-                                view! { <Row desk member/> }
+                                view! { <Row desk member reports/> }
                             }).collect_view()}
                         </tbody>
                     </table>
@@ -63,13 +67,13 @@ pub fn People(
 }
 
 #[component]
-fn Row(desk: Desk, member: Member) -> impl IntoView {
+fn Row(
+    desk: Desk,
+    member: Member,
+    reports: RwSignal<BTreeMap<MemberId, AnnotatorReport>>,
+) -> impl IntoView {
     let id = member.id.clone();
-    let report = Memo::new(move |_| {
-        desk.state.with(|state| {
-            desk.with_items(|settings, items| annotator_report(settings, state, items, &id))
-        })
-    });
+    let report = Memo::new(move |_| reports.with(|all| all.get(&id).cloned().unwrap_or_default()));
     let cell = move |show: fn(&AnnotatorReport) -> String| move || report.with(show);
     let cultures: Vec<String> = member.cultures.iter().map(ToString::to_string).collect();
     let id = member.id.clone();

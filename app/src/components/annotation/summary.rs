@@ -1,12 +1,13 @@
 //! From judgements to the rows of the agreement page. Arithmetic is in [`domain::agreement`]; here rows
 //! are only chosen and ordered. Plain functions, no view.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use domain::agreement::{Agreement, Coefficient, PairAgreement, Tallies, agreement};
 use domain::annotation::visibility::is_complete;
-use domain::annotation::{ItemInfo, Label, MemberId, ProjectSettings, State, ratings};
+use domain::annotation::{ItemInfo, Label, MemberId, ProjectSettings, Ratings, State, ratings};
 use domain::culture::CultureCode;
+use domain::score::Interval;
 
 /// What rows of labels show, each against the rest: one coefficient that corrects for chance two ways
 /// each, and none.
@@ -21,6 +22,9 @@ fn of_parts(settings: &ProjectSettings) -> Vec<Coefficient> {
     ratings::coefficients(settings).into_iter().filter(shown).collect()
 }
 
+/// Most pairs of members that are shown.
+pub const MOST_PAIRS: usize = 50;
+
 /// Everything that the agreement page shows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Summary {
@@ -32,68 +36,56 @@ pub struct Summary {
     pub cultures: Vec<(String, Agreement)>,
     /// Each topic.
     pub topics: Vec<(String, Agreement)>,
-    /// Each pair of members who have judged the same items.
+    /// The pairs of members who have judged the most items both, up to [`MOST_PAIRS`], without intervals.
     pub pairs: Vec<(MemberId, MemberId, PairAgreement)>,
+    /// How many pairs have judged an item both.
+    pub pair_count: usize,
 }
 
 /// Agreement over everything that can be seen.
 pub fn summary(settings: &ProjectSettings, state: &State, items: &[ItemInfo]) -> Summary {
-    let all = ratings::tallies(settings, state, items, |_| true);
+    let ratings = Ratings::of(settings, state, items);
+    let all = ratings.all();
     let used = |place: usize| all.times(place) > 0;
     let labels = settings.labels.iter().enumerate().filter(|(place, _)| used(*place));
     let of_label = |(place, label): (usize, &Label)| {
         (label.name.clone(), agreement(&all.one_against_rest(place), &OF_LABELS))
     };
-    let cultures: BTreeSet<CultureCode> = items.iter().map(|item| item.culture).collect();
-    let topics: BTreeSet<_> = items.iter().map(|item| &item.topic).collect();
     let shown = of_parts(settings);
+    let together = ratings.co_judges();
+    let pair = |(first, second, _): &(&MemberId, &MemberId, usize)| {
+        let found = ratings.pair(first, second)?.values();
+        Some((MemberId::clone(first), MemberId::clone(second), found))
+    };
     Summary {
         labels: labels.map(of_label).collect(),
-        cultures: parts(
-            &shown,
-            cultures.into_iter().map(|culture| {
-                let of = |item: &ItemInfo| item.culture == culture;
-                (culture.to_string(), ratings::tallies(settings, state, items, of))
-            }),
-        ),
-        topics: parts(
-            &shown,
-            topics.into_iter().map(|topic| {
-                let of = |item: &ItemInfo| item.topic == *topic;
-                (topic.to_string(), ratings::tallies(settings, state, items, of))
-            }),
-        ),
-        pairs: pairs(settings, state, items),
+        cultures: parts(&shown, ratings.by(|item| item.culture)),
+        topics: parts(&shown, ratings.by(|item| &item.topic)),
+        pairs: together.iter().take(MOST_PAIRS).filter_map(pair).collect(),
+        pair_count: together.len(),
         all: agreement(&all, &ratings::coefficients(settings)),
     }
 }
 
 /// The parts about which something is known.
-fn parts(
+fn parts<K: ToString>(
     shown: &[Coefficient],
-    all: impl Iterator<Item = (String, Tallies)>,
+    all: BTreeMap<K, Tallies>,
 ) -> Vec<(String, Agreement)> {
-    all.filter(|(_, tallies)| tallies.shared_items() > 0)
-        .map(|(name, tallies)| (name, agreement(&tallies, shown)))
+    all.into_iter()
+        .filter(|(_, tallies)| tallies.shared_items() > 0)
+        .map(|(name, tallies)| (name.to_string(), agreement(&tallies, shown)))
         .collect()
 }
 
-fn pairs(
+/// The interval of Cohen's kappa of two members, which takes a moment.
+pub fn pair_interval(
     settings: &ProjectSettings,
     state: &State,
     items: &[ItemInfo],
-) -> Vec<(MemberId, MemberId, PairAgreement)> {
-    let judges: Vec<MemberId> = ratings::judges(state).into_iter().collect();
-    let mut pairs = Vec::new();
-    for (place, first) in judges.iter().enumerate() {
-        for second in &judges[place + 1..] {
-            let pair = ratings::pair(settings, state, items, first, second);
-            let found = pair.map(|pair| pair.agreement()).filter(|found| found.items > 0);
-            pairs.extend(found.map(|found| (first.clone(), second.clone(), found)));
-        }
-    }
-    pairs.sort_by_key(|(.., found)| std::cmp::Reverse(found.items));
-    pairs
+    (first, second): (&MemberId, &MemberId),
+) -> Option<Interval> {
+    Ratings::of(settings, state, items).pair(first, second)?.kappa_interval()
 }
 
 /// How far one culture's items are.
@@ -107,6 +99,30 @@ pub struct Progress {
     pub complete: usize,
     /// Judgements so far.
     pub judgements: usize,
+}
+
+impl Progress {
+    /// Both together.
+    fn and(self, other: Self) -> Self {
+        Self {
+            items: self.items + other.items,
+            wanted: self.wanted + other.wanted,
+            complete: self.complete + other.complete.min(other.wanted),
+            judgements: self.judgements + other.judgements,
+        }
+    }
+}
+
+/// The progress of the cultures that `own` lets through, as one; of all where that is none of them.
+pub fn total(
+    all: &BTreeMap<CultureCode, Progress>,
+    own: impl Fn(&CultureCode) -> bool,
+) -> (Vec<CultureCode>, Progress) {
+    let mine: Vec<CultureCode> = all.keys().filter(|culture| own(culture)).copied().collect();
+    let counted = |culture: &CultureCode| mine.is_empty() || mine.contains(culture);
+    let of = all.iter().filter(|(culture, _)| counted(culture)).map(|(_, progress)| *progress);
+    let sum = of.fold(Progress::default(), Progress::and);
+    (mine, sum)
 }
 
 /// The progress of every culture.
@@ -163,6 +179,7 @@ mod tests {
         assert_eq!(found.cultures.len(), 1);
         assert_eq!((found.cultures[0].0.as_str(), found.labels.len()), ("THA", 1), "one is used");
         assert_eq!((found.pairs.len(), found.pairs[0].2.percent), (1, Some(1.0)));
+        assert_eq!((found.pair_count, found.pairs[0].2.kappa_interval), (1, None));
         let progress = progress(&settings, &state, &items);
         let thai = progress[&"THA".parse().unwrap()];
         assert_eq!((thai.items, thai.complete, thai.judgements), (1, 1, 2));
@@ -181,6 +198,35 @@ mod tests {
             for (_, part) in found.cultures.iter().chain(&found.topics) {
                 assert_eq!(part.estimates.len(), expected);
             }
+        }
+    }
+
+    #[test]
+    fn the_pairs_with_the_most_items_are_shown() {
+        let settings = ProjectSettings { overlap: 20, ..ProjectSettings::new("t") };
+        let items = [item("a", "THA"), item("b", "THA")];
+        let people = (0..20).map(|number| (number, format!("m{number:02}")));
+        let mut events: Vec<Event> =
+            people.map(|(number, who)| judged(number, &who, "a", "right")).collect();
+        events.extend([judged(20, "m18", "b", "right"), judged(21, "m19", "b", "wrong")]);
+        let state = State::of(&events);
+        let found = summary(&settings, &state, &items);
+        assert_eq!((found.pair_count, found.pairs.len()), (190, MOST_PAIRS));
+        let (first, second, most) = &found.pairs[0];
+        assert_eq!((first.as_str(), second.as_str(), most.items), ("m18", "m19", 2));
+        assert!(pair_interval(&settings, &state, &items, (first, second)).is_some());
+    }
+
+    #[test]
+    fn progress_is_summed_over_the_cultures_that_somebody_knows() {
+        let of = |wanted, complete| Progress { items: 9, wanted, complete, judgements: 4 };
+        let all: BTreeMap<CultureCode, Progress> =
+            [("THA", of(5, 2)), ("NGA", of(3, 4)), ("KEN", of(1, 0))]
+                .map(|(code, progress)| (code.parse().unwrap(), progress))
+                .into();
+        for (own, count, sum) in [("THA NGA", 2, (8, 5)), ("KEN", 1, (1, 0)), ("", 0, (9, 5))] {
+            let (mine, found) = total(&all, |culture| own.contains(culture.as_str()));
+            assert_eq!((mine.len(), (found.wanted, found.complete)), (count, sum), "{own}");
         }
     }
 

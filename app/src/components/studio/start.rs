@@ -30,7 +30,7 @@ pub fn StartRun(
         // The same rules as on the server, without the way there.
         if let Err(BadSetting { rule, hint, .. }) = request.check() {
             let (code, hint) = ("invalid-request".to_owned(), Some(hint));
-            return refusal.set(Some(ApiError { code, message: rule, hint }));
+            return refusal.set(Some(ApiError { code, message: rule, hint, status: None }));
         }
         busy.set(true);
         refusal.set(None);

@@ -25,6 +25,7 @@ pub async fn pump(
         code: "ended-early".to_owned(),
         message: "the server ended the stream before this voice was done".to_owned(),
         hint: Some("Ask this voice again.".to_owned()),
+        status: None,
     };
     while let Some(event) = events.next().await {
         match event {

@@ -155,6 +155,7 @@ impl Conversation {
                 code: "empty-message".to_owned(),
                 message: "there is no message yet".to_owned(),
                 hint: Some("Write one, or pick an example.".to_owned()),
+                status: None,
             }));
             return;
         }

@@ -79,7 +79,7 @@ fn a_report_counts_gold_and_verdicts() {
     let mut state = state(&[("ann", "a", "wrong"), ("ann", "g", "wrong")]);
     let skip = Act::Skipped { reason: SkipReason::Undecided };
     state.apply(&event("k", "ann", 0, "b", skip));
-    let report = annotator_report(&settings, &state, &items, &"ann".into());
+    let report = &annotator_reports(&settings, &state, &items)[&"ann".into()];
     assert_eq!((report.judged, report.skipped), (1, 1));
     assert_eq!((report.gold, report.gold_right), (1, 0));
     assert_eq!((report.with_verdict, report.as_verdict), (1, 1));
@@ -104,7 +104,8 @@ fn who_has_left_still_counts_in_agreement() {
     assert_eq!(Coefficient::Percent.value(&all), Some(0.5));
     let thai = ratings::tallies(&settings, &state, &items, |i| i.culture.as_str() == "THA");
     assert_eq!(Coefficient::Percent.value(&thai), Some(1.0));
-    let pair = ratings::pair(&settings, &state, &items, &"ann".into(), &"bob".into()).unwrap();
+    let read = Ratings::of(&settings, &state, &items);
+    let pair = read.pair(&"ann".into(), &"bob".into()).unwrap();
     assert_eq!((pair.agreement().items, pair.agreement().percent), (2, Some(0.5)));
     let names: Vec<String> = ratings::judges(&state).iter().map(ToString::to_string).collect();
     assert_eq!(names, ["ann", "bob"]);
@@ -127,9 +128,10 @@ fn attention_checks_are_no_agreement() {
     for items in [&items[..], &items[..1]] {
         let all = ratings::tallies(&settings, &state, items, |_| true);
         assert_eq!(Coefficient::Percent.value(&all), Some(0.0));
-        let pair = ratings::pair(&settings, &state, items, &"ann".into(), &"bob".into()).unwrap();
+        let read = Ratings::of(&settings, &state, items);
+        let pair = read.pair(&"ann".into(), &"bob".into()).unwrap();
         assert_eq!(pair.agreement().items, 1);
-        let report = annotator_report(&settings, &state, items, &"ann".into());
+        let report = &annotator_reports(&settings, &state, items)[&"ann".into()];
         assert_eq!((report.judged, report.with_verdict), (1, 0));
     }
 }

@@ -71,7 +71,7 @@ fn info(seed: u64) -> ReplyInfo {
 }
 
 fn refused() -> ApiError {
-    ApiError { code: "no".to_owned(), message: "no".to_owned(), hint: None }
+    ApiError { code: "no".to_owned(), message: "no".to_owned(), hint: None, status: None }
 }
 
 fn with_script(script: Script, test: impl FnOnce(Conversation, Arc<Played>)) {
