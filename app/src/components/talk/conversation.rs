@@ -171,6 +171,7 @@ impl Conversation {
                 hint: Some(
                     "Shorten it. A letter takes 1 byte in English, up to 4 elsewhere.".to_owned(),
                 ),
+                status: None,
             }));
             return;
         }
