@@ -392,7 +392,7 @@ enum Try {
     Undo(usize, bool),
 }
 
-fn tries() -> impl Strategy<Value = Vec<(usize, Try, i64)>> {
+fn tries() -> impl Strategy<Value = Vec<(usize, Try, i64, Option<usize>)>> {
     let what = prop_oneof![
         3 => (1usize..4).prop_map(Try::Fetch),
         4 => (0usize..7).prop_map(Try::Judge),
