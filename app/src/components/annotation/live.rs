@@ -75,6 +75,8 @@ fn take_in(desk: Desk, message: RoomMessage) -> Option<ApiError> {
         }
         RoomMessage::Members { members } => desk.members.set(members),
         RoomMessage::Presence { present } => desk.present.set(present),
+        RoomMessage::Items if desk.exhausted.get_untracked() => desk.wake(),
+        RoomMessage::Items | RoomMessage::Heard => {}
         RoomMessage::Refused { error } => return Some(error),
     }
     None
