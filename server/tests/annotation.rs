@@ -6,6 +6,7 @@ mod annotation {
     mod adapter;
     mod app;
     mod bad_input;
+    mod clocks;
     mod exports;
     mod kill;
     mod live;

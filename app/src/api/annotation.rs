@@ -66,6 +66,10 @@ pub enum ItemSource {
         /// Only these cultures; all where empty.
         #[serde(default)]
         cultures: Vec<CultureCode>,
+        /// Attention checks: those records of a file that have a `gold` label. One with the identifier of
+        /// an item of the run makes that item a check, others are items of their own.
+        #[serde(default)]
+        gold: Option<ItemFile>,
     },
     /// A file: one JSON object per line.
     Jsonl {
@@ -73,6 +77,22 @@ pub enum ItemSource {
         text: String,
     },
     /// A file: comma-separated values with a heading.
+    Csv {
+        /// The whole file.
+        text: String,
+    },
+}
+
+/// A file of items.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum ItemFile {
+    /// One JSON object per line.
+    Jsonl {
+        /// The whole file.
+        text: String,
+    },
+    /// Comma-separated values with a heading.
     Csv {
         /// The whole file.
         text: String,
@@ -169,7 +189,8 @@ pub struct Submission {
     pub id: SubmissionId,
     /// The item.
     pub item: ItemId,
-    /// The act that this one takes the place of.
+    /// The act that this one takes the place of, as far as the client knows. It is needed to take a word
+    /// back: it says which. Otherwise the server finds out by itself.
     #[serde(default)]
     pub replaces: Option<SubmissionId>,
     /// What was done.
@@ -267,9 +288,9 @@ pub struct Invitation {
 pub enum ExportFormat {
     /// One JSON object per item, with all judgements, comments and the verdict.
     Jsonl,
-    /// One line per judgement.
+    /// One line per judgement, and one for each item that was decided without any.
     Csv,
-    /// The same as a Parquet table.
+    /// The same rows as a Parquet table.
     Parquet,
     /// A folder that Hugging Face `datasets` loads, with its card, as a zip file.
     Dataset,
@@ -351,8 +372,8 @@ pub enum ClientMessage {
         /// The greatest sequence number it has; 0 for none.
         since: u64,
     },
-    /// What the member looks at now. Sent now and then even without a change: it renews leases, as long
-    /// as the person is at work.
+    /// What the member looks at now, answered by [`RoomMessage::Heard`]. Sent now and then even without a
+    /// change: it renews leases, as long as the person is at work.
     Looking {
         /// The item; `None` for none.
         item: Option<ItemId>,
@@ -383,6 +404,11 @@ pub enum RoomMessage {
         /// One entry per member who is connected.
         present: Vec<Present>,
     },
+    /// An item may have become free of which no event tells: who waits for one may ask again.
+    Items,
+    /// The answer to every [`ClientMessage::Looking`]. Where none comes the connection is broken, whatever
+    /// the browser believes.
+    Heard,
     /// The room doesn't let this client in; the connection ends.
     Refused {
         /// Why.

@@ -88,7 +88,8 @@ impl<'a> Standing<'a> {
 
 /// Up to `wanted` items for `member` to judge, in order: those they have already, then those that
 /// others have begun, then new ones. Empty for those who may not judge. What was given to somebody and
-/// went back because nothing happened isn't given to them again before they are active.
+/// went back because nothing happened isn't given to them again before they are active; and who is away
+/// gets nothing new, or every forgotten tab in turn would keep the project's last items from others.
 pub fn next_items(
     moment: Moment<'_>,
     member: &Member,
@@ -101,8 +102,12 @@ pub fn next_items(
     let all: Vec<Standing<'_>> =
         moment.items.iter().map(|item| Standing::of(moment, &member.id, item)).collect();
     let open = |item: &&Standing<'_>| {
-        let returned = item.lapsed && attention != Attention::Active;
-        member.knows(item.info) && !item.said && !returned
+        let given = match attention {
+            Attention::Active => true,
+            Attention::Reading => !item.lapsed,
+            Attention::Away => item.holds,
+        };
+        member.knows(item.info) && !item.said && given
     };
     let (mut gold, mut plain): (Vec<&Standing<'_>>, Vec<&Standing<'_>>) =
         all.iter().filter(open).partition(|item| item.is_gold());
@@ -154,7 +159,9 @@ fn has_room(moment: Moment<'_>, member: &Member, item: Standing<'_>) -> bool {
 /// # Errors
 /// - [`AnnotationError::NotLeased`] for an item that the member was never given, or that others have
 ///   taken since the lease ran out or the member skipped it. Who has judged may change their mind;
-/// - [`AnnotationError::NothingToUndo`] where `replaces` isn't the member's own word that stands.
+/// - [`AnnotationError::NothingToUndo`] where `replaces`, which the client names, isn't the member's own
+///   word that stands: in another window they have said something else since. Nothing else is read of
+///   `replaces`; what an act takes the place of is [`State::replaced_by`].
 pub fn check_turn(
     moment: Moment<'_>,
     member: &Member,

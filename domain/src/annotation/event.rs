@@ -28,13 +28,14 @@ pub struct Event {
     pub submission: SubmissionId,
     /// Who did it.
     pub author: MemberId,
-    /// When it reached the server, by the server's clock: milliseconds since 1970 (UTC). A client's
+    /// When it reached the server, by the clock that all servers share: milliseconds since 1970 (UTC).
+    /// Later than every earlier event of the project, even where that clock was set back. A client's
     /// clock is never believed.
     pub at: i64,
     /// The item it is about; `None` for [`Act::Changed`] and [`Act::Left`].
     pub item: Option<ItemId>,
-    /// The act that this one takes the place of. Counts only for an act of the same kind: the own
-    /// judgement of this item, or the item's adjudication.
+    /// The act that this one takes the place of, as the server found it. Counts only for an act of the
+    /// same kind: the own judgement of this item, or the item's adjudication.
     pub replaces: Option<SubmissionId>,
     /// What was done.
     pub act: Act,

@@ -12,6 +12,11 @@ use super::member::MemberId;
 /// the network, shorter than a lunch. It is renewed as long as they are at work ([`Attention`]).
 pub const LEASE_MILLISECONDS: i64 = 10 * 60 * 1000;
 
+/// A lease that ends later than this doesn't count, in milliseconds from now: it was given while the
+/// clock ran ahead, and would keep an item from others for as long as that. Longer than a lease, so that a
+/// clock that is set back a little takes nothing from anybody.
+pub const FARTHEST_END: i64 = 2 * LEASE_MILLISECONDS;
+
 /// How long somebody who does nothing counts as active, in milliseconds.
 pub const ACTIVE_MILLISECONDS: i64 = 5 * 60 * 1000;
 
@@ -84,10 +89,9 @@ impl Leases {
         all
     }
 
-    /// Adds a lease; of two for the same item and member the longer counts.
+    /// Adds a lease, in place of the one for the same item and member: it was given later.
     pub fn put(&mut self, Lease { item, member, until }: Lease) {
-        let place = self.by_item.entry(item).or_default().entry(member).or_insert(until);
-        *place = (*place).max(until);
+        self.by_item.entry(item).or_default().insert(member, until);
     }
 
     /// Keeps `item` for `member` from `now` on; a lease that is there already is renewed.
@@ -117,7 +121,7 @@ impl Leases {
 
     /// Whether `member` has `item` at `now`.
     pub fn holds(&self, item: &ItemId, member: &MemberId, now: i64) -> bool {
-        self.until(item, member).is_some_and(|until| until > now)
+        self.until(item, member).is_some_and(|until| is_running(until, now))
     }
 
     /// Whether `member` has or once had `item`.
@@ -137,7 +141,14 @@ impl Leases {
         now: i64,
     ) -> impl Iterator<Item = &'a MemberId> {
         let of_item = self.by_item.get(item).into_iter().flatten();
-        of_item.filter(move |(who, until)| *who != member && **until > now).map(|(who, _)| who)
+        let others = of_item.filter(move |(who, until)| *who != member && is_running(**until, now));
+        others.map(|(who, _)| who)
+    }
+
+    /// Whether a lease has ended after `since`, by `now`: an item may be free for others.
+    pub fn ended(&self, since: i64, now: i64) -> bool {
+        let mut ends = self.by_item.values().flat_map(BTreeMap::values);
+        ends.any(|until| *until > since && *until <= now)
     }
 
     /// The items to be kept for `member` once more: those that they have at `now` and that their
@@ -162,4 +173,9 @@ impl Leases {
         };
         self.by_item.iter().filter_map(wanes).collect()
     }
+}
+
+/// Whether a lease that ends at `until` counts at `now`.
+fn is_running(until: i64, now: i64) -> bool {
+    until > now && until <= now.saturating_add(FARTHEST_END)
 }

@@ -130,6 +130,24 @@ impl State {
         self.left.contains(member)
     }
 
+    /// What an act of `author` on `item` takes the place of: their own act of judging, or the act of
+    /// adjudication that stands. The server says so, and no client: whoever could name any act there
+    /// could bring a word back that was taken back.
+    pub fn replaced_by(
+        &self,
+        item: &ItemId,
+        author: &MemberId,
+        act: &Act,
+    ) -> Option<&SubmissionId> {
+        let record = self.record(item)?;
+        let last = match act {
+            act if act.is_judging() => record.last_act(author),
+            act if act.is_adjudicating() => record.last_adjudicating(),
+            _ => None,
+        };
+        last.map(|event| &event.submission)
+    }
+
     /// How many members have judged `item`.
     pub fn judged_by(&self, item: &ItemId) -> usize {
         self.record(item).map_or(0, Record::judged_by)
@@ -221,11 +239,16 @@ impl Record {
 
     /// The decision that stands, with its event.
     pub fn adjudication(&self) -> Option<(&Event, &Judgement)> {
-        let newest = self.standing(Act::is_adjudicating, |_, _| true).max_by_key(|e| later(e))?;
+        let newest = self.last_adjudicating()?;
         match &newest.act {
             Act::Adjudicated(judgement) => Some((newest, judgement)),
             _ => None,
         }
+    }
+
+    /// The act by which the item was last decided or opened again.
+    fn last_adjudicating(&self) -> Option<&Event> {
+        self.standing(Act::is_adjudicating, |_, _| true).max_by_key(|event| later(event))
     }
 
     /// The comments, oldest first.

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use app::api::annotation::ExportFormat;
 use domain::annotation::{
-    Act, Item, ItemInfo, Judgement, Member, MemberId, ProjectSettings, Record, SkipReason, State,
-    Verdict, accepted, verdict,
+    Act, Item, ItemInfo, Judgement, MemberId, ProjectSettings, Record, SkipReason, State,
+    SubmissionId, Verdict, accepted, verdict,
 };
 use domain::culture::Culture;
 use domain::instance::Instance;
@@ -35,7 +35,7 @@ struct Line<'a> {
     judgements: Vec<Said<'a, &'a Judgement>>,
     adjudication: Option<Said<'a, &'a Judgement>>,
     skips: Vec<Said<'a, SkipReason>>,
-    comments: Vec<Said<'a, &'a str>>,
+    comments: Vec<Remark<'a>>,
 }
 
 /// A project as it was at a moment, with what files need beside it. Making one is quick; making a file of it
@@ -45,7 +45,6 @@ pub struct Snapshot {
     settings: ProjectSettings,
     items: Arc<[Item]>,
     infos: Vec<ItemInfo>,
-    members: Vec<Member>,
     state: State,
     /// What is known of the items' run.
     origin: Option<Origin>,
@@ -62,6 +61,16 @@ struct Said<'a, T> {
     said: T,
 }
 
+/// A comment, with what makes threads of them.
+#[derive(Debug, Serialize)]
+struct Remark<'a> {
+    submission: &'a SubmissionId,
+    /// The comment that this one answers.
+    answers: Option<&'a SubmissionId>,
+    #[serde(flatten)]
+    said: Said<'a, &'a str>,
+}
+
 impl Room {
     /// The project as it is now.
     ///
@@ -73,7 +82,6 @@ impl Room {
             settings: self.settings.clone(),
             items: Arc::clone(&self.items),
             infos: self.infos.clone(),
-            members: self.members.clone(),
             state: self.state.clone(),
             origin: match source {
                 Some(run) => origin(&self.store, run).await?,
@@ -135,9 +143,11 @@ impl Snapshot {
         }
         let comments = record.map(Record::comments).unwrap_or_default();
         let comments = comments.into_iter().filter_map(|event| match &event.act {
-            Act::Commented { text, .. } => {
-                Some(Said { member: &event.author, at: event.at, said: text.as_str() })
-            }
+            Act::Commented { text, answers } => Some(Remark {
+                submission: &event.submission,
+                answers: answers.as_ref(),
+                said: Said { member: &event.author, at: event.at, said: text.as_str() },
+            }),
             _ => None,
         });
         let decided = record.and_then(Record::adjudication);
@@ -155,7 +165,7 @@ impl Snapshot {
         }
     }
 
-    /// One line per judgement; an item that nobody has judged has none.
+    /// One line per judgement, and one for each item that was decided without any.
     fn csv(&self) -> Result<Vec<u8>, RoomError> {
         let mut writer = csv::Writer::from_writer(Vec::new());
         let heading = [
@@ -176,11 +186,22 @@ impl Snapshot {
         ];
         writer.write_record(heading).map_err(unwritable)?;
         for line in self.lines() {
-            for Said { member, at, said } in &line.judgements {
-                writer.write_record(cells(&line, member, *at, said)).map_err(unwritable)?;
+            for said in line.rows() {
+                writer.write_record(cells(&line, said)).map_err(unwritable)?;
             }
         }
         writer.into_inner().map_err(unwritable)
+    }
+}
+
+impl<'a> Line<'a> {
+    /// What tables with a row per judgement have of the item: a decision without judgements has a row
+    /// without one.
+    fn rows(&self) -> Vec<Option<&Said<'a, &'a Judgement>>> {
+        match self.judgements.is_empty() && self.verdict.is_some() {
+            true => vec![None],
+            false => self.judgements.iter().map(Some).collect(),
+        }
     }
 }
 
@@ -215,8 +236,9 @@ fn json_lines(values: &[impl Serialize]) -> Result<Vec<u8>, RoomError> {
     Ok(text)
 }
 
-fn cells(line: &Line<'_>, member: &MemberId, at: i64, said: &Judgement) -> Vec<String> {
+fn cells(line: &Line<'_>, row: Option<&Said<'_, &Judgement>>) -> Vec<String> {
     let (item, verdict) = (line.item, line.verdict.as_ref());
+    let of_row = |cell: fn(&Said<'_, &Judgement>) -> String| row.map(cell).unwrap_or_default();
     let cells = [
         item.id.to_string(),
         item.culture.to_string(),
@@ -225,11 +247,11 @@ fn cells(line: &Line<'_>, member: &MemberId, at: i64, said: &Judgement) -> Vec<S
         item.question.options.join("|"),
         item.unaware.to_string(),
         item.aware.to_string(),
-        member.to_string(),
-        said.label.to_string(),
-        said.option.map(|option| option.to_string()).unwrap_or_default(),
-        said.milliseconds.to_string(),
-        at.to_string(),
+        of_row(|row| row.member.to_string()),
+        of_row(|row| row.said.label.to_string()),
+        of_row(|row| row.said.option.map(|option| option.to_string()).unwrap_or_default()),
+        of_row(|row| row.said.milliseconds.to_string()),
+        of_row(|row| row.at.to_string()),
         verdict.map(|verdict| verdict.label.to_string()).unwrap_or_default(),
         verdict.map(|verdict| verdict.basis.as_str().to_owned()).unwrap_or_default(),
     ];
@@ -237,9 +259,12 @@ fn cells(line: &Line<'_>, member: &MemberId, at: i64, said: &Judgement) -> Vec<S
 }
 
 /// Spreadsheets run a cell that begins like a formula; a quote in front makes it text (OWASP, "CSV
-/// Injection").
+/// Injection"). Some leave out white space before they look, and some take the full-width characters of
+/// Chinese and Japanese keyboards for the same.
 fn harmless(cell: String) -> String {
-    match cell.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+    const BEGINNINGS: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
+    let begins = cell.trim_start().starts_with(BEGINNINGS);
+    match begins || cell.starts_with(['\t', '\r', '\n']) {
         true => format!("'{cell}"),
         false => cell,
     }
@@ -261,6 +286,15 @@ mod tests {
             ("-1+2", "'-1+2"),
             ("@SUM(A1)", "'@SUM(A1)"),
             ("\t=1", "'\t=1"),
+            ("\r1", "'\r1"),
+            ("\n1", "'\n1"),
+            (" \u{a0}=1", "' \u{a0}=1"),
+            ("＝1", "'＝1"),
+            ("＋1", "'＋1"),
+            ("－1", "'－1"),
+            ("\u{3000}＠SUM(A1)", "'\u{3000}＠SUM(A1)"),
+            (" plain", " plain"),
+            ("１＋１", "１＋１"),
             ("plain = fine", "plain = fine"),
             ("", ""),
         ] {

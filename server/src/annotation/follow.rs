@@ -1,4 +1,5 @@
-//! Open rooms follow what other servers on the same database do.
+//! Open rooms follow what happens by itself: what other servers on the same database do, and leases that
+//! end.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
@@ -17,6 +18,9 @@ pub(super) type Open = Mutex<HashMap<String, Arc<Mutex<Room>>>>;
 
 /// How often is looked who is still connected to a server that may have ended without a word.
 const LOOK: Duration = Duration::from_secs(10);
+
+/// How often is looked for leases that have ended.
+const ENDED: Duration = Duration::from_secs(5);
 
 /// What of a room may have changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +61,22 @@ pub(super) async fn follow(open: Weak<Open>, mut news: Receiver<News>) {
                 // Whoever acts in the room looks again first, and so does the next news.
                 tracing::warn!(project = room.id, code = error.code(), "{error}");
             }
+        }
+    }
+}
+
+/// Tells who waits for an item when a lease has ended, for as long as the rooms are there: nobody does
+/// anything then of which they would hear.
+pub(super) async fn watch_leases(open: Weak<Open>) {
+    let mut look = interval(ENDED);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        look.tick().await;
+        let Some(open) = open.upgrade() else { return };
+        let rooms: Vec<_> = open.lock().await.values().cloned().collect();
+        drop(open);
+        for room in rooms {
+            room.lock().await.tell_of_ended_leases();
         }
     }
 }

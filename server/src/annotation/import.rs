@@ -2,14 +2,14 @@
 //!
 //! A record has `culture`, `question`, `options`, `unaware` and `aware`; `id`, `topic`,
 //! `first_number`, `scale`, `people`, the probabilities and `gold` may be left out. A line of the JSONL
-//! export is a record too: so a run's items get gold labels. In a CSV file each
+//! export is a record too: so a run's items get gold labels, in a file beside the run. In a CSV file each
 //! list stands in one cell, parted by `|` or as JSON, and so do `people`'s shares: `0.2|0.8`, `[0.2, 0.8]`
 //! or `{"shares": [0.2, 0.8], "mode": 2}`. Without a `mode` it is the option with the greatest share.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Display;
 
-use app::api::annotation::{ItemSource, MOST_ITEMS};
+use app::api::annotation::{ItemFile, ItemSource, MOST_ITEMS};
 use domain::annotation::{Item, ItemId, LabelId, ProjectSettings};
 use domain::culture::CultureCode;
 use domain::question::{Question, Scale};
@@ -73,14 +73,60 @@ pub async fn items(
     source: ItemSource,
 ) -> Result<Vec<Item>, RoomError> {
     match source {
-        ItemSource::Run { run, cultures } => {
+        ItemSource::Run { run, cultures, gold } => {
             let mut items = items_of_run(store, engine, &run).await?;
+            if let Some(file) = gold {
+                add_checks(&mut items, file)?;
+            }
             items.retain(|item| cultures.is_empty() || cultures.contains(&item.culture));
             Ok(items)
         }
         ItemSource::Jsonl { text } => from_jsonl(&text),
         ItemSource::Csv { text } => from_csv(&text),
     }
+}
+
+/// Makes attention checks of a file part of a run's items. Records without `gold` are left out: a file
+/// may be the whole export of a project, with labels added to some lines.
+fn add_checks(items: &mut Vec<Item>, file: ItemFile) -> Result<(), RoomError> {
+    let read = match file {
+        ItemFile::Jsonl { text } => from_jsonl(&text)?,
+        ItemFile::Csv { text } => from_csv(&text)?,
+    };
+    let checks: Vec<Item> = read.into_iter().filter(|item| item.gold.is_some()).collect();
+    if checks.is_empty() {
+        return Err(RoomError::refused(
+            "no record of the file of attention checks has a `gold` label",
+            "Add `gold` with the label that an attentive person gives, or leave the file out.",
+        ));
+    }
+    let places: HashMap<ItemId, usize> =
+        items.iter().enumerate().map(|(place, item)| (item.id.clone(), place)).collect();
+    for check in checks {
+        let Some(known) = places.get(&check.id).and_then(|place| items.get_mut(*place)) else {
+            items.push(check);
+            continue;
+        };
+        let (a, b) = (&known.question, &check.question);
+        let asks = known.culture == check.culture && a.text == b.text && a.options == b.options;
+        if !asks || (known.unaware, known.aware) != (check.unaware, check.aware) {
+            return Err(RoomError::refused(
+                format!(
+                    "the attention check `{}` isn't what the run has under that name",
+                    check.id
+                ),
+                "Give it another `id`, or change nothing but `gold` in the run's own line.",
+            ));
+        }
+        if known.gold.is_some() {
+            return Err(RoomError::refused(
+                format!("the attention check `{}` occurs twice", check.id),
+                "Leave one of the two out.",
+            ));
+        }
+        known.gold = check.gold;
+    }
+    Ok(())
 }
 
 /// Refuses items that a project with these settings can't have.
@@ -341,6 +387,33 @@ mod tests {
         line["gold"] = "wrong".into();
         let again = from_jsonl(&line.to_string()).unwrap();
         assert_eq!(again[0], Item { gold: Some("wrong".into()), ..items[0].clone() });
+    }
+
+    #[test]
+    fn a_runs_items_become_checks_or_get_some_beside_them() {
+        let line =
+            |id: &str| LINE.replace("{\"culture\"", &format!("{{\"id\":\"{id}\",\"culture\""));
+        let plain = |id: &str| line(id).replace(",\"gold\":\"right\"", "");
+        let run = from_jsonl(&format!("{}\n{}", plain("a"), plain("b"))).unwrap();
+        let file = |lines: &[String]| ItemFile::Jsonl { text: lines.join("\n") };
+        let mut items = run.clone();
+        add_checks(&mut items, file(&[plain("a"), line("b"), line("c"), plain("d")])).unwrap();
+        let found: Vec<(&str, bool)> =
+            items.iter().map(|item| (item.id.as_str(), item.gold.is_some())).collect();
+        assert_eq!(found, [("a", false), ("b", true), ("c", true)]);
+        let csv = "id,culture,question,options,unaware,aware,gold\na,THA,Well?,No|Yes,1,2,right\n";
+        let mut items = run.clone();
+        add_checks(&mut items, ItemFile::Csv { text: csv.to_owned() }).unwrap();
+        assert!(items.len() == 2 && items[0].gold.is_some());
+        for (lines, says) in [
+            (vec![plain("a")], "no record"),
+            (vec![line("a"), line("a")], "`a` occurs twice"),
+            (vec![line("a").replace("Well?", "Why?")], "`a` isn't what the run has"),
+            (vec![line("a").replace("\"aware\":2", "\"aware\":1")], "`a` isn't what the run has"),
+        ] {
+            let error = add_checks(&mut run.clone(), file(&lines)).unwrap_err().to_string();
+            assert!(error.contains(says) && error.contains('\n'), "{error}");
+        }
     }
 
     #[test]

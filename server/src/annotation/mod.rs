@@ -8,16 +8,18 @@
 //! something that is no longer true.
 //! - [`rooms`]: projects, invites, and which rooms are open;
 //! - [`room`]: one project: items to judge, submissions; [`presence`]: who is there;
-//! - [`follow`]: what other servers do;
+//! - [`follow`]: what other servers do, and leases that end; [`clock`]: what time it is for all servers;
 //! - [`view`]: what a member gets to see of a room;
 //! - [`import`]: items from runs and files; [`export`]: judgements as files;
 //! - [`token`]: what proves who somebody is; [`error`]: what is refused.
 //!
-//! **Invariant:** the rules are in [`domain::annotation`]; no SQL, no HTTP.
+//! **Invariant:** the rules are in [`domain::annotation`]; no SQL, no HTTP, and no clock but the
+//! database's.
 
 pub mod error;
 pub mod token;
 
+mod clock;
 mod follow;
 mod presence;
 pub mod room;
@@ -32,8 +34,3 @@ pub use export::Snapshot;
 pub use room::{Notice, Room};
 pub use rooms::Rooms;
 pub use token::Token;
-
-/// Now, in milliseconds since 1970 (UTC).
-fn now() -> i64 {
-    (time::OffsetDateTime::now_utc().unix_timestamp_nanos() / 1_000_000) as i64
-}

@@ -6,7 +6,7 @@ use app::api::annotation::Present;
 use domain::annotation::{ItemId, Lease, MemberId};
 
 use super::room::attention;
-use super::{Notice, Room, RoomError, now};
+use super::{Notice, Room, RoomError};
 use crate::store::StoreError;
 
 /// Who is connected.
@@ -62,7 +62,8 @@ impl Room {
             self.publish(member, moved).await;
         }
         let attention = attention(idle_seconds);
-        if self.leases.to_renew(member, attention, item.as_ref(), now()).is_empty() {
+        let now = self.clock.now();
+        if self.leases.to_renew(member, attention, item.as_ref(), now).is_empty() {
             return Ok(());
         }
         let turn = self.turn().await?;

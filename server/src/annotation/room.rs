@@ -14,6 +14,7 @@ use domain::annotation::{
 use domain::culture::CultureCode;
 use tokio::sync::broadcast;
 
+use super::clock::Clock;
 use super::presence::Presence;
 use super::token::random_text;
 use super::{RoomError, Token};
@@ -31,6 +32,8 @@ pub enum Notice {
     Events,
     /// Somebody has come, gone or moved on.
     Presence,
+    /// A lease has ended without a word: its item may be free.
+    Items,
 }
 
 /// A project in memory.
@@ -50,6 +53,11 @@ pub struct Room {
     pub(super) state: State,
     pub(super) leases: Leases,
     pub(super) presence: Presence,
+    pub(super) clock: Clock,
+    /// When it was last looked for leases that have ended.
+    looked: i64,
+    /// The time of the latest event.
+    latest: i64,
     /// How often the stored project had changed when this was what is stored.
     revision: u64,
     notices: broadcast::Sender<Notice>,
@@ -64,6 +72,7 @@ impl Room {
     pub async fn open(store: &Store, id: &str) -> Result<Option<Self>, StoreError> {
         let Some(project) = store.annotation_project(id).await? else { return Ok(None) };
         let infos: Vec<ItemInfo> = project.items.iter().map(Item::info).collect();
+        let now = store.clock().await?;
         let mut room = Self {
             id: id.to_owned(),
             settings: project.settings,
@@ -79,6 +88,9 @@ impl Room {
             state: State::default(),
             leases: Leases::default(),
             presence: Presence::default(),
+            clock: Clock::read(now),
+            looked: now,
+            latest: 0,
             revision: 0,
             notices: broadcast::Sender::new(NOTICES),
             store: store.clone(),
@@ -131,6 +143,7 @@ impl Room {
     pub(super) async fn turn(&mut self) -> Result<ProjectTurn, RoomError> {
         let turn = self.store.take_annotation_turn(&self.id).await?;
         let mut turn = turn.ok_or_else(|| RoomError::UnknownProject(self.id.clone()))?;
+        self.clock = Clock::read(turn.now());
         if turn.revision() != self.revision + 1 {
             let changes = turn.changes(self.revision, self.sequence()).await?;
             self.absorb(changes);
@@ -248,7 +261,9 @@ impl Room {
         Ok(())
     }
 
-    /// Stores what `member` did. The same submission again gives the event that it became.
+    /// Stores what `member` did. The same submission again gives the event that it became. What it takes
+    /// the place of is what stands, whatever the client says: `replaces` only tells which word somebody
+    /// means to take back.
     ///
     /// # Errors
     /// What [`Act::check`] and [`check_turn`] refuse; an item of another project; a failure of the
@@ -279,13 +294,15 @@ impl Room {
                 return Err(refusal);
             }
         };
+        let Submission { id, item, act, .. } = submission;
+        let replaces = self.state.replaced_by(&item, &member.id, &act).cloned();
         let event = Event {
-            submission: submission.id,
+            submission: id,
             author: member.id.clone(),
-            at: turn.now(),
-            item: Some(submission.item),
-            replaces: submission.replaces,
-            act: submission.act,
+            at: self.event_time(&turn),
+            item: Some(item),
+            replaces,
+            act,
         };
         let sequence = turn.append(&event, &lease).await?;
         self.end(turn).await?;
@@ -336,12 +353,10 @@ impl Room {
             turn.give_back().await?;
             return Err(refusal);
         }
-        // The fold takes the latest, so two changes never have the same time.
-        let last = self.state.change().map_or(0, |(event, _)| event.at);
         let event = Event {
             submission: submission.as_str().into(),
             author: who.clone(),
-            at: turn.now().max(last + 1),
+            at: self.event_time(&turn),
             item: None,
             replaces: None,
             act: Act::Changed(to),
@@ -365,7 +380,7 @@ impl Room {
         let event = Event {
             submission: random_text(16)?.as_str().into(),
             author: who.clone(),
-            at: turn.now(),
+            at: self.event_time(&turn),
             item: None,
             replaces: None,
             act: Act::Left,
@@ -389,6 +404,21 @@ impl Room {
             true => Err(RoomError::LastOwner),
             false => Ok(()),
         }
+    }
+
+    /// The time of an event of `turn`. The fold takes the latest of what doesn't replace each other, so no
+    /// two have the same time, and a clock that is set back makes none earlier than those before.
+    fn event_time(&self, turn: &ProjectTurn) -> i64 {
+        turn.now().max(self.latest.saturating_add(1))
+    }
+
+    /// Tells who waits for an item of leases that have ended since this was last called.
+    pub(super) fn tell_of_ended_leases(&mut self) {
+        let now = self.clock.now();
+        if self.leases.ended(self.looked, now) {
+            self.tell(Notice::Items);
+        }
+        self.looked = now;
     }
 
     /// Notices from now on.
@@ -417,6 +447,7 @@ impl Room {
         if let Some((_, settings)) = self.state.change() {
             self.settings.clone_from(settings);
         }
+        self.latest = self.latest.max(numbered.event.at);
         self.sequences.insert(numbered.event.submission.clone(), numbered.sequence);
         self.events.push(numbered);
     }

@@ -12,9 +12,9 @@ use domain::annotation::{Item, Member, MemberRole};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
-use super::follow::{Open, follow};
+use super::follow::{Open, follow, watch_leases};
 use super::token::random_text;
-use super::{Room, RoomError, Token, import, now};
+use super::{Room, RoomError, Token, import};
 use crate::store::{Store, StoredInvite, StoredMember};
 use engine::Engine;
 
@@ -24,18 +24,19 @@ pub struct Rooms {
     store: Store,
     open: Arc<Open>,
     /// Ends with the last clone.
-    _follower: Arc<JoinSet<()>>,
+    _followers: Arc<JoinSet<()>>,
 }
 
 impl Rooms {
-    /// No room is open yet. Within a Tokio runtime where other servers share the database.
+    /// No room is open yet. Within a Tokio runtime.
     pub fn new(store: Store) -> Self {
         let open: Arc<Open> = Arc::default();
-        let mut follower = JoinSet::new();
+        let mut followers = JoinSet::new();
+        followers.spawn(watch_leases(Arc::downgrade(&open)));
         if let Some(news) = store.listen() {
-            follower.spawn(follow(Arc::downgrade(&open), news));
+            followers.spawn(follow(Arc::downgrade(&open), news));
         }
-        Self { store, open, _follower: Arc::new(follower) }
+        Self { store, open, _followers: Arc::new(followers) }
     }
 
     /// The room of a project, opened where needed and up to date.
@@ -89,19 +90,19 @@ impl Rooms {
             ));
         }
         let token = Token::random()?;
-        let expires = now() + i64::from(new.hours) * 3_600_000;
+        let expires = self.store.clock().await? + i64::from(new.hours) * 3_600_000;
         let invite = Invite { id: random_text(8)?, role: new.role, expires, revoked: false };
         self.store.add_annotation_invite(project, &invite, &token.hash()).await?;
         Ok(NewlyInvited { invite, token: token.into_text() })
     }
 
     /// The invites of `project`, the last to expire first, each with the time that is left: a browser's
-    /// clock may be wrong.
+    /// clock may be wrong, and a server's as well.
     ///
     /// # Errors
     /// A failure of the store.
     pub async fn invites(&self, project: &str) -> Result<Vec<ListedInvite>, RoomError> {
-        let now = now();
+        let now = self.store.clock().await?;
         let listed = |invite: Invite| {
             let left = if invite.revoked { 0 } else { (invite.expires - now).max(0) };
             ListedInvite { invite, left }
@@ -141,10 +142,10 @@ impl Rooms {
 
     async fn valid_invite(&self, token: &Token) -> Result<StoredInvite, RoomError> {
         let found = self.store.annotation_invite(&token.hash()).await?;
-        let found = found.ok_or(RoomError::UnknownInvite)?;
+        let (found, now) = (found.ok_or(RoomError::UnknownInvite)?, self.store.clock().await?);
         match &found.invite {
             invite if invite.revoked => Err(RoomError::RevokedInvite),
-            invite if invite.expires <= now() => Err(RoomError::ExpiredInvite),
+            invite if invite.expires <= now => Err(RoomError::ExpiredInvite),
             _ => Ok(found),
         }
     }

@@ -14,7 +14,7 @@ use axum::response::Response;
 use domain::annotation::Member;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{Mutex, broadcast};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::HttpError;
 use super::error::api_error;
@@ -26,6 +26,9 @@ const LARGEST_MESSAGE: usize = 16 * 1024;
 
 /// How long a browser may be silent; it says what it looks at far more often.
 const SILENCE: Duration = Duration::from_secs(90);
+
+/// How long a message may take to leave: a browser that takes nothing any more isn't there.
+const SENDING: Duration = Duration::from_secs(60);
 
 /// `GET /api/annotation/projects/{id}/socket`
 pub async fn open(
@@ -44,7 +47,8 @@ pub async fn open(
 struct Gone;
 
 async fn greet(mut socket: WebSocket, room: Arc<Mutex<Room>>) -> Result<(), Gone> {
-    let Some(ClientMessage::Hello { token, since }) = heard(&mut socket).await else {
+    let deadline = Instant::now() + SILENCE;
+    let Some(ClientMessage::Hello { token, since }) = heard(&mut socket, deadline).await else {
         return Ok(());
     };
     let token = Token::presented(&token);
@@ -82,6 +86,8 @@ struct Visit {
 impl Visit {
     async fn stay(&mut self, mut notices: broadcast::Receiver<Notice>) -> Result<(), Gone> {
         let mut changed = everything();
+        // Notices don't put it off: a browser that is gone hears them and says nothing.
+        let mut deadline = Instant::now() + SILENCE;
         loop {
             self.tell(&changed).await?;
             tokio::select! {
@@ -89,13 +95,16 @@ impl Visit {
                     Some(gathered) => changed = gathered,
                     None => return Ok(()),
                 },
-                heard = heard(&mut self.socket) => match heard {
+                heard = heard(&mut self.socket, deadline) => match heard {
                     Some(ClientMessage::Looking { item, idle_seconds }) => {
+                        deadline = Instant::now() + SILENCE;
                         let mut room = self.room.lock().await;
                         let (member, connection) = (&self.member.id, self.connection);
                         if let Err(error) = room.look(member, connection, item, idle_seconds).await {
                             tracing::error!(code = error.code(), "{error}");
                         }
+                        drop(room);
+                        send(&mut self.socket, &RoomMessage::Heard).await?;
                         changed = Vec::new();
                     }
                     _ => return Ok(()),
@@ -118,6 +127,7 @@ impl Visit {
                         RoomMessage::Members { members }
                     }
                     Notice::Presence => RoomMessage::Presence { present: room.present() },
+                    Notice::Items => RoomMessage::Items,
                     Notice::Events if room.sequence() == self.since => continue,
                     Notice::Events => {
                         let events = room.events_since(&self.member, self.since);
@@ -133,7 +143,7 @@ impl Visit {
 }
 
 fn everything() -> Vec<Notice> {
-    vec![Notice::Members, Notice::Events, Notice::Presence]
+    vec![Notice::Members, Notice::Events, Notice::Presence, Notice::Items]
 }
 
 /// The notice and all that came meanwhile, each kind once; `None` where the room is gone. Who was
@@ -158,9 +168,9 @@ fn gathered(
 }
 
 /// The next message; `None` where the connection has ended, was silent for too long or makes no sense.
-async fn heard(socket: &mut WebSocket) -> Option<ClientMessage> {
+async fn heard(socket: &mut WebSocket, deadline: Instant) -> Option<ClientMessage> {
     loop {
-        match timeout(SILENCE, socket.recv()).await.ok()??.ok()? {
+        match timeout_at(deadline, socket.recv()).await.ok()??.ok()? {
             Message::Text(text) => return serde_json::from_str(&text).ok(),
             Message::Ping(_) | Message::Pong(_) => {}
             Message::Binary(_) | Message::Close(_) => return None,
@@ -170,5 +180,6 @@ async fn heard(socket: &mut WebSocket) -> Option<ClientMessage> {
 
 async fn send(socket: &mut WebSocket, message: &RoomMessage) -> Result<(), Gone> {
     let text = serde_json::to_string(message).map_err(|_| Gone)?;
-    socket.send(Message::Text(Utf8Bytes::from(text))).await.map_err(|_| Gone)
+    let sent = timeout(SENDING, socket.send(Message::Text(Utf8Bytes::from(text)))).await;
+    sent.map_err(|_| Gone)?.map_err(|_| Gone)
 }

@@ -37,6 +37,17 @@ pub struct ProjectTurn {
 }
 
 impl Store {
+    /// Now, in milliseconds since 1970 (UTC), by the one clock that all servers share: the database's.
+    ///
+    /// # Errors
+    /// A failure of the database.
+    pub async fn clock(&self) -> Result<i64, StoreError> {
+        sqlx::query_scalar(self.database.timed("SELECT {now}"))
+            .fetch_one(&self.pool)
+            .await
+            .map_err(|e| self.failed(e))
+    }
+
     /// Waits for the project and has it alone from then on; `None` where there is none.
     ///
     /// # Errors

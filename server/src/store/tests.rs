@@ -308,7 +308,9 @@ async fn a_project_changes_turn_by_turn(place: Place) {
     let begun = store.annotation_changes("p", 0, 0).await.unwrap().unwrap();
     assert_eq!((begun.members, begun.events.len()), (vec![owner], 0));
 
+    let before = store.clock().await.unwrap();
     let mut turn = store.take_annotation_turn("p").await.unwrap().unwrap();
+    assert!((before..before + 60_000).contains(&turn.now()), "one clock for all: {before}");
     let lease = Lease { item: "i".into(), member: "ann".into(), until: turn.now() + 5 };
     turn.add_member(&member("ann", MemberRole::Annotator)).await.unwrap();
     turn.put_lease(&lease).await.unwrap();

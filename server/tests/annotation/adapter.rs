@@ -1,14 +1,16 @@
 //! From what was accepted to an adapter: the run that learns it, and what is refused.
 
-use app::api::annotation::{AcceptedRun, Joined, Numbered};
+use app::api::annotation::{
+    AcceptedRun, ItemFile, ItemSource, Joined, Joining, NewProject, Numbered, Outcome, Submission,
+};
 use app::api::{JobState, MethodRun, MethodRunInfo};
 use domain::annotation::{Act, MemberRole, ProjectSettings};
 use domain::method::Step;
 use reqwest::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 use server::jobs::reproduce;
 
-use super::app::{Person, TestApp, judged, refused, submission};
+use super::app::{Person, TestApp, joining, judged, line, refused, submission};
 
 fn settings() -> ProjectSettings {
     ProjectSettings { overlap: 1, ..ProjectSettings::new("Small") }
@@ -80,6 +82,43 @@ async fn what_was_accepted_becomes_an_adapter_with_its_alignment() {
     ended(&app, &second.id).await;
 }
 
+/// A run and a file of attention checks: one of the run's items becomes a check, another one comes along.
+#[tokio::test]
+async fn a_project_of_a_run_has_attention_checks_and_tunes() {
+    let folder = tempfile::tempdir().unwrap();
+    let app = TestApp::start(&folder).await;
+    let (method, first) = app.project_of_run(settings()).await;
+    let exported = first.get("/export/jsonl").await.text().await.unwrap();
+    let mut lines: Vec<Value> =
+        exported.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let (count, known) = (lines.len(), lines[0]["id"].clone());
+    lines[0]["gold"] = json!("right");
+    let mut own: Value = serde_json::from_str(&line(0)).unwrap();
+    own["gold"] = json!("right");
+    lines.push(own);
+    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let source = ItemSource::Run {
+        run: "r".to_owned(),
+        cultures: vec![],
+        gold: Some(ItemFile::Jsonl { text }),
+    };
+    let cultures = [&method.settings.cultures[..], &["THA".parse().unwrap()]].concat();
+    let owner = Joining { cultures, ..joining("Olu") };
+    let owner = app.make(&NewProject { settings: settings(), source, owner }).await;
+    let items = owner.project().await.items;
+    let checks: Vec<&str> =
+        items.iter().filter(|item| item.gold.is_some()).map(|item| item.id.as_str()).collect();
+    assert_eq!((items.len(), checks), (count + 1, vec![known.as_str().unwrap(), "t0"]));
+    let ann = owner.bring("Ann", MemberRole::Annotator).await;
+    assert_eq!(ann.project().await.items.len(), count - 1, "annotators don't know of them");
+    for (number, item) in owner.next(20).await.iter().enumerate() {
+        owner.judge(&format!("j{number}"), item.id.as_str(), "right").await;
+    }
+    let info = start(&owner).await;
+    assert_eq!(info.settings.accepted.clone().unwrap().count(), count - 1, "checks aren't learnt");
+    ended(&app, &info.id).await;
+}
+
 #[tokio::test]
 async fn a_run_on_what_was_accepted_can_be_repeated_after_the_judgements_have_changed() {
     let folder = tempfile::tempdir().unwrap();
@@ -89,9 +128,13 @@ async fn a_run_on_what_was_accepted_can_be_repeated_after_the_judgements_have_ch
     let id = start(&owner).await.id;
     ended(&app, &id).await;
     for number in [0, 2] {
-        owner
-            .submit(submission(&format!("u{number}"), &item_of(&owner, number).await, Act::Undone))
-            .await;
+        let item = item_of(&owner, number).await;
+        let undo = Submission {
+            replaces: Some(format!("j{number}").as_str().into()),
+            ..submission(&format!("u{number}"), &item, Act::Undone)
+        };
+        let outcome = owner.submit(undo).await;
+        assert!(matches!(outcome, Outcome::Accepted { .. }), "{outcome:?}");
     }
     let again = reproduce::open(&app.store, &app.engine, &id, None).await.unwrap();
     // The tiny model writes no questions: what the source run wrote is given.

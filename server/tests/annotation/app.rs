@@ -111,8 +111,12 @@ impl TestApp {
     /// A project of `items` Thai items, made by an owner who knows Thailand.
     pub async fn project(&self, settings: ProjectSettings, items: usize) -> Person<'_> {
         let source = ItemSource::Jsonl { text: (0..items).map(line).collect() };
-        let new = NewProject { settings, source, owner: joining("Olu") };
-        let joined = self.client.post(self.address("/projects")).json(&new).send().await.unwrap();
+        self.make(&NewProject { settings, source, owner: joining("Olu") }).await
+    }
+
+    /// This project, as its owner.
+    pub async fn make(&self, new: &NewProject) -> Person<'_> {
+        let joined = self.client.post(self.address("/projects")).json(new).send().await.unwrap();
         assert_eq!(joined.status(), StatusCode::CREATED, "{:?}", joined.text().await);
         Person { app: self, joined: joined.json().await.unwrap() }
     }
@@ -122,12 +126,10 @@ impl TestApp {
         let method = run_with_questions(&self.store, &self.engine, "r", 4, 2).await;
         method.elicit(&mut |_| ControlFlow::Continue(())).await.unwrap();
         method.collect().await.unwrap();
-        let source = ItemSource::Run { run: "r".to_owned(), cultures: vec![] };
+        let source = ItemSource::Run { run: "r".to_owned(), cultures: vec![], gold: None };
         let owner = Joining { cultures: method.settings.cultures.clone(), ..joining("Olu") };
-        let new = NewProject { settings, source, owner };
-        let joined = self.client.post(self.address("/projects")).json(&new).send().await.unwrap();
-        assert_eq!(joined.status(), StatusCode::CREATED, "{:?}", joined.text().await);
-        (method, Person { app: self, joined: joined.json().await.unwrap() })
+        let person = self.make(&NewProject { settings, source, owner }).await;
+        (method, person)
     }
 
     /// The person whom the server told `joined`.

@@ -1,10 +1,11 @@
 //! What people with broken clients, old links and bad intentions send.
 
 use app::api::annotation::{
-    Invite, ItemSource, ListedInvite, MOST_SUBMISSIONS, NewProject, NewlyInvited, Outcome,
+    Invite, ItemSource, Joined, ListedInvite, MOST_SUBMISSIONS, NewProject, NewlyInvited, Outcome,
     Submission,
 };
-use domain::annotation::{Act, MemberRole, ProjectSettings};
+use domain::annotation::state::Word;
+use domain::annotation::{Act, Judgement, MemberRole, ProjectSettings, SkipReason, State};
 use serde_json::{Value, json};
 use server::annotation::Token;
 
@@ -87,10 +88,14 @@ async fn submissions_that_break_a_rule_are_refused_one_by_one() {
     let owner = app.project(ProjectSettings { overlap: 1, ..ProjectSettings::new("t") }, 3).await;
     let ann = owner.bring("Ann", MemberRole::Annotator).await;
     let vic = owner.bring("Vic", MemberRole::Viewer).await;
+    let source = ItemSource::Jsonl { text: line(0).replace("\"id\":\"t0\"", "\"id\":\"u0\"") };
+    let settings = ProjectSettings::new("another");
+    let other = app.make(&NewProject { settings, source, owner: joining("Ode") }).await;
+    assert_eq!(other.next(1).await[0].id.as_str(), "u0");
     ann.next(1).await;
     for (wrong, code) in [
         (submission("x1", "t1", judged("right")), "item-not-leased"),
-        (submission("x2", "of-another-project", judged("right")), "unknown-item"),
+        (submission("x2", "u0", judged("right")), "unknown-item"),
         (submission("x3", "t0", judged("maybe")), "unknown-label"),
         (submission("x4", "t0", Act::Left), "role"),
         (submission("x5", "t0", comment(" ".to_owned())), "comment-length"),
@@ -102,6 +107,14 @@ async fn submissions_that_break_a_rule_are_refused_one_by_one() {
         assert_eq!(ann.refusal(wrong.clone()).await, code, "{wrong:?}");
     }
     assert_eq!(vic.refusal(submission("v", "t0", judged("right"))).await, "role");
+    let joined = Joined { project: owner.joined.project.clone(), ..other.joined.clone() };
+    let stranger = app.person(joined);
+    for item in ["t0", "u0"] {
+        let act = json!([submission("s", item, judged("right"))]);
+        let refusal = refused(stranger.post("/submissions", &act).await).await;
+        assert_eq!(refusal, (404, "unknown-project".to_owned()), "{item}");
+    }
+    assert!(other.events(0).await.is_empty());
     let batch =
         json!([submission("y1", "t2", judged("right")), submission("y2", "t0", judged("right"))]);
     let outcomes: Vec<Outcome> = ann.post("/submissions", &batch).await.json().await.unwrap();
@@ -136,24 +149,63 @@ async fn the_same_submission_is_one_event_and_nobody_elses() {
     assert_eq!(owner.events(0).await.len(), 1);
 }
 
+/// What an act takes the place of is what stands: a client that names something else, even an act to come,
+/// neither brings a word back nor loses one.
+#[tokio::test]
+async fn an_act_takes_the_place_of_what_stands_whatever_the_client_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let app = TestApp::start(&folder).await;
+    let owner = app.project(ProjectSettings { overlap: 1, ..ProjectSettings::new("t") }, 2).await;
+    let ann = owner.bring("Ann", MemberRole::Annotator).await;
+    ann.next(2).await;
+    let skip = Act::Skipped { reason: SkipReason::Undecided };
+    let decided = Act::Adjudicated(Judgement::of("wrong".into()));
+    for (who, id, item, claimed, act) in [
+        (&ann, "j1", "t0", Some("s"), judged("right")),
+        (&ann, "j2", "t0", None, judged("wrong")),
+        (&ann, "u", "t0", Some("j2"), Act::Undone),
+        (&ann, "s", "t0", Some("u"), skip),
+        (&ann, "k1", "t1", Some("k2"), judged("right")),
+        (&ann, "k2", "t1", Some("k1"), judged("wrong")),
+        (&owner, "d1", "t1", Some("k2"), decided.clone()),
+        (&owner, "d2", "t1", None, decided),
+    ] {
+        let new = Submission { replaces: claimed.map(Into::into), ..submission(id, item, act) };
+        let outcome = who.submit(new).await;
+        assert!(matches!(outcome, Outcome::Accepted { .. }), "{id}: {outcome:?}");
+    }
+    let events = owner.events(0).await;
+    let replaced: Vec<Option<&str>> =
+        events.iter().map(|known| known.event.replaces.as_ref().map(|id| id.as_str())).collect();
+    let expected = [None, Some("j1"), Some("j2"), Some("u"), None, Some("k1"), None, Some("d1")];
+    assert_eq!(replaced, expected);
+    let times: Vec<i64> = events.iter().map(|known| known.event.at).collect();
+    assert!(times.is_sorted_by(|before, after| before < after), "{times:?}");
+    let state = State::of(events.iter().map(|known| &known.event));
+    let word = |item: &str| {
+        let record = state.record(&item.into()).unwrap();
+        record.word(&ann.joined.member).map(|(event, word)| (event.submission.to_string(), word))
+    };
+    assert_eq!(word("t0"), Some(("s".to_owned(), Word::Skipped(SkipReason::Undecided))));
+    assert_eq!(word("t1").unwrap().0, "k2");
+    assert_eq!(owner.next(2).await.len(), 1, "who has skipped leaves the place to others");
+}
+
 #[tokio::test]
 async fn the_clients_clock_is_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let app = TestApp::start(&folder).await;
     let owner = app.project(ProjectSettings::new("t"), 1).await;
     owner.next(1).await;
+    let before = app.store.clock().await.unwrap();
     let mut tomorrow = json!(submission("a", "t0", judged("right")));
-    tomorrow["at"] = json!(now() + 86_400_000);
-    tomorrow["act"]["at"] = json!(now() + 86_400_000);
+    tomorrow["at"] = json!(before + 86_400_000);
+    tomorrow["act"]["at"] = json!(before + 86_400_000);
     let outcomes: Vec<Outcome> =
         owner.post("/submissions", &json!([tomorrow])).await.json().await.unwrap();
     let Outcome::Accepted { event } = &outcomes[0] else { panic!("{outcomes:?}") };
-    assert!((now() - event.event.at).abs() < 3_600_000, "{event:?}");
-}
-
-fn now() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    since.as_millis() as i64
+    let after = app.store.clock().await.unwrap();
+    assert!((before..=after).contains(&event.event.at), "{before} to {after}: {event:?}");
 }
 
 #[tokio::test]

@@ -1,13 +1,13 @@
 //! The live connection: everybody sees what happens, and who was cut off misses nothing.
 
 use app::api::annotation::{ClientMessage, Numbered, RoomMessage};
-use domain::annotation::{Act, MemberRole, ProjectSettings, State};
+use domain::annotation::{Act, MemberRole, ProjectSettings, SkipReason, State};
 use futures::{SinkExt, StreamExt};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use super::app::{Person, TestApp};
+use super::app::{Person, TestApp, submission};
 
 /// A browser's connection with a room.
 pub struct Connection {
@@ -16,6 +16,10 @@ pub struct Connection {
     pub sequence: u64,
     /// What everybody looks at; `-` for nothing.
     pub present: Vec<String>,
+    /// How often the room said that an item may be free.
+    pub free: usize,
+    /// How often it answered.
+    pub answers: usize,
 }
 
 impl Connection {
@@ -27,7 +31,8 @@ impl Connection {
         let project = &person.joined.project;
         let address = person.app.address(&format!("/projects/{project}/socket"));
         let (socket, _) = connect_async(address.replace("http:", "ws:")).await.unwrap();
-        let mut connection = Self { socket, events: vec![], sequence: since, present: vec![] };
+        let mut connection =
+            Self { socket, events: vec![], sequence: since, present: vec![], free: 0, answers: 0 };
         connection.say(&ClientMessage::Hello { token: token.to_owned(), since }).await;
         connection
     }
@@ -63,6 +68,8 @@ impl Connection {
                     self.present = present.iter().map(|p| on(&p.item)).collect();
                 }
                 RoomMessage::Members { .. } => {}
+                RoomMessage::Items => self.free += 1,
+                RoomMessage::Heard => self.answers += 1,
                 RoomMessage::Refused { error } => panic!("{error:?}"),
             }
         }
@@ -100,6 +107,27 @@ async fn everybody_sees_everybody_and_a_blind_item_opens_when_it_is_complete() {
     let state = at_ann.state();
     let judgements = state.record(&"t0".into()).unwrap().judgements().len();
     assert_eq!(judgements, 2, "both are shown now: {:?}", at_ann.events);
+}
+
+#[tokio::test]
+async fn a_skip_reaches_who_waits_for_an_item() {
+    let folder = tempfile::tempdir().unwrap();
+    let app = TestApp::start(&folder).await;
+    let settings = ProjectSettings { overlap: 1, ..ProjectSettings::new("t") };
+    let owner = app.project(settings, 1).await;
+    let ann = owner.bring("Ann", MemberRole::Annotator).await;
+    let bob = owner.bring("Bob", MemberRole::Annotator).await;
+    ann.next(1).await;
+    assert!(bob.next(1).await.is_empty());
+    let mut at_bob = Connection::open(&bob, 0).await;
+    at_bob.until(|c| c.present.len() == 1).await;
+    let skip = Act::Skipped { reason: SkipReason::Undecided };
+    ann.submit(submission("s", "t0", skip.clone())).await;
+    at_bob.until(|c| c.sequence == 1).await;
+    assert_eq!(at_bob.events[0].event.act, skip);
+    assert_eq!(bob.next(1).await.len(), 1);
+    at_bob.say(&ClientMessage::Looking { item: None, idle_seconds: 0 }).await;
+    at_bob.until(|c| c.answers == 1).await;
 }
 
 #[tokio::test]

@@ -115,9 +115,26 @@ def read_dataset(folder, lines):
         print(f"datasets {datasets.__version__}: {len(rows)} {name}, {len(features)} features")
 
 
+def parquet_rows(lines):
+    """The judgements with what is held of their item, and a row for an item decided without any."""
+    for line in lines:
+        verdict = line["verdict"] or {"label": None, "basis": None}
+        held = {"verdict": verdict["label"], "verdict_basis": verdict["basis"]}
+        rows = list(judgement_rows([line]))
+        if not rows and line["verdict"]:
+            nothing = dict.fromkeys(JUDGEMENT_FEATURES)
+            known = {"item": line["id"], "culture": line["culture"], "question": line["question"]["text"]}
+            rows = [nothing | known]
+        for row in rows:
+            yield row | held
+
+
 def read_parquet(path, lines):
     table = pyarrow.parquet.read_table(path)
-    same("rows of the Parquet file", table.to_pylist(), list(judgement_rows(lines)))
+    rows = list(parquet_rows(lines))
+    if not any(row["member"] is None for row in rows):
+        sys.exit("no item was decided without a judgement, so nothing shows that such an item has a row")
+    same("rows of the Parquet file", table.to_pylist(), rows)
     print(f"pyarrow {pyarrow.__version__}: {table.num_rows} judgements")
 
 
@@ -130,8 +147,15 @@ def read_argilla(folder, lines, project):
     same("labels", settings.questions["label"].labels, labels)
     same("guidelines", settings.guidelines, project["settings"]["guidelines"])
     same("overlap", settings.distribution.min_submitted, project["settings"]["overlap"])
+    metadata = {entry["name"]: entry["settings"]["type"] for entry in settings.metadata.serialize()}
+    votes = {f"votes_{label}": "integer" for label in labels}
+    same("metadata properties", metadata, {"code": "terms", "topic": "terms"} | votes)
     dataset = argilla.Dataset(name="exported", settings=settings)
     records = json.loads((folder / "records.json").read_text())
+    for record in records:
+        # A server refuses responses of users that it doesn't have, and with them the whole file.
+        if record["responses"]:
+            sys.exit(f"a record names people without an account: {record['responses']}")
     records = [argilla.Record.from_dict(record, dataset=dataset) for record in records]
     same("number of records", len(records), len(lines))
     fields = [field.name for field in settings.fields]
@@ -142,7 +166,8 @@ def read_argilla(folder, lines, project):
         same("questions", record.fields["question"], line["question"]["text"])
         same("metadata", record.metadata["code"], line["culture"])
         said = [judgement["said"]["label"] for judgement in line["judgements"]]
-        same("responses", [response.value for response in record.responses["label"]], said)
+        for label in labels:
+            same(f"votes for {label}", record.metadata[f"votes_{label}"], said.count(label))
         verdict = line["verdict"] and line["verdict"]["label"]
         suggestions = [suggestion.value for suggestion in record.suggestions]
         same("suggestions", suggestions, [verdict] if verdict else [])
@@ -163,8 +188,12 @@ def read_label_studio(folder, lines, project):
         if not interface.validate_task({"data": task["data"]}):
             sys.exit(f"the configuration refuses the task {task['data']}")
         said = []
-        for annotation in task["annotations"]:
+        for annotation, judgement in zip(task["annotations"], line["judgements"]):
             annotations += 1
+            # A server refuses a file with people that it doesn't have, or takes others for them.
+            if "completed_by" in annotation:
+                sys.exit(f"an annotation names somebody without an account: {annotation}")
+            same("who judged", annotation["result"][0]["meta"]["text"], [judgement["member"]])
             if not interface.validate_annotation(annotation):
                 sys.exit(f"the configuration refuses the annotation {annotation}")
             said.append(annotation["result"][0]["value"]["choices"])

@@ -214,6 +214,10 @@ async fn every_file_holds_what_was_said() {
     owner.judge("a", "t0", "right").await;
     let text = "<script>alert(1)</script>".to_owned();
     owner.submit(submission("b", "t0", Act::Commented { text: text.clone(), answers: None })).await;
+    let answer = Act::Commented { text: "No".to_owned(), answers: Some("b".into()) };
+    owner.submit(submission("c", "t0", answer)).await;
+    let decision = Act::Adjudicated(Judgement::of("wrong".into()));
+    owner.submit(submission("d", "t1", decision)).await;
     let owner = &owner;
     let file = |name: &'static str| async move {
         owner.get(&format!("/export/{name}")).await.text().await.unwrap()
@@ -223,9 +227,13 @@ async fn every_file_holds_what_was_said() {
     assert_eq!(lines.len(), 2);
     assert_eq!(lines[0]["verdict"]["label"], "right");
     assert_eq!(lines[0]["judgements"][0]["said"]["label"], "right");
-    assert_eq!(lines[0]["comments"][0]["said"], text);
+    let comments = &lines[0]["comments"];
+    assert_eq!((&comments[0]["said"], &comments[0]["submission"]), (&json!(text), &json!("b")));
+    assert_eq!((&comments[0]["answers"], &comments[1]["answers"]), (&Value::Null, &json!("b")));
     let csv = file("csv").await;
-    assert_eq!(csv.lines().count(), 2, "a heading and one judgement");
+    assert_eq!(csv.lines().count(), 3, "a heading, one judgement and one decision without any");
+    let decided = csv.lines().last().unwrap();
+    assert!(decided.starts_with("t1,") && decided.ends_with(",,,,,,wrong,adjudicated"), "{csv}");
     assert!(csv.contains(",'=How good is 0?,"), "no cell is a formula: {csv}");
     let chats = file("training").await;
     let chat: Value = serde_json::from_str(chats.trim()).unwrap();
@@ -260,7 +268,7 @@ async fn a_runs_instances_become_items() {
         app.client.get(app.address("/sources")).send().await.unwrap().json().await.unwrap();
     assert!(!collected.is_empty(), "the tiny model answers alike as everybody");
     assert_eq!((sources[0].run.as_str(), sources[0].instances), ("judged", collected.len()));
-    let source = ItemSource::Run { run: "judged".to_owned(), cultures: vec![] };
+    let source = ItemSource::Run { run: "judged".to_owned(), cultures: vec![], gold: None };
     let new = NewProject { settings: settings(1), source, owner: joining("Olu") };
     let joined = app.client.post(app.address("/projects")).json(&new).send().await.unwrap();
     let owner = app.person(joined.json().await.unwrap());

@@ -12,7 +12,7 @@ use super::culture_choice::CultureChoice;
 use super::membership::Membership;
 use super::settings_form::{SettingsDraft, SettingsRules, SettingsWords};
 use crate::api::ApiError;
-use crate::api::annotation::{ItemSource, Joining, NewProject, SourceInfo};
+use crate::api::annotation::{ItemFile, ItemSource, Joining, NewProject, SourceInfo};
 use crate::backend::annotation::{Key, use_annotation};
 use crate::browser;
 use crate::components::ErrorNote;
@@ -23,6 +23,8 @@ struct Draft {
     settings: SettingsDraft,
     run: RwSignal<String>,
     file: RwSignal<Option<(String, String)>>,
+    /// Attention checks for the run's instances.
+    gold: RwSignal<Option<(String, String)>>,
     name: RwSignal<String>,
     cultures: RwSignal<BTreeSet<CultureCode>>,
 }
@@ -33,6 +35,7 @@ impl Draft {
             settings: SettingsDraft::of(&ProjectSettings::new("")),
             run: RwSignal::default(),
             file: RwSignal::default(),
+            gold: RwSignal::default(),
             name: RwSignal::default(),
             cultures: RwSignal::default(),
         }
@@ -40,9 +43,16 @@ impl Draft {
 
     fn finished(self) -> NewProject {
         let source = match self.file.get_untracked() {
-            Some((name, text)) if name.to_lowercase().ends_with(".csv") => ItemSource::Csv { text },
+            Some((name, text)) if is_csv(&name) => ItemSource::Csv { text },
             Some((_, text)) => ItemSource::Jsonl { text },
-            None => ItemSource::Run { run: self.run.get_untracked(), cultures: Vec::new() },
+            None => ItemSource::Run {
+                run: self.run.get_untracked(),
+                cultures: Vec::new(),
+                gold: self.gold.get_untracked().map(|(name, text)| match is_csv(&name) {
+                    true => ItemFile::Csv { text },
+                    false => ItemFile::Jsonl { text },
+                }),
+            },
         };
         NewProject {
             settings: self.settings.finished(),
@@ -53,6 +63,10 @@ impl Draft {
             },
         }
     }
+}
+
+fn is_csv(name: &str) -> bool {
+    name.to_lowercase().ends_with(".csv")
 }
 
 /// Makes a project; `on_made` gets its identifier.
@@ -133,11 +147,13 @@ fn Source(draft: Draft) -> impl IntoView {
             }
         });
     });
-    let choose = move |event: leptos::ev::Event| {
-        spawn_local(async move {
-            let chosen = browser::chosen_file(event).await;
-            let _ = draft.file.try_set(chosen);
-        });
+    let choose = |place: RwSignal<Option<(String, String)>>| {
+        move |event: leptos::ev::Event| {
+            spawn_local(async move {
+                let chosen = browser::chosen_file(event).await;
+                let _ = place.try_set(chosen);
+            });
+        }
     };
     view! {
         <fieldset class="stack">
@@ -155,21 +171,40 @@ fn Source(draft: Draft) -> impl IntoView {
                         }).collect_view()}
                     </select>
                 </label>
+                <label class="field">
+                    "Attention checks for that run, if any: a file as below"
+                    <span class="meta">"Its records with a "<code>"gold"</code>" become checks, others are left out.
+                        A line with the "<code>"id"</code>" of an instance makes that one a check: save the JSONL
+                        file of a project of the run, and add "<code>"gold"</code>" to lines of it. Checks
+                        are not learnt."</span>
+                    <input type="file" accept=".jsonl,.ndjson,.json,.csv" data-testid="gold-file"
+                        on:change=choose(draft.gold)/>
+                </label>
+                <FileRead file=draft.gold testid="gold-read"/>
             </Show>
             <label class="field">
                 "A file: JSON lines or CSV with culture, question, options, unaware, aware"
                 <span class="meta">"A record may have a "<code>"gold"</code>": the label that an attentive person
-                    gives. Such items are attention checks, which annotators are not told of. To give a run’s
-                    items some, save the JSONL file of its project, add "<code>"gold"</code>" to lines of it,
-                    and make another project of the file."</span>
-                <input type="file" accept=".jsonl,.ndjson,.json,.csv" data-testid="source-file" on:change=choose/>
+                    gives. Such items are attention checks, which annotators are not told of. No adapter can be
+                    tuned here on what a file brought: it has no survey."</span>
+                <input type="file" accept=".jsonl,.ndjson,.json,.csv" data-testid="source-file"
+                    on:change=choose(draft.file)/>
             </label>
-            <p class="meta" role="status" data-testid="file-read">
-                {move || draft.file.with(|file| file.as_ref().map(|(name, text)| {
-                    format!("{name}: {} lines", text.lines().count())
-                }))}
-            </p>
+            <FileRead file=draft.file testid="file-read"/>
         </fieldset>
+    }
+    .into_any()
+}
+
+/// What was read of a chosen file.
+#[component]
+fn FileRead(file: RwSignal<Option<(String, String)>>, testid: &'static str) -> impl IntoView {
+    view! {
+        <p class="meta" role="status" data-testid=testid>
+            {move || file.with(|file| file.as_ref().map(|(name, text)| {
+                format!("{name}: {} lines", text.lines().count())
+            }))}
+        </p>
     }
     .into_any()
 }

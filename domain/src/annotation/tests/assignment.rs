@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::annotation::assignment::{GOLD_EVERY, Moment, check_turn};
-use crate::annotation::lease::{ACTIVE_MILLISECONDS, READING_MILLISECONDS};
+use crate::annotation::lease::{ACTIVE_MILLISECONDS, FARTHEST_END, READING_MILLISECONDS};
 use crate::annotation::state::Word;
 
 fn infos(items: &[(&str, &str)]) -> Vec<ItemInfo> {
@@ -212,6 +212,71 @@ fn a_forgotten_tab_gives_everything_back() {
     assert_eq!(at(&leases, &ann, Attention::Active, late).len(), 3, "until she comes back");
 }
 
+/// A project's end: Ann's tab was forgotten with few items in it, so that its page asks for more.
+#[test]
+fn who_is_away_gets_nothing_that_becomes_free() {
+    let names_of: Vec<String> = (0..12).map(|n| format!("i{n:02}")).collect();
+    let pairs: Vec<(&str, &str)> = names_of.iter().map(|name| (name.as_str(), "THA")).collect();
+    let (settings, items) = (settings(1), infos(&pairs));
+    let (ann, bob) = (member("ann", MemberRole::Annotator), member("bob", MemberRole::Annotator));
+    let (state, mut leases) = (State::default(), Leases::default());
+    items[..2].iter().for_each(|item| drop(leases.take(&item.id, &ann.id, 0)));
+    items[2..].iter().for_each(|item| drop(leases.take(&item.id, &bob.id, 0)));
+    leases.release(&items[7].id, &bob.id);
+    let next = |leases: &Leases, who, attention, now| {
+        let moment = Moment { settings: &settings, items: &items, state: &state, leases, now };
+        names(&crate::annotation::next_items(moment, who, attention, 9)).join(" ")
+    };
+    for (attention, expected) in [
+        (Attention::Active, "i00 i01 i07"),
+        (Attention::Reading, "i00 i01 i07"),
+        (Attention::Away, "i00 i01"),
+    ] {
+        assert_eq!(next(&leases, &ann, attention, 1), expected, "{attention:?}");
+    }
+    let late = LEASE_MILLISECONDS;
+    assert_eq!(next(&leases, &ann, Attention::Away, late), "", "what she had is free as well");
+    assert_eq!(next(&leases, &ann, Attention::Reading, late).split(' ').count(), 9);
+    assert_eq!(next(&leases, &bob, Attention::Active, late).split(' ').count(), 9);
+}
+
+/// A server's clock ran a day ahead for a moment.
+#[test]
+fn a_lease_that_ends_too_late_keeps_an_item_from_nobody() {
+    const DAY: i64 = 24 * 60 * 60 * 1000;
+    let (settings, items) = (settings(1), infos(&[("a", "THA")]));
+    let (ann, bob) = (member("ann", MemberRole::Annotator), member("bob", MemberRole::Annotator));
+    let (state, mut leases) = (State::default(), Leases::default());
+    leases.take(&items[0].id, &ann.id, DAY);
+    let at = |leases: &Leases, who, now| {
+        let moment = Moment { settings: &settings, items: &items, state: &state, leases, now };
+        let judges = check_turn(moment, who, &items[0], &judged("right"), None).is_ok();
+        (next_items(moment, who, 9).len(), judges)
+    };
+    assert_eq!(at(&leases, &bob, 0), (1, false), "it is free");
+    assert_eq!(at(&leases, &ann, 0), (1, true), "and Ann may judge it as long as nobody has it");
+    leases.take(&items[0].id, &ann.id, 0);
+    assert!(leases.holds(&items[0].id, &ann.id, 1), "a lease by the right clock takes its place");
+    assert_eq!(at(&leases, &bob, 1), (0, false));
+    assert!(!leases.holds(&items[0].id, &ann.id, LEASE_MILLISECONDS));
+    let set_back = LEASE_MILLISECONDS - FARTHEST_END;
+    assert!(leases.holds(&items[0].id, &ann.id, set_back), "a clock that is set back a little");
+    assert!(!leases.holds(&items[0].id, &ann.id, set_back - 1));
+}
+
+#[test]
+fn the_end_of_a_lease_is_noticed_once() {
+    let (item, ann): (ItemId, MemberId) = ("a".into(), "ann".into());
+    let mut leases = Leases::default();
+    leases.take(&item, &ann, 0);
+    let end = LEASE_MILLISECONDS;
+    for (since, now, ended) in
+        [(0, end - 1, false), (end - 1, end, true), (0, 2 * end, true), (end, 2 * end, false)]
+    {
+        assert_eq!(leases.ended(since, now), ended, "{since} to {now}");
+    }
+}
+
 /// Ann is cut off for 30 s: she goes on with what she has, while others work, and then hands it in.
 #[test]
 fn who_is_cut_off_for_30_seconds_loses_nothing() {
@@ -327,7 +392,7 @@ enum Try {
     Undo(usize, bool),
 }
 
-fn tries() -> impl Strategy<Value = Vec<(usize, Try, i64)>> {
+fn tries() -> impl Strategy<Value = Vec<(usize, Try, i64, Option<usize>)>> {
     let what = prop_oneof![
         3 => (1usize..4).prop_map(Try::Fetch),
         4 => (0usize..7).prop_map(Try::Judge),
@@ -336,12 +401,14 @@ fn tries() -> impl Strategy<Value = Vec<(usize, Try, i64)>> {
     ];
     // Most pauses are short: leases hold, and sometimes run out.
     let pause = prop_oneof![4 => 0i64..1000, 1 => 0..LEASE_MILLISECONDS * 2];
-    prop::collection::vec((0usize..5, what, pause), 0..120)
+    // What a broken client says that its act takes the place of: an act from before, or one to come.
+    let claim = prop::option::of(0usize..120);
+    prop::collection::vec((0usize..5, what, pause, claim), 0..120)
 }
 
 proptest! {
     /// People come in any order, take items, judge, skip, take back, judge again, and may go away for
-    /// good; what the rules allow is done.
+    /// good; what the rules allow is done, whatever their clients say that it takes the place of.
     #[test]
     fn no_item_ever_gets_more_judgements_than_the_overlap(
         overlap in 1usize..4,
@@ -353,7 +420,7 @@ proptest! {
         items.push(Item { gold: Some("right".into()), ..item("gold", "THA") }.info());
         let (mut state, mut leases, mut now) = (State::default(), Leases::default(), 0);
         let mut given = std::collections::BTreeSet::new();
-        for (number, (who, what, pause)) in tries.into_iter().enumerate() {
+        for (number, (who, what, pause, claim)) in tries.into_iter().enumerate() {
             now += pause;
             let member = member(&format!("m{who}"), MemberRole::Annotator);
             let moment = Moment { settings: &settings, items: &items, state: &state, leases: &leases, now };
@@ -375,26 +442,28 @@ proptest! {
                 Try::Undo(place, _) => (place, Act::Undone),
             };
             let info = &items[place];
-            let last = state.record(&info.id).and_then(|record| match what {
-                Try::Undo(_, false) => record.events().next(),
-                _ => record.last_act(&member.id),
-            });
-            let replaces = last.map(|event| event.submission.clone());
+            let claimed = match what {
+                Try::Undo(_, true) => state.replaced_by(&info.id, &member.id, &act).cloned(),
+                // Numbers in reverse: of two acts at one time the later has the lesser identifier.
+                _ => claim.map(|claim| SubmissionId::from(format!("s{:03}", 120 - claim).as_str())),
+            };
             let judged_before = state.judged_by(&info.id);
             let word = |state: &State| {
                 let record = state.record(&info.id)?;
                 record.word(&member.id).map(|(_, word)| matches!(word, Word::Judged(_)))
             };
             let before = word(&state);
-            match check_turn(moment, &member, info, &act, replaces.as_ref()) {
+            match check_turn(moment, &member, info, &act, claimed.as_ref()) {
                 Err(_) => {
                     let own_judgement = before == Some(true);
                     prop_assert!(!own_judgement || act == Act::Undone, "one may change one's mind");
                     continue;
                 }
                 Ok(change) => {
-                    let submission = format!("s{number:03}");
-                    let new = event(&submission, member.id.as_str(), now, info.id.as_str(), act.clone());
+                    let submission = format!("s{:03}", 120 - number);
+                    let at = now + number as i64;
+                    let new = event(&submission, member.id.as_str(), at, info.id.as_str(), act.clone());
+                    let replaces = state.replaced_by(&info.id, &member.id, &act).cloned();
                     state.apply(&Event { replaces, ..new });
                     match change {
                         LeaseChange::Take(lease) => leases.put(lease),

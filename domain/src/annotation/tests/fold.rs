@@ -60,6 +60,34 @@ fn the_next_act_replaces_the_last_one_even_a_withdrawal() {
 }
 
 #[test]
+fn an_act_takes_the_place_of_the_last_one_of_its_kind_and_author() {
+    let decided = Act::Adjudicated(Judgement::of("wrong".into()));
+    let events = [
+        event("a", "ann", 1, "i", judged("right")),
+        replacing(event("b", "ann", 2, "i", Act::Undone), "a"),
+        event("c", "bob", 3, "i", judged("wrong")),
+        event("d", "eve", 4, "i", decided.clone()),
+        replacing(event("e", "eve", 5, "i", Act::Reopened), "d"),
+    ];
+    let state = State::of(&events);
+    let skipped = Act::Skipped { reason: SkipReason::Undecided };
+    let comment = Act::Commented { text: "Hm".to_owned(), answers: Some("a".into()) };
+    for (author, item, act, expected) in [
+        ("ann", "i", judged("right"), Some("b")),
+        ("ann", "i", skipped, Some("b")),
+        ("bob", "i", Act::Undone, Some("c")),
+        ("cem", "i", judged("right"), None),
+        ("ann", "j", judged("right"), None),
+        ("ann", "i", comment, None),
+        ("fay", "i", decided, Some("e")),
+        ("fay", "i", Act::Reopened, Some("e")),
+    ] {
+        let found = state.replaced_by(&item.into(), &author.into(), &act);
+        assert_eq!(found.map(SubmissionId::as_str), expected, "{author}: {act:?}");
+    }
+}
+
+#[test]
 fn two_windows_of_one_person_come_to_the_later_word() {
     let one = event("a", "ann", 1, "i", judged("right"));
     let two = event("b", "ann", 5, "i", judged("wrong"));

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use domain::agreement::{Agreement, agreement};
-use domain::annotation::{Item, Judgement, ratings};
+use domain::annotation::{Item, Judgement, Verdict, ratings};
 use domain::survey::Provenance;
 
 use super::archive::zip;
@@ -21,16 +21,21 @@ impl Snapshot {
     fn tables(&self, lines: &[Line<'_>]) -> [Table; 2] {
         [
             ("items", "data/items.parquet", items(lines)),
-            ("judgements", "data/judgements.parquet", judgements(lines)),
+            ("judgements", "data/judgements.parquet", judgements(&rows(lines, false))),
         ]
     }
 
-    /// The judgements as one table, each with its item.
+    /// The judgements as one table, each with its item and what is held of that; an item that was decided
+    /// without any has a row all the same.
     ///
     /// # Errors
     /// [`RoomError::Refused`] where a value can't be written in that form.
     pub(super) fn judgements_table(&self) -> Result<Vec<u8>, RoomError> {
-        parquet(&judgements(&self.lines())).map_err(unwritable)
+        let lines = self.lines();
+        let rows = rows(&lines, true);
+        let mut columns = judgements(&rows);
+        columns.extend(verdicts(&rows));
+        parquet(&columns).map_err(unwritable)
     }
 
     /// The folder as a zip file.
@@ -53,6 +58,9 @@ impl Snapshot {
         text += "People who say that they know a culture judged whether a language model's answers are \
                  right for it. The tables were written by Polylogue.\n";
         text += &answers(self.origin.as_ref());
+        if self.origin.is_some() && self.items.iter().any(|item| item.gold.is_some()) {
+            text += "Attention checks (`gold`) may come from a file instead.\n";
+        }
         text += &self.labels();
         text += &self.agreement();
         if !self.settings.guidelines.trim().is_empty() {
@@ -254,23 +262,32 @@ fn items(lines: &[Line<'_>]) -> Vec<Column> {
     ]
 }
 
-fn judgements(lines: &[Line<'_>]) -> Vec<Column> {
-    let mut rows: Vec<(&Item, &Said<'_, &Judgement>)> = Vec::new();
-    for line in lines {
-        rows.extend(line.judgements.iter().map(|said| (line.item, said)));
-    }
-    let text = |of: fn(&Item, &Said<'_, &Judgement>) -> String| {
-        Values::Text(rows.iter().map(|(item, said)| Some(of(item, said))).collect())
+/// A judgement with its item; `None` for an item that was decided without any.
+type Row<'a> = (&'a Line<'a>, Option<&'a Said<'a, &'a Judgement>>);
+
+/// The rows of a table of judgements, perhaps with those of items that were `decided` without any.
+fn rows<'a>(lines: &'a [Line<'a>], decided: bool) -> Vec<Row<'a>> {
+    let rows = lines.iter().flat_map(|line| line.rows().into_iter().map(move |row| (line, row)));
+    rows.filter(|(_, row)| decided || row.is_some()).collect()
+}
+
+fn judgements(rows: &[Row<'_>]) -> Vec<Column> {
+    let of_item = |of: fn(&Item) -> String| {
+        Values::Text(rows.iter().map(|(line, _)| Some(of(line.item))).collect())
+    };
+    let text = |of: fn(&Said<'_, &Judgement>) -> String| {
+        Values::Text(rows.iter().map(|(_, said)| said.map(of)).collect())
     };
     let number = |of: fn(&Judgement) -> Option<u32>| {
-        Values::Number(rows.iter().map(|(_, said)| of(said.said).map(Into::into)).collect())
+        let of_row = |said: &Said<'_, &Judgement>| of(said.said).map(i64::from);
+        Values::Number(rows.iter().map(|(_, said)| said.and_then(of_row)).collect())
     };
     vec![
-        Column::new("item", "the item", text(|item, _| item.id.to_string())),
-        Column::new("culture", "code of its culture", text(|item, _| item.culture.to_string())),
-        Column::new("question", "its question", text(|item, _| item.question.text.clone())),
-        Column::new("member", "who judged", text(|_, said| said.member.to_string())),
-        Column::new("label", "the label", text(|_, said| said.said.label.to_string())),
+        Column::new("item", "the item", of_item(|item| item.id.to_string())),
+        Column::new("culture", "code of its culture", of_item(|item| item.culture.to_string())),
+        Column::new("question", "its question", of_item(|item| item.question.text.clone())),
+        Column::new("member", "who judged", text(|said| said.member.to_string())),
+        Column::new("label", "the label", text(|said| said.said.label.to_string())),
         Column::new(
             "option",
             "number of the option that people would choose, where the member says so",
@@ -284,7 +301,26 @@ fn judgements(lines: &[Line<'_>]) -> Vec<Column> {
         Column::new(
             "at",
             "when the server stored it",
-            Values::Time(rows.iter().map(|(_, said)| Some(said.at)).collect()),
+            Values::Time(rows.iter().map(|(_, said)| said.map(|said| said.at)).collect()),
+        ),
+    ]
+}
+
+/// What is held of each row's item.
+fn verdicts(rows: &[Row<'_>]) -> [Column; 2] {
+    let text = |of: fn(&Verdict) -> String| {
+        Values::Text(rows.iter().map(|(line, _)| line.verdict.as_ref().map(of)).collect())
+    };
+    [
+        Column::new(
+            "verdict",
+            "label that is held of the item",
+            text(|verdict| verdict.label.to_string()),
+        ),
+        Column::new(
+            "verdict_basis",
+            "why: adjudicated, unanimous or majority",
+            text(|verdict| verdict.basis.as_str().to_owned()),
         ),
     ]
 }

@@ -1,10 +1,10 @@
 //! Projects for other annotation tools: Argilla and Label Studio. Each is a zip file with the tool's
-//! settings and the items with what was said of them.
+//! settings and the items with what was said of them. People of a project have no account there, and both
+//! tools refuse a file that names accounts which they don't have; so nobody is named as one.
 
-use domain::annotation::{Item, MemberId};
+use domain::annotation::{Item, Judgement, LabelId};
 use serde::Serialize;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use super::archive::zip;
 use super::{Line, Said, Snapshot, unwritable};
@@ -20,24 +20,26 @@ const FIELDS: [(&str, &str); 5] = [
 ];
 
 impl Snapshot {
-    /// `settings.json` for Argilla's `Settings.from_json`, and `records.json` for `records.from_json`.
+    /// `settings.json` for Argilla's `Settings.from_json`, and `records.json` for `records.from_json`. The
+    /// verdict is a suggestion and the votes are metadata: a response would need an account.
     ///
     /// # Errors
     /// [`RoomError::Refused`] where a value can't be written in that form.
     pub(super) fn argilla(&self) -> Result<Vec<u8>, RoomError> {
-        let records: Vec<Value> = self.lines().iter().map(record).collect();
+        let records: Vec<Value> = self.lines().iter().map(|line| self.record(line)).collect();
         zip(&[
             ("settings.json", text(&self.argilla_settings())?),
             ("records.json", text(&records)?),
         ])
     }
 
-    /// `config.xml`, a labelling configuration, and `tasks.json`, tasks with their annotations.
+    /// `config.xml`, a labelling configuration, and `tasks.json`, tasks with their annotations. Each says
+    /// which member made it in its `meta`: whoever imports the file becomes the author of all.
     ///
     /// # Errors
     /// As [`Self::argilla`].
     pub(super) fn label_studio(&self) -> Result<Vec<u8>, RoomError> {
-        let tasks: Vec<Value> = self.lines().iter().map(|line| self.task(line)).collect();
+        let tasks: Vec<Value> = self.lines().iter().map(task).collect();
         zip(&[("config.xml", self.config().into_bytes()), ("tasks.json", text(&tasks)?)])
     }
 
@@ -55,10 +57,17 @@ impl Snapshot {
             let settings = json!({ "type": "text", "use_markdown": false });
             json!({ "name": name, "title": title, "required": true, "settings": settings })
         };
-        let metadata = |name: &str| {
+        let terms = |name: &str| {
             json!({ "name": name, "title": name, "visible_for_annotators": true,
                     "settings": { "type": "terms", "values": null, "visible_for_annotators": true } })
         };
+        let votes = settings.labels.iter().map(|label| {
+            json!({ "name": votes_for(&label.id), "title": format!("Votes for {}", label.name),
+                    "visible_for_annotators": true,
+                    "settings": { "type": "integer", "min": null, "max": null,
+                                  "visible_for_annotators": true } })
+        });
+        let metadata: Vec<Value> = ["code", "topic"].map(terms).into_iter().chain(votes).collect();
         json!({
             "guidelines": (!settings.guidelines.is_empty()).then_some(&settings.guidelines),
             "fields": FIELDS.map(field),
@@ -70,7 +79,7 @@ impl Snapshot {
                 "settings": { "type": "label_selection", "options": options },
             }],
             "vectors": [],
-            "metadata": (["code", "topic"].map(metadata)),
+            "metadata": metadata,
             "allow_extra_metadata": false,
             "distribution": { "strategy": "overlap", "min_submitted": settings.overlap },
         })
@@ -94,50 +103,49 @@ impl Snapshot {
         text + "  </Choices>\n</View>\n"
     }
 
-    fn task(&self, line: &Line<'_>) -> Value {
-        // Label Studio numbers people.
-        let number = |member: &MemberId| self.members.iter().position(|m| m.id == *member);
-        let annotation = |said: &Said<'_, _>| {
-            let judgement: &domain::annotation::Judgement = said.said;
-            json!({
-                "completed_by": number(said.member).map(|place| place + 1),
-                "result": [{
-                    "from_name": "label",
-                    "to_name": "question",
-                    "type": "choices",
-                    "value": { "choices": [judgement.label] },
-                }],
-            })
+    /// A record as Argilla's own `to_json` writes it.
+    fn record(&self, line: &Line<'_>) -> Value {
+        let mut metadata = json!({ "code": line.item.culture, "topic": line.item.question.topic });
+        for label in &self.settings.labels {
+            let votes = line.judgements.iter().filter(|said| said.said.label == label.id).count();
+            metadata[votes_for(&label.id)] = votes.into();
+        }
+        let suggestions = match &line.verdict {
+            Some(verdict) => json!({ "label": { "value": verdict.label } }),
+            None => json!({}),
         };
-        let mut data = fields(line.item);
-        data["id"] = json!(line.item.id);
-        let annotations: Vec<Value> = line.judgements.iter().map(annotation).collect();
-        json!({ "data": data, "annotations": annotations })
+        json!({
+            "id": line.item.id,
+            "fields": fields(line.item),
+            "metadata": metadata,
+            "suggestions": suggestions,
+            "responses": {},
+        })
     }
 }
 
-/// A record as Argilla's own `to_json` writes it.
-fn record(line: &Line<'_>) -> Value {
-    let response = |said: &Said<'_, &domain::annotation::Judgement>| json!({ "value": said.said.label, "user_id": user_id(said.member), "status": "submitted" });
-    let responses: Vec<Value> = line.judgements.iter().map(response).collect();
-    let mut record = json!({
-        "id": line.item.id,
-        "fields": fields(line.item),
-        "metadata": { "code": line.item.culture, "topic": line.item.question.topic },
-        "suggestions": {},
-        "responses": { "label": responses },
-    });
-    if let Some(verdict) = &line.verdict {
-        record["suggestions"] = json!({ "label": { "value": verdict.label } });
-    }
-    record
+/// A task with its annotations.
+fn task(line: &Line<'_>) -> Value {
+    let annotation = |said: &Said<'_, &Judgement>| {
+        json!({
+            "result": [{
+                "from_name": "label",
+                "to_name": "question",
+                "type": "choices",
+                "value": { "choices": [said.said.label] },
+                "meta": { "text": [said.member] },
+            }],
+        })
+    };
+    let mut data = fields(line.item);
+    data["id"] = json!(line.item.id);
+    let annotations: Vec<Value> = line.judgements.iter().map(annotation).collect();
+    json!({ "data": data, "annotations": annotations })
 }
 
-/// Argilla knows people by UUIDs: one of version 8, out of the member's identifier.
-fn user_id(member: &MemberId) -> String {
-    let hash = format!("{:x}", Sha256::digest(member.as_str()));
-    let part = |from: usize, to: usize| hash.get(from..to).unwrap_or_default();
-    format!("{}-{}-8{}-8{}-{}", part(0, 8), part(8, 12), part(12, 15), part(15, 18), part(18, 30))
+/// The name of the metadata with a label's votes.
+fn votes_for(label: &LabelId) -> String {
+    format!("votes_{label}")
 }
 
 /// The texts of an item, as a person reads them.
@@ -183,15 +191,5 @@ mod tests {
     #[test]
     fn an_attribute_holds_any_name() {
         assert_eq!(escaped("a<b> & \"c\"\n\u{7}é"), "a&lt;b&gt; &amp; &quot;c&quot;  é");
-    }
-
-    #[test]
-    fn a_member_has_one_uuid_of_their_own() {
-        let id = user_id(&"ann".into());
-        assert_eq!(id, user_id(&"ann".into()));
-        assert_ne!(id, user_id(&"bob".into()));
-        let parts: Vec<usize> = id.split('-').map(str::len).collect();
-        assert_eq!(parts, [8, 4, 4, 4, 12]);
-        assert!(id.chars().all(|c| c == '-' || c.is_ascii_hexdigit()), "{id}");
     }
 }
