@@ -301,6 +301,9 @@ pub struct AnswerSample {
     /// Whether no training step sees the question.
     #[serde(default)]
     pub held_out: bool,
+    /// Whether the adapter learns answers that were given after seeing people's (P3).
+    #[serde(default)]
+    pub uses_reference: bool,
     /// Probability per option of the base model under the culture's persona.
     pub before: Vec<f64>,
     /// The same with the adapter after [`Self::step`] updates.

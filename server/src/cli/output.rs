@@ -46,20 +46,26 @@ pub(super) fn table(report: &EvaluationReport) -> String {
     lines.extend(few_specific(report));
     lines.extend(uses_reference(report));
     lines.extend(refusals(report));
-    lines.extend(report.movement.iter().filter_map(|(voice, moved)| movement(voice, moved)));
+    let moved = report.movement.iter();
+    lines.extend(moved.filter_map(|(voice, moved)| movement(&marked(report, voice), moved)));
     lines.extend(report.ability.iter().map(|(name, ability)| guard(name, ability)));
-    lines.extend(report.cross.iter().map(cross));
-    lines.extend(report.robustness.iter().map(|(voice, found)| robustness(voice, found)));
+    lines.extend(report.cross.iter().map(|found| cross(&marked(report, "specific"), found)));
+    let layouts = report.robustness.iter();
+    lines.extend(layouts.map(|(voice, found)| robustness(&marked(report, voice), found)));
     lines.join("\n")
 }
 
-/// The columns; what rests on people's answers has a mark, which [`uses_reference`] explains.
-fn heads(report: &EvaluationReport) -> String {
-    let marked = |kind: &str| match report.uses_reference.iter().any(|marked| marked == kind) {
+/// A kind of voice by its name; what rests on people's answers has a mark, which [`uses_reference`] explains.
+fn marked(report: &EvaluationReport, kind: &str) -> String {
+    match report.uses_reference.iter().any(|marked| marked == kind) {
         true => format!("{kind} †"),
         false => kind.to_owned(),
-    };
-    let (joint, specific) = (marked("joint"), marked("specific"));
+    }
+}
+
+/// The columns.
+fn heads(report: &EvaluationReport) -> String {
+    let (joint, specific) = (marked(report, "joint"), marked(report, "specific"));
     format!(
         "| culture | unaware | aware | {joint} | {specific} | aware − unaware | {joint} − aware \
          | {specific} − aware | random | middle | like USA |"
@@ -144,14 +150,15 @@ fn robustness(voice: &str, found: &Robustness) -> String {
     )
 }
 
-/// A row per adapter, a column per culture.
-fn cross(cross: &CrossScores) -> String {
+/// A row per adapter, a column per culture; `voices` names the voices, with their mark if they have one.
+fn cross(voices: &str, cross: &CrossScores) -> String {
     let heads: Vec<String> = cross.cultures.iter().map(ToString::to_string).collect();
     let mut lines = vec![
         String::new(),
-        "Every culture's own adapter (rows) asked as every culture (columns), against that culture's \
-         people:"
-            .to_owned(),
+        format!(
+            "Every culture's own adapter ({voices}, rows) asked as every culture (columns), against that \
+             culture's people:"
+        ),
         String::new(),
         format!("| adapter | {} |", heads.join(" | ")),
         format!("|---|{}", "---:|".repeat(heads.len())),
@@ -299,11 +306,27 @@ mod tests {
         assert!(text.contains("on the 4 held-out questions of the survey `s`"), "{text}");
         assert!(text.contains("| joint | specific |") && !text.contains('†'), "{text}");
         let kinds = ["joint", "specific"].map(str::to_owned).to_vec();
-        let marked = EvaluationReport { held_out: false, uses_reference: kinds, ..usual };
+        let moved = Movement { questions: 20, toward: 6, away: 3, level: 1 };
+        let movement = ["aware", "joint"].map(|kind| (kind.to_owned(), moved)).into();
+        let found =
+            Robustness { layouts: [("reversed", 65.5)].into(), averaged: 71.0, spread: 4.5 };
+        let robustness = BTreeMap::from([("aware", found.clone()), ("joint", found)]);
+        let marked = EvaluationReport {
+            held_out: false,
+            uses_reference: kinds,
+            movement,
+            robustness,
+            ..usual
+        };
         let text = table(&marked);
         assert!(text.contains("4 questions (which were seeds too, as in the paper) of"), "{text}");
         assert!(text.contains("| joint † | specific † |"), "{text}");
         assert!(text.contains("| joint † − aware | specific † − aware |"), "{text}");
+        assert!(text.contains("the joint † voices") && text.contains("the aware voices"), "{text}");
+        assert!(
+            text.contains("otherwise, joint †:") && text.contains("otherwise, aware:"),
+            "{text}"
+        );
         assert!(
             text.contains("† Tuned on answers that were given after seeing people's"),
             "{text}"
@@ -313,7 +336,7 @@ mod tests {
     #[test]
     fn adapters_on_cultures_are_a_table_with_the_own_ones_marked() {
         let codes: Vec<CultureCode> = ["THA", "KEN"].map(|code| code.parse().unwrap()).into();
-        let shown = cross(&CrossScores {
+        let found = CrossScores {
             adapters: codes.clone(),
             cultures: codes,
             values: vec![vec![Some(70.0), Some(60.0)], vec![None, Some(65.0)]],
@@ -323,7 +346,9 @@ mod tests {
                 cultures: 1,
             }),
             home_gains: vec![],
-        });
+        };
+        let shown = cross("specific †", &found);
+        assert!(shown.contains("(specific †, rows)"), "{shown}");
         assert!(shown.contains("| THA | **70.00** | 60.00 |"), "{shown}");
         assert!(shown.contains("| KEN | – | **65.00** |"), "{shown}");
         assert!(shown.contains("by +5.00 [+1.00, +9.00], mean over 1"), "{shown}");

@@ -237,9 +237,8 @@ pub(super) async fn tune(
             instances: done.as_ref().map(|adapter| adapter.instances),
             hash: done.and_then(|adapter| Some(adapter.hash?.chars().take(12).collect())),
             curve: curve.unwrap_or_default().into_iter().map(point).collect(),
-            sample: survey.and_then(|survey| {
-                answer_sample(survey, &settings.cultures, target, samples.get(&name)?)
-            }),
+            sample: survey
+                .and_then(|survey| answer_sample(survey, settings, target, samples.get(&name)?)),
             name,
         });
     }
@@ -248,11 +247,11 @@ pub(super) async fn tune(
 
 fn answer_sample(
     survey: &Survey,
-    cultures: &[CultureCode],
+    settings: &MethodSettings,
     target: AdapterTarget,
     answers: &[(usize, Vec<f64>)],
 ) -> Option<AnswerSample> {
-    let (culture, question) = sample_question(survey, cultures, target)?;
+    let (culture, question) = sample_question(survey, &settings.cultures, target)?;
     let ((_, before), (step, now)) = (answers.first()?, answers.last()?);
     Some(AnswerSample {
         id: question.id.clone(),
@@ -262,6 +261,7 @@ fn answer_sample(
         people: survey.people(culture, &question.id).map(|people| people.shares.clone()),
         simulated: survey.provenance.is_simulated(),
         held_out: question.held_out,
+        uses_reference: settings.style.uses_reference(),
         before: before.clone(),
         now: now.clone(),
         step: *step,

@@ -411,6 +411,18 @@ async fn the_aware_side_is_asked_in_the_style_of_the_run() {
     assert_eq!(wholes.last().map(|whole| whole.2), Some(0), "the last update leaves none");
     let report = method.evaluate(Metric::Alignment, &mut go_on).await.unwrap();
     assert_eq!(report.uses_reference, ["joint", "specific"]);
+    // Nor on the survey page; an adapter of a run without such prompts can.
+    Method::open(&store, &engine, &named("plain"), Opening::Begin).await.unwrap();
+    let thai = "THA".parse().unwrap();
+    let adapters = ["r/joint", "plain/joint", "r/specific-THA"];
+    let voices = adapters.map(|adapter| Voice::adapted(thai, adapter));
+    let runs = SurveyRuns::new(engine.clone(), store.clone());
+    let asked = runs.start(request([vec![Voice::aware(thai)], voices.to_vec()].concat())).await;
+    let id = asked.unwrap().id;
+    for info in [runs.get(&id).await.unwrap().info, runs.list().await.unwrap().remove(0)] {
+        assert_eq!(info.uses_reference, ["r/joint", "r/specific-THA"]);
+    }
+    runs.watch(&id).await.unwrap().count().await;
     // With two cultures nobody is both like and unlike one of them.
     for (style, expect) in [
         (PromptStyle::CrossCulture, "doesn't say which cultures are like it"),
