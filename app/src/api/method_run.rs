@@ -181,7 +181,7 @@ pub struct CollectSummary {
     pub instances: usize,
     /// Pairs whose answers agree.
     pub consistent: usize,
-    /// Pairs with an unreadable answer.
+    /// Pairs that can't be decided, since an answer is unreadable.
     pub unreadable: usize,
     /// When a pair became an instance.
     #[serde(default)]
@@ -189,6 +189,10 @@ pub struct CollectSummary {
     /// How often drawn answers would differ; `None` where nothing is known of that.
     #[serde(default)]
     pub drawn: Option<Drawn>,
+    /// Share of the pairs whose question gets another unaware answer when it is drawn again; `None` where
+    /// nothing is drawn, and in runs of older versions.
+    #[serde(default)]
+    pub redrawn: Option<f64>,
     /// Jensen-Shannon distance above which a pair is an instance, from 0 to 1, if the rule has one.
     #[serde(default)]
     pub floor: Option<f64>,
@@ -203,7 +207,8 @@ pub struct CollectSummary {
     pub samples: Vec<InstanceSample>,
 }
 
-/// Shares of pairs that differ if each side is drawn once.
+/// Shares of pairs that differ if each side is drawn once: at temperature 1 where they come from option
+/// probabilities, as the run draws where they come from draws.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Drawn {
     /// Aware against unaware.
@@ -234,6 +239,9 @@ pub struct InconsistencyRow {
     /// [`Drawn::noise`] per topic.
     #[serde(default)]
     pub noise: Vec<Option<f64>>,
+    /// [`CollectSummary::redrawn`] per topic.
+    #[serde(default)]
+    pub redrawn: Vec<Option<f64>>,
     /// Pairs with an unreadable answer, over all topics.
     #[serde(default)]
     pub unreadable: usize,

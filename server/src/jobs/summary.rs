@@ -150,6 +150,7 @@ pub(super) async fn collect(method: &Method) -> Result<CollectSummary, JobError>
         unreadable: counts.unreadable,
         rule: method.settings.rule,
         drawn: counts.drawn().map(drawn),
+        redrawn: counts.redrawn_share(),
         floor: collection.floor,
         replies: elicited.replies(),
         topics: topics.iter().map(|topic| topic.name.clone()).collect(),
@@ -176,6 +177,7 @@ fn inconsistency(
             shares: of(CollectionCounts::share),
             differ: of(|counts| Some(counts.drawn()?.0)),
             noise: of(|counts| Some(counts.drawn()?.1)),
+            redrawn: of(CollectionCounts::redrawn_share),
             unreadable: found.map_or(&nothing, |row| &row.all).unreadable,
         }
     };

@@ -303,7 +303,8 @@ async fn samples_are_drawn_as_often_as_asked_and_are_the_same_again() {
     for run in ["first", "second"] {
         let request = MethodRequest { samples: Some(Elicitation::Samples(3)), ..named(run) };
         let method = written_run(&store, &engine, request).await;
-        assert_eq!(method.elicit(&mut go_on).await.unwrap(), 4 * 3);
+        // Four questions as both cultures, and unaware twice, which is the noise floor.
+        assert_eq!(method.elicit(&mut go_on).await.unwrap(), 4 * 4);
         let units: BTreeMap<String, Answered> = store.units(run, "elicit").await.unwrap();
         for answered in units.values() {
             let Answered::Numbers { numbers } = answered else { panic!("{answered:?}") };
@@ -317,7 +318,13 @@ async fn samples_are_drawn_as_often_as_asked_and_are_the_same_again() {
         });
         let unreadable = numbers.filter(Option::is_none).count();
         let replies = method.elicited().await.unwrap().replies().unwrap();
-        assert_eq!((replies.drawn, replies.unreadable), (4 * 3 * 3, unreadable));
+        assert_eq!((replies.drawn, replies.unreadable), (4 * 4 * 3, unreadable));
+        let twice = units.keys().filter(|key| key.ends_with("/unaware-twice")).count();
+        assert_eq!(twice, 4, "{units:?}");
+        let counts = method.collect().await.unwrap().counts;
+        let pairs = method.answer_pairs().await.unwrap();
+        let redrawn = pairs.iter().filter(|pair| pair.redrawn.is_some()).count();
+        assert_eq!(counts.redrawn, redrawn);
         drawn.push(units);
     }
     assert_eq!(drawn[0], drawn[1], "a seed decides everything");
