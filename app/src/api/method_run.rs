@@ -340,12 +340,26 @@ pub struct EvaluateSummary {
     pub rows: Vec<EvaluateRow>,
     /// The mean over the cultures that have such a voice.
     pub mean: EvaluateRow,
+    /// The same mean topic by topic; none in runs of older versions.
+    #[serde(default)]
+    pub topics: Vec<EvaluateTopic>,
     /// What each kind of voice gave no opinion on, over all cultures.
     #[serde(default)]
     pub refusals: BTreeMap<String, Refusals>,
     /// What an adapter costs in general ability, with its name; `None` where the run has tuned none.
     #[serde(default)]
     pub ability: Option<(String, Ability)>,
+}
+
+/// The mean over cultures on one topic's questions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EvaluateTopic {
+    /// The topic's name.
+    pub name: String,
+    /// Its questions with a reference.
+    pub questions: usize,
+    /// Its numbers; of no culture.
+    pub row: EvaluateRow,
 }
 
 /// One line of the evaluation; the parts that a run doesn't have are `None`.

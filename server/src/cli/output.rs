@@ -4,7 +4,7 @@ use domain::score::{Ability, CrossScores, Movement};
 use domain::survey::evaluated_in_words;
 
 use crate::jobs::evaluate::variants::Robustness;
-use crate::jobs::evaluate::{Baselines, EvaluationReport, Gain, Gains, Row, Scores};
+use crate::jobs::evaluate::{Baselines, EvaluationReport, Gain, Gains, Row, Scores, TopicRow};
 
 /// Two decimals, or a dash for nothing.
 pub(super) fn number(value: Option<f64>) -> String {
@@ -33,8 +33,8 @@ pub(super) fn table(report: &EvaluationReport) -> String {
         ),
         adapters(report),
         String::new(),
-        heads(report),
-        "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|".to_owned(),
+        format!("| culture {}", heads(report)),
+        format!("|---{COLUMNS}"),
     ];
     lines.extend(report.rows.iter().chain([&report.mean]).map(row));
     lines.push(String::new());
@@ -43,6 +43,7 @@ pub(super) fn table(report: &EvaluationReport) -> String {
          are scored on the same draw."
             .to_owned(),
     );
+    lines.extend(topics(report));
     lines.extend(few_specific(report));
     lines.extend(uses_reference(report));
     lines.extend(refusals(report));
@@ -63,11 +64,35 @@ fn marked(report: &EvaluationReport, kind: &str) -> String {
     }
 }
 
-/// The columns.
+/// Ten columns of numbers.
+const COLUMNS: &str = "|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|";
+
+/// The mean over cultures topic by topic.
+fn topics(report: &EvaluationReport) -> Vec<String> {
+    if report.topics.is_empty() {
+        return Vec::new();
+    }
+    let mut lines = vec![
+        String::new(),
+        "By topic, means over cultures; a topic has few questions, so that intervals are wide:"
+            .to_owned(),
+        String::new(),
+        format!("| topic | questions {}", heads(report)),
+        format!("|---|---:{COLUMNS}"),
+    ];
+    lines.extend(report.topics.iter().map(|topic| {
+        let TopicRow { name, questions, scores, gains, baselines, .. } = topic;
+        format!("| {name} | {questions} | {} |", cells(scores, gains, baselines).join(" | "))
+    }));
+    lines.push(String::new());
+    lines
+}
+
+/// The columns of numbers.
 fn heads(report: &EvaluationReport) -> String {
     let (joint, specific) = (marked(report, "joint"), marked(report, "specific"));
     format!(
-        "| culture | unaware | aware | {joint} | {specific} | aware − unaware | {joint} − aware \
+        "| unaware | aware | {joint} | {specific} | aware − unaware | {joint} − aware \
          | {specific} − aware | random | middle | like USA |"
     )
 }
@@ -194,14 +219,18 @@ fn adapters(report: &EvaluationReport) -> String {
 
 fn row(row: &Row) -> String {
     let name = row.culture.map_or_else(|| "**mean**".to_owned(), |code| code.to_string());
-    let Scores { unaware, aware, joint, specific } = row.scores;
-    let Gains { aware_over_unaware, joint_over_aware, specific_over_aware } = row.gains;
-    let Baselines { random, middle, like_usa } = row.baselines;
-    let mut cells = vec![name];
-    cells.extend([unaware, aware, joint, specific].map(number));
-    cells.extend([aware_over_unaware, joint_over_aware, specific_over_aware].map(gain));
-    cells.extend([random, middle, like_usa].map(number));
-    format!("| {} |", cells.join(" | "))
+    let cells = cells(&row.scores, &row.gains, &row.baselines);
+    format!("| {name} | {} |", cells.join(" | "))
+}
+
+/// What stands under [`heads`].
+fn cells(scores: &Scores, gains: &Gains, baselines: &Baselines) -> Vec<String> {
+    let Scores { unaware, aware, joint, specific } = *scores;
+    let Gains { aware_over_unaware, joint_over_aware, specific_over_aware } = *gains;
+    let Baselines { random, middle, like_usa } = *baselines;
+    let scores = [unaware, aware, joint, specific].map(number);
+    let gains = [aware_over_unaware, joint_over_aware, specific_over_aware].map(gain);
+    scores.into_iter().chain(gains).chain([random, middle, like_usa].map(number)).collect()
 }
 
 #[cfg(test)]
@@ -212,6 +241,22 @@ mod tests {
     use domain::score::{Interval, Metric, OwnGain, Refusals};
 
     use super::*;
+    use crate::jobs::evaluate::ScoreIntervals;
+
+    #[test]
+    fn topics_are_a_table_with_intervals_and_baselines() {
+        let text = table(&report(&[Some(1.0)]));
+        let head = "| topic | questions | unaware | aware | joint | specific | aware − unaware |";
+        assert!(text.contains(head), "{text}");
+        let row = "| Work | 2 | – | 60.00 | – | – | +3.00 [-1.00, +7.00] | – | – | – | 50.00 | – |";
+        assert!(text.contains(row), "{text}");
+        let columns = |line: &str| line.matches('|').count();
+        let lines: Vec<&str> =
+            text.lines().skip_while(|line| !line.starts_with("| topic")).collect();
+        assert_eq!((columns(lines[0]), columns(lines[1])), (columns(lines[2]), columns(lines[2])));
+        let none = EvaluationReport { topics: vec![], ..report(&[Some(1.0)]) };
+        assert!(!table(&none).contains("By topic"));
+    }
 
     #[test]
     fn cells_are_short_and_honest() {
@@ -245,6 +290,21 @@ mod tests {
             uses_reference: Vec::new(),
             mean: Row { culture: None, ..rows[0].clone() },
             rows,
+            topics: vec![TopicRow {
+                topic: "work".into(),
+                name: "Work".to_owned(),
+                questions: 2,
+                scores: Scores { aware: Some(60.0), ..Scores::default() },
+                intervals: ScoreIntervals::default(),
+                gains: Gains {
+                    aware_over_unaware: Some(Gain {
+                        gain: 3.0,
+                        interval: Some(Interval { low: -1.0, high: 7.0 }),
+                    }),
+                    ..Gains::default()
+                },
+                baselines: Baselines { middle: Some(50.0), ..Baselines::default() },
+            }],
             refusals: BTreeMap::from([
                 ("aware".to_owned(), Refusals { asked: 8, unreadable: 1, dont_know: 2 }),
                 ("joint".to_owned(), Refusals { asked: 8, ..Refusals::default() }),

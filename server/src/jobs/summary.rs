@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use app::api::method_run::{
     AdapterSummary, AnswerSample, ChosenOption, CollectSummary, Drawn, ElicitSummary, EvaluateRow,
-    EvaluateSummary, Gain, GenerateSummary, InconsistencyRow, InstanceSample, LossPoint,
-    PairSample, QuestionSample,
+    EvaluateSummary, EvaluateTopic, Gain, GenerateSummary, InconsistencyRow, InstanceSample,
+    LossPoint, PairSample, QuestionSample,
 };
 use domain::culture::CultureCode;
 use domain::instance::{Collection, CollectionCounts, Instance};
@@ -14,7 +14,7 @@ use domain::question::{Question, QuestionId, Topic, TopicId};
 use domain::survey::Survey;
 
 use super::elicit::Answered;
-use super::evaluate::{self, EvaluationReport, Row};
+use super::evaluate::{self, EvaluationReport, Row, TopicRow};
 use super::generate::Written;
 use super::sample::{LOSS, Loss, SAMPLE, by_adapter, sample_question};
 use super::tune::TunedAdapter;
@@ -280,9 +280,16 @@ pub(super) fn evaluate(report: &EvaluationReport) -> EvaluateSummary {
         simulated: report.simulated,
         rows: report.rows.iter().map(evaluate_row).collect(),
         mean: evaluate_row(&report.mean),
+        topics: report.topics.iter().map(evaluate_topic).collect(),
         refusals: report.refusals.clone(),
         ability: report.ability.clone(),
     }
+}
+
+fn evaluate_topic(topic: &TopicRow) -> EvaluateTopic {
+    let TopicRow { name, questions, scores, gains, baselines, .. } = topic.clone();
+    let row = Row { culture: None, questions, scores, gains, baselines };
+    EvaluateTopic { name, questions, row: evaluate_row(&row) }
 }
 
 fn evaluate_row(row: &Row) -> EvaluateRow {

@@ -385,6 +385,13 @@ async fn a_control_and_general_conversations_are_learnt_where_asked() {
     assert_eq!(report.ability, Some(("joint".to_owned(), ability)));
     assert_eq!(report.movement.keys().collect::<Vec<_>>(), ["aware", "joint"]);
     assert!(report.movement["aware"].questions == 8, "{:?}", report.movement);
+    let topics: Vec<_> = report.topics.iter().map(|t| (t.topic.as_str(), t.questions)).collect();
+    assert_eq!(topics, [("food", 2), ("work", 2)], "of the held-out questions");
+    for topic in &report.topics {
+        assert!(topic.scores.specific.is_none() && topic.intervals.joint.is_some(), "{topic:?}");
+        assert!(topic.gains.joint_over_aware.unwrap().interval.is_some(), "{topic:?}");
+        assert!(topic.baselines.random.is_some(), "{topic:?}");
+    }
     let robust = method.robustness(Metric::Alignment, &mut go_on).await.unwrap();
     assert_eq!(robust.keys().copied().collect::<Vec<_>>(), ["aware", "joint"]);
     let (aware, written) = (&robust["aware"], report.mean.scores.aware.unwrap());
