@@ -237,6 +237,8 @@ impl Method {
             schedule: tuning.schedule,
             weight_decay: tuning.weight_decay,
             betas: (tuning.beta1, tuning.beta2),
+            dropout: tuning.dropout,
+            epsilon: tuning.epsilon,
             batch: tuning.batch,
             cutoff: tuning.cutoff,
             max_norm: tuning.max_norm,
