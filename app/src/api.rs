@@ -229,6 +229,10 @@ pub struct SurveyRunInfo {
     /// scored.
     #[serde(default)]
     pub outdated: bool,
+    /// Names of the adapters among its voices that learnt answers given after seeing people's (P3):
+    /// comparing such a voice with people is no fair test, whatever it is shown itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub uses_reference: Vec<String>,
 }
 
 /// A survey run with its raw answers.

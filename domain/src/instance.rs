@@ -29,6 +29,10 @@ pub struct AnswerPair {
     pub aware: Option<u32>,
     /// What the probabilities say beyond the chosen numbers; `None` where there are none.
     pub shift: Option<Shift>,
+    /// Whether the question, drawn unaware a second time with the same persona, got another answer: what
+    /// drawing alone makes inconsistent. `None` where nothing was drawn, or one of both is unreadable.
+    #[serde(default)]
+    pub redrawn: Option<bool>,
 }
 
 /// How far apart two answers are as distributions over the options.
@@ -36,7 +40,8 @@ pub struct AnswerPair {
 pub struct Shift {
     /// Jensen-Shannon distance of aware from unaware, from 0 to 1.
     pub distance: f64,
-    /// Probability that one drawn aware and one drawn unaware answer differ.
+    /// Probability that one drawn aware and one drawn unaware answer differ: at temperature 1 where it comes
+    /// from option probabilities, at the run's own temperature where it comes from draws.
     pub differ: f64,
     /// Probability that two drawn unaware answers differ: what drawing alone makes inconsistent.
     pub noise: f64,
@@ -98,6 +103,18 @@ pub enum CollectionRule {
     Shift,
 }
 
+impl CollectionRule {
+    /// Whether what is known of a pair is enough to keep it or not: two readable answers, and for
+    /// [`Self::Shift`] a shift, which takes two readable draws on either side.
+    pub fn decides(self, pair: &AnswerPair) -> bool {
+        let readable = pair.unaware.is_some() && pair.aware.is_some();
+        match self {
+            Self::Different => readable,
+            Self::Shift => readable && pair.shift.is_some(),
+        }
+    }
+}
+
 impl std::fmt::Display for CollectionRule {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(match self {
@@ -139,7 +156,8 @@ pub struct CollectionCounts {
     pub inconsistent: usize,
     /// Pairs that it doesn't keep.
     pub consistent: usize,
-    /// Pairs with an unreadable answer on either side.
+    /// Pairs that the rule can't decide, see [`CollectionRule::decides`]: an answer on either side can't be
+    /// read.
     pub unreadable: usize,
     /// Sum of [`Shift::differ`] over pairs with probabilities.
     pub expected: f64,
@@ -147,6 +165,16 @@ pub struct CollectionCounts {
     pub noise: f64,
     /// Pairs with probabilities.
     pub shifts: usize,
+    /// Pairs whose question was drawn unaware a second time, with a readable answer.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub redrawn: usize,
+    /// Those of them in which the second unaware answer is another one.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub redrawn_otherwise: usize,
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 impl CollectionCounts {
@@ -163,6 +191,12 @@ impl CollectionCounts {
         (self.shifts > 0).then(|| (self.expected / count, self.noise / count))
     }
 
+    /// Share of the pairs whose question gets another unaware answer when it is drawn again: the noise floor
+    /// of the answers as this run draws them. `None` where that wasn't done.
+    pub fn redrawn_share(&self) -> Option<f64> {
+        (self.redrawn > 0).then(|| self.redrawn_otherwise as f64 / self.redrawn as f64)
+    }
+
     fn add(&mut self, pair: &AnswerPair, kept: Option<bool>) {
         self.pairs += 1;
         match kept {
@@ -174,6 +208,10 @@ impl CollectionCounts {
             self.expected += shift.differ;
             self.noise += shift.noise;
             self.shifts += 1;
+        }
+        if let Some(otherwise) = pair.redrawn {
+            self.redrawn += 1;
+            self.redrawn_otherwise += usize::from(otherwise);
         }
     }
 }
@@ -202,8 +240,8 @@ pub struct CollectionRow {
     pub all: CollectionCounts,
 }
 
-/// Applies `rule` to every pair. [`CollectionRule::Shift`] keeps what lies above `floor`, and nothing
-/// without one.
+/// Applies `rule` to every pair that it can decide. [`CollectionRule::Shift`] keeps what lies above `floor`, and
+/// nothing without one.
 pub fn collect(pairs: &[AnswerPair], rule: CollectionRule, floor: Option<f64>) -> Collection {
     let mut collection = Collection { floor, ..Collection::default() };
     let mut rows: BTreeMap<CultureCode, CollectionRow> = BTreeMap::new();
@@ -214,6 +252,7 @@ pub fn collect(pairs: &[AnswerPair], rule: CollectionRule, floor: Option<f64>) -
             unaware,
             aware,
         });
+        let instance = instance.filter(|_| rule.decides(pair));
         let kept = instance.as_ref().map(|instance| match rule {
             CollectionRule::Different => instance.unaware != instance.aware,
             CollectionRule::Shift => {
@@ -257,6 +296,7 @@ mod tests {
             unaware,
             aware,
             shift: None,
+            redrawn: None,
         }
     }
 
@@ -303,6 +343,42 @@ mod tests {
         assert!(
             (noise - 0.18).abs() < 1e-12 && (differ - (0.18 + 0.42 + 0.82) / 3.0).abs() < 1e-12
         );
+    }
+
+    #[test]
+    fn a_pair_without_a_shift_is_not_consistent() {
+        let shift = Shift::of_samples(&[Some(1), Some(1)], &[Some(2), Some(2)]);
+        let far = AnswerPair { shift, ..pair("KEN", "a", Some(1), Some(2)) };
+        // One readable draw on a side names an answer, and says nothing of how far it lies from the other.
+        let unknown = pair("KEN", "a", Some(1), Some(2));
+        let pairs = [far, unknown.clone()];
+        for (floor, kept) in [(Some(0.5), 1), (Some(1.0), 0), (None, 0)] {
+            let counts = collect(&pairs, CollectionRule::Shift, floor).counts;
+            let found = (counts.inconsistent, counts.consistent, counts.unreadable);
+            assert_eq!(found, (kept, 1 - kept, 1), "{floor:?}");
+        }
+        assert!(!CollectionRule::Shift.decides(&unknown));
+        assert!(CollectionRule::Different.decides(&unknown));
+        assert_eq!(collect(&pairs, CollectionRule::Different, None).counts.inconsistent, 2);
+    }
+
+    #[test]
+    fn a_second_unaware_draw_measures_the_noise() {
+        let of =
+            |topic: &str, redrawn| AnswerPair { redrawn, ..pair("KEN", topic, Some(1), Some(2)) };
+        let pairs =
+            [of("a", Some(true)), of("a", Some(false)), of("b", Some(false)), of("b", None)];
+        let collection = collect(&pairs, CollectionRule::Different, None);
+        assert_eq!(collection.counts.redrawn_share(), Some(1.0 / 3.0));
+        let topics = &collection.table[0].topics;
+        assert_eq!(topics[&"a".into()].redrawn_share(), Some(0.5));
+        assert_eq!(topics[&"b".into()].redrawn_share(), Some(0.0));
+        let none = collect(&[of("a", None)], CollectionRule::Different, None).counts;
+        assert_eq!(none.redrawn_share(), None);
+        // What earlier versions stored has no such counts, and what has none is stored as by them.
+        let json = serde_json::to_string(&none).unwrap();
+        assert!(!json.contains("redrawn"), "{json}");
+        assert_eq!(serde_json::from_str::<CollectionCounts>(&json).unwrap(), none);
     }
 
     #[test]

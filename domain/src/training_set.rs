@@ -232,6 +232,7 @@ mod tests {
                     _ => 1,
                 }),
                 shift: None,
+                redrawn: None,
             })
             .collect()
     }

@@ -181,7 +181,7 @@ pub struct CollectSummary {
     pub instances: usize,
     /// Pairs whose answers agree.
     pub consistent: usize,
-    /// Pairs with an unreadable answer.
+    /// Pairs that can't be decided, since an answer is unreadable.
     pub unreadable: usize,
     /// When a pair became an instance.
     #[serde(default)]
@@ -189,6 +189,10 @@ pub struct CollectSummary {
     /// How often drawn answers would differ; `None` where nothing is known of that.
     #[serde(default)]
     pub drawn: Option<Drawn>,
+    /// Share of the pairs whose question gets another unaware answer when it is drawn again; `None` where
+    /// nothing is drawn, and in runs of older versions.
+    #[serde(default)]
+    pub redrawn: Option<f64>,
     /// Jensen-Shannon distance above which a pair is an instance, from 0 to 1, if the rule has one.
     #[serde(default)]
     pub floor: Option<f64>,
@@ -203,7 +207,8 @@ pub struct CollectSummary {
     pub samples: Vec<InstanceSample>,
 }
 
-/// Shares of pairs that differ if each side is drawn once.
+/// Shares of pairs that differ if each side is drawn once: at temperature 1 where they come from option
+/// probabilities, as the run draws where they come from draws.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Drawn {
     /// Aware against unaware.
@@ -234,6 +239,9 @@ pub struct InconsistencyRow {
     /// [`Drawn::noise`] per topic.
     #[serde(default)]
     pub noise: Vec<Option<f64>>,
+    /// [`CollectSummary::redrawn`] per topic.
+    #[serde(default)]
+    pub redrawn: Vec<Option<f64>>,
     /// Pairs with an unreadable answer, over all topics.
     #[serde(default)]
     pub unreadable: usize,
@@ -301,6 +309,9 @@ pub struct AnswerSample {
     /// Whether no training step sees the question.
     #[serde(default)]
     pub held_out: bool,
+    /// Whether the adapter learns answers that were given after seeing people's (P3).
+    #[serde(default)]
+    pub uses_reference: bool,
     /// Probability per option of the base model under the culture's persona.
     pub before: Vec<f64>,
     /// The same with the adapter after [`Self::step`] updates.
@@ -329,12 +340,26 @@ pub struct EvaluateSummary {
     pub rows: Vec<EvaluateRow>,
     /// The mean over the cultures that have such a voice.
     pub mean: EvaluateRow,
+    /// The same mean topic by topic; none in runs of older versions.
+    #[serde(default)]
+    pub topics: Vec<EvaluateTopic>,
     /// What each kind of voice gave no opinion on, over all cultures.
     #[serde(default)]
     pub refusals: BTreeMap<String, Refusals>,
     /// What an adapter costs in general ability, with its name; `None` where the run has tuned none.
     #[serde(default)]
     pub ability: Option<(String, Ability)>,
+}
+
+/// The mean over cultures on one topic's questions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EvaluateTopic {
+    /// The topic's name.
+    pub name: String,
+    /// Its questions with a reference.
+    pub questions: usize,
+    /// Its numbers; of no culture.
+    pub row: EvaluateRow,
 }
 
 /// One line of the evaluation; the parts that a run doesn't have are `None`.

@@ -12,7 +12,7 @@
 //! done), in it `step-line`; `generate-counts`, `kept-samples`, `dropped-samples`; `elicit-counts`,
 //! `elicit-samples`; `collect-counts`,
 //! `noise-floor`, `instance-samples`, the chart `inconsistency` with `inconsistency-kind`; `adapter-choice`, `talk-to`, the charts `loss` and
-//! `sample`; `gains`, the chart `evaluation` with `evaluation-row` and `evaluation-table`;
+//! `sample`; `gains`, the chart `evaluation` with `evaluation-row`, `evaluation-table` and `topic-table`;
 //! `run-command`, `manifest`; `error` (with `data-code`).
 
 use leptos::prelude::*;

@@ -6,7 +6,8 @@
 //! `new-run`, in it `survey-choice`, `culture`, `few-cultures`, `all-cultures`, `no-cultures`,
 //! `kind`, `templates`, `survey-size`, `survey-run`; `runs`, in it `run` (with `data-run`);
 //! `survey-progress` (with `data-state`: loading, running, paused, done, cancelled, failed),
-//! `survey-cancel`, `survey-resume`; `beside`; `results`, in it `metric`, `topic`, `all-topics`, `no-topics`, the charts
+//! `survey-cancel`, `survey-resume`; `beside`; `results`, in it `metric`, `topic`, `all-topics`, `no-topics`,
+//! `reference-note`, the charts (each with `save-csv`, `save-svg`, `save-png`)
 //! `means`, `ranking`, `heat-map`, `relations`, `cross`, `question` (each with `simulated` where it applies), `mean-row`
 //! and `ranking-row` (with `data-row`), `heat-kind`, `relations-kind`, `cross-kind`, `heat-cell`, `heat-reading`,
 //! `question-choice`, `question-culture`, `option`; `outdated`; `error` (with `data-code`).

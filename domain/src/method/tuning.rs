@@ -76,6 +76,10 @@ pub struct Tuning {
     pub beta1: f64,
     /// Decay of AdamW's second moment.
     pub beta2: f64,
+    /// Keeps AdamW's division finite.
+    pub epsilon: f64,
+    /// Share of its inputs that an adapter doesn't see while it is tuned, drawn anew in every update.
+    pub dropout: f64,
     /// Computes every layer twice instead of keeping what lies inside it: less memory, the same adapter.
     pub checkpointing: bool,
 }
@@ -94,6 +98,8 @@ impl Default for Tuning {
             weight_decay: 0.0,
             beta1: 0.9,
             beta2: 0.999,
+            epsilon: 1e-8,
+            dropout: 0.0,
             checkpointing: false,
         }
     }
@@ -134,6 +140,14 @@ impl Tuning {
                 return wrong(name, "0 or more and below 1", value.to_string(), hint);
             }
         }
+        if !(self.epsilon > 0.0 && self.epsilon <= 1.0) {
+            let hint = "Usual is 1e-8.";
+            return wrong("epsilon", "above 0 and at most 1", self.epsilon.to_string(), hint);
+        }
+        if !(0.0..1.0).contains(&self.dropout) {
+            let hint = "The paper has 0; 0.05 and 0.1 are usual elsewhere.";
+            return wrong("dropout", "0 or more and below 1", self.dropout.to_string(), hint);
+        }
         if !(0.0..=1.0).contains(&self.weight_decay) {
             let hint = "Usual are 0 and 0.01.";
             return wrong("weight_decay", "0 to 1", self.weight_decay.to_string(), hint);
@@ -153,7 +167,7 @@ impl Tuning {
     }
 
     /// Every setting with its value as text.
-    pub fn values(&self) -> [(&'static str, String); 12] {
+    pub fn values(&self) -> [(&'static str, String); 14] {
         [
             ("rank", self.rank.to_string()),
             ("alpha", self.alpha.to_string()),
@@ -166,6 +180,8 @@ impl Tuning {
             ("weight-decay", self.weight_decay.to_string()),
             ("beta1", self.beta1.to_string()),
             ("beta2", self.beta2.to_string()),
+            ("epsilon", self.epsilon.to_string()),
+            ("dropout", self.dropout.to_string()),
             ("checkpointing", if self.checkpointing { "on" } else { "off" }.to_owned()),
         ]
     }
@@ -186,6 +202,8 @@ impl Tuning {
             "weight-decay" => self.weight_decay = read(name, value)?,
             "beta1" => self.beta1 = read(name, value)?,
             "beta2" => self.beta2 = read(name, value)?,
+            "epsilon" => self.epsilon = read(name, value)?,
+            "dropout" => self.dropout = read(name, value)?,
             "checkpointing" => match value {
                 "on" => self.checkpointing = true,
                 "off" => self.checkpointing = false,
@@ -241,6 +259,7 @@ mod tests {
             "modules=q_proj+v_proj,checkpointing=on",
             "warmup=0",
             "schedule=linear,weight-decay=0.01,beta2=0.95",
+            "epsilon=0.000001,dropout=0.05",
         ] {
             let tuning: Tuning = text.parse().unwrap();
             assert_eq!((tuning.to_string().as_str(), tuning.check()), (text, Ok(())));
@@ -264,6 +283,8 @@ mod tests {
             ("max-norm=inf", "max_norm above 0"),
             ("warmup=1.5", "warmup 0 to 1, not 1.5"),
             ("beta1=1", "beta1 0 or more and below 1, not 1"),
+            ("epsilon=0", "epsilon above 0 and at most 1, not 0"),
+            ("dropout=1", "dropout 0 or more and below 1, not 1"),
             ("weight-decay=-1", "weight_decay 0 to 1, not -1"),
             ("modules=lm_head", "not `lm_head`"),
         ] {

@@ -1,7 +1,9 @@
 //! Which cultures are alike and which questions are neighbours: tables that styles P2 and P3 use.
 //!
 //! A survey may bring its own tables. What it doesn't bring is computed from its reference and its
-//! texts by the two formulas here, so that both styles work on every survey with a reference.
+//! texts by the two formulas here, so that both styles work on every survey with a reference. Questions
+//! that are held out count in neither; an own table is taken as it is, since a likeness can't be divided
+//! into the questions that it rests on.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,15 +32,18 @@ pub const KEPT_NEIGHBOURS: usize = 20;
 impl Survey {
     /// Computes the rows of both tables that are missing; rows that are there stay.
     pub fn complete_relations(&mut self) {
+        // What is held out must not be known to those who are evaluated on it, not even as a likeness.
+        let counted: BTreeSet<QuestionId> =
+            self.seeds().into_iter().map(|q| q.id.clone()).collect();
         for culture in &self.cultures {
             if !self.similarity.contains_key(&culture.code) {
-                let row = similarity_to(culture.code, &self.reference);
+                let row = similarity_to(culture.code, &self.reference, &counted);
                 if !row.is_empty() {
                     self.similarity.insert(culture.code, row);
                 }
             }
         }
-        // What is held out must not be shown as an example to those who are evaluated on it.
+        // Nor may it be shown as an example.
         let shown: Vec<&Question> = self.seeds();
         let texts = TextIndex::new(&shown);
         let missing = self.questions.iter().filter(|q| !self.neighbours.contains_key(&q.id));
@@ -92,13 +97,18 @@ impl Survey {
     }
 }
 
-/// `100 * (1 - mean Jensen-Shannon distance)` to every other culture, over the questions that both
-/// answered; cultures without a common question are left out.
-fn similarity_to(culture: CultureCode, reference: &Reference) -> BTreeMap<CultureCode, f64> {
+/// `100 * (1 - mean Jensen-Shannon distance)` to every other culture, over the questions among `counted`
+/// that both answered; cultures without a common question are left out.
+fn similarity_to(
+    culture: CultureCode,
+    reference: &Reference,
+    counted: &BTreeSet<QuestionId>,
+) -> BTreeMap<CultureCode, f64> {
     let Some(own) = reference.get(&culture) else { return BTreeMap::new() };
     let compared = |(other, answers): (&CultureCode, &BTreeMap<QuestionId, _>)| {
         let distances: Vec<f64> = own
             .iter()
+            .filter(|(question, _)| counted.contains(*question))
             .filter_map(|(question, people)| {
                 let others: &super::Distribution = answers.get(question)?;
                 jensen_shannon(&people.shares, &others.shares)
@@ -230,6 +240,33 @@ mod tests {
         let back = survey.similarity[&code("KEN")][&code("USA")];
         assert!((there - back).abs() < 1e-9 && there > 0.0 && there < 100.0);
         assert_eq!(survey.kin(code("ZWE")), None);
+    }
+
+    #[test]
+    fn what_people_answer_to_held_out_questions_makes_no_kin() {
+        let before = survey();
+        // Everybody answers the held-out question otherwise, each in a way of their own.
+        let mut changed = before.clone();
+        for (place, answers) in changed.reference.values_mut().enumerate() {
+            let yes = 1.0 / (2.0 + place as f64);
+            answers.insert("S3".into(), Distribution { shares: vec![1.0 - yes, yes], mode: 1 });
+        }
+        assert_ne!(changed.reference, before.reference);
+        changed.similarity.clear();
+        changed.complete_relations();
+        assert_eq!(changed.similarity, before.similarity);
+        for culture in &before.cultures {
+            assert_eq!(changed.kin(culture.code), before.kin(culture.code));
+        }
+        // Where nothing is held out, all questions count.
+        let of_all = |survey: &Survey| {
+            let mut survey = survey.clone();
+            survey.questions.iter_mut().for_each(|question| question.held_out = false);
+            survey.similarity.clear();
+            survey.complete_relations();
+            survey.similarity
+        };
+        assert_ne!(of_all(&changed), of_all(&before));
     }
 
     #[test]

@@ -191,6 +191,7 @@ fn collecting() -> Collecting {
             unaware: Some(random.below(5) as u32),
             aware: Some(random.below(5) as u32),
             shift: Some(Shift { distance: random.unit(), differ: 0.5, noise: 0.25 }),
+            redrawn: None,
         })
         .collect();
     let started = Instant::now();

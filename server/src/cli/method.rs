@@ -97,8 +97,8 @@ pub struct MethodArgs {
     #[arg(long, value_name = "FILE")]
     general_from: Option<PathBuf>,
     /// Other settings of tuning than the paper's, as in `rank=16,alpha=32,modules=q_proj+v_proj`, also
-    /// `batch`, `warmup`, `cutoff`, `max-norm`, `schedule`, `weight-decay`, `beta1`, `beta2`;
-    /// `checkpointing=on` takes less memory.
+    /// `batch`, `warmup`, `cutoff`, `max-norm`, `schedule`, `weight-decay`, `beta1`, `beta2`,
+    /// `epsilon`, `dropout`; `checkpointing=on` takes less memory.
     #[arg(long, value_name = "SETTINGS")]
     tuning: Option<Tuning>,
     /// Set of prompt templates, as `id` or `id@version`; the built-in one by default.

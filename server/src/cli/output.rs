@@ -4,7 +4,7 @@ use domain::score::{Ability, CrossScores, Movement};
 use domain::survey::evaluated_in_words;
 
 use crate::jobs::evaluate::variants::Robustness;
-use crate::jobs::evaluate::{Baselines, EvaluationReport, Gain, Gains, Row, Scores};
+use crate::jobs::evaluate::{Baselines, EvaluationReport, Gain, Gains, Row, Scores, TopicRow};
 
 /// Two decimals, or a dash for nothing.
 pub(super) fn number(value: Option<f64>) -> String {
@@ -33,8 +33,8 @@ pub(super) fn table(report: &EvaluationReport) -> String {
         ),
         adapters(report),
         String::new(),
-        heads(report),
-        "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|".to_owned(),
+        format!("| culture {}", heads(report)),
+        format!("|---{COLUMNS}"),
     ];
     lines.extend(report.rows.iter().chain([&report.mean]).map(row));
     lines.push(String::new());
@@ -43,25 +43,56 @@ pub(super) fn table(report: &EvaluationReport) -> String {
          are scored on the same draw."
             .to_owned(),
     );
+    lines.extend(topics(report));
     lines.extend(few_specific(report));
     lines.extend(uses_reference(report));
     lines.extend(refusals(report));
-    lines.extend(report.movement.iter().filter_map(|(voice, moved)| movement(voice, moved)));
+    let moved = report.movement.iter();
+    lines.extend(moved.filter_map(|(voice, moved)| movement(&marked(report, voice), moved)));
     lines.extend(report.ability.iter().map(|(name, ability)| guard(name, ability)));
-    lines.extend(report.cross.iter().map(cross));
-    lines.extend(report.robustness.iter().map(|(voice, found)| robustness(voice, found)));
+    lines.extend(report.cross.iter().map(|found| cross(&marked(report, "specific"), found)));
+    let layouts = report.robustness.iter();
+    lines.extend(layouts.map(|(voice, found)| robustness(&marked(report, voice), found)));
     lines.join("\n")
 }
 
-/// The columns; what rests on people's answers has a mark, which [`uses_reference`] explains.
-fn heads(report: &EvaluationReport) -> String {
-    let marked = |kind: &str| match report.uses_reference.iter().any(|marked| marked == kind) {
+/// A kind of voice by its name; what rests on people's answers has a mark, which [`uses_reference`] explains.
+fn marked(report: &EvaluationReport, kind: &str) -> String {
+    match report.uses_reference.iter().any(|marked| marked == kind) {
         true => format!("{kind} †"),
         false => kind.to_owned(),
-    };
-    let (joint, specific) = (marked("joint"), marked("specific"));
+    }
+}
+
+/// Ten columns of numbers.
+const COLUMNS: &str = "|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|";
+
+/// The mean over cultures topic by topic.
+fn topics(report: &EvaluationReport) -> Vec<String> {
+    if report.topics.is_empty() {
+        return Vec::new();
+    }
+    let mut lines = vec![
+        String::new(),
+        "By topic, means over cultures; a topic has few questions, so that intervals are wide:"
+            .to_owned(),
+        String::new(),
+        format!("| topic | questions {}", heads(report)),
+        format!("|---|---:{COLUMNS}"),
+    ];
+    lines.extend(report.topics.iter().map(|topic| {
+        let TopicRow { name, questions, scores, gains, baselines, .. } = topic;
+        format!("| {name} | {questions} | {} |", cells(scores, gains, baselines).join(" | "))
+    }));
+    lines.push(String::new());
+    lines
+}
+
+/// The columns of numbers.
+fn heads(report: &EvaluationReport) -> String {
+    let (joint, specific) = (marked(report, "joint"), marked(report, "specific"));
     format!(
-        "| culture | unaware | aware | {joint} | {specific} | aware − unaware | {joint} − aware \
+        "| unaware | aware | {joint} | {specific} | aware − unaware | {joint} − aware \
          | {specific} − aware | random | middle | like USA |"
     )
 }
@@ -144,14 +175,15 @@ fn robustness(voice: &str, found: &Robustness) -> String {
     )
 }
 
-/// A row per adapter, a column per culture.
-fn cross(cross: &CrossScores) -> String {
+/// A row per adapter, a column per culture; `voices` names the voices, with their mark if they have one.
+fn cross(voices: &str, cross: &CrossScores) -> String {
     let heads: Vec<String> = cross.cultures.iter().map(ToString::to_string).collect();
     let mut lines = vec![
         String::new(),
-        "Every culture's own adapter (rows) asked as every culture (columns), against that culture's \
-         people:"
-            .to_owned(),
+        format!(
+            "Every culture's own adapter ({voices}, rows) asked as every culture (columns), against that \
+             culture's people:"
+        ),
         String::new(),
         format!("| adapter | {} |", heads.join(" | ")),
         format!("|---|{}", "---:|".repeat(heads.len())),
@@ -187,14 +219,18 @@ fn adapters(report: &EvaluationReport) -> String {
 
 fn row(row: &Row) -> String {
     let name = row.culture.map_or_else(|| "**mean**".to_owned(), |code| code.to_string());
-    let Scores { unaware, aware, joint, specific } = row.scores;
-    let Gains { aware_over_unaware, joint_over_aware, specific_over_aware } = row.gains;
-    let Baselines { random, middle, like_usa } = row.baselines;
-    let mut cells = vec![name];
-    cells.extend([unaware, aware, joint, specific].map(number));
-    cells.extend([aware_over_unaware, joint_over_aware, specific_over_aware].map(gain));
-    cells.extend([random, middle, like_usa].map(number));
-    format!("| {} |", cells.join(" | "))
+    let cells = cells(&row.scores, &row.gains, &row.baselines);
+    format!("| {name} | {} |", cells.join(" | "))
+}
+
+/// What stands under [`heads`].
+fn cells(scores: &Scores, gains: &Gains, baselines: &Baselines) -> Vec<String> {
+    let Scores { unaware, aware, joint, specific } = *scores;
+    let Gains { aware_over_unaware, joint_over_aware, specific_over_aware } = *gains;
+    let Baselines { random, middle, like_usa } = *baselines;
+    let scores = [unaware, aware, joint, specific].map(number);
+    let gains = [aware_over_unaware, joint_over_aware, specific_over_aware].map(gain);
+    scores.into_iter().chain(gains).chain([random, middle, like_usa].map(number)).collect()
 }
 
 #[cfg(test)]
@@ -205,6 +241,22 @@ mod tests {
     use domain::score::{Interval, Metric, OwnGain, Refusals};
 
     use super::*;
+    use crate::jobs::evaluate::ScoreIntervals;
+
+    #[test]
+    fn topics_are_a_table_with_intervals_and_baselines() {
+        let text = table(&report(&[Some(1.0)]));
+        let head = "| topic | questions | unaware | aware | joint | specific | aware − unaware |";
+        assert!(text.contains(head), "{text}");
+        let row = "| Work | 2 | – | 60.00 | – | – | +3.00 [-1.00, +7.00] | – | – | – | 50.00 | – |";
+        assert!(text.contains(row), "{text}");
+        let columns = |line: &str| line.matches('|').count();
+        let lines: Vec<&str> =
+            text.lines().skip_while(|line| !line.starts_with("| topic")).collect();
+        assert_eq!((columns(lines[0]), columns(lines[1])), (columns(lines[2]), columns(lines[2])));
+        let none = EvaluationReport { topics: vec![], ..report(&[Some(1.0)]) };
+        assert!(!table(&none).contains("By topic"));
+    }
 
     #[test]
     fn cells_are_short_and_honest() {
@@ -238,6 +290,21 @@ mod tests {
             uses_reference: Vec::new(),
             mean: Row { culture: None, ..rows[0].clone() },
             rows,
+            topics: vec![TopicRow {
+                topic: "work".into(),
+                name: "Work".to_owned(),
+                questions: 2,
+                scores: Scores { aware: Some(60.0), ..Scores::default() },
+                intervals: ScoreIntervals::default(),
+                gains: Gains {
+                    aware_over_unaware: Some(Gain {
+                        gain: 3.0,
+                        interval: Some(Interval { low: -1.0, high: 7.0 }),
+                    }),
+                    ..Gains::default()
+                },
+                baselines: Baselines { middle: Some(50.0), ..Baselines::default() },
+            }],
             refusals: BTreeMap::from([
                 ("aware".to_owned(), Refusals { asked: 8, unreadable: 1, dont_know: 2 }),
                 ("joint".to_owned(), Refusals { asked: 8, ..Refusals::default() }),
@@ -299,11 +366,27 @@ mod tests {
         assert!(text.contains("on the 4 held-out questions of the survey `s`"), "{text}");
         assert!(text.contains("| joint | specific |") && !text.contains('†'), "{text}");
         let kinds = ["joint", "specific"].map(str::to_owned).to_vec();
-        let marked = EvaluationReport { held_out: false, uses_reference: kinds, ..usual };
+        let moved = Movement { questions: 20, toward: 6, away: 3, level: 1 };
+        let movement = ["aware", "joint"].map(|kind| (kind.to_owned(), moved)).into();
+        let found =
+            Robustness { layouts: [("reversed", 65.5)].into(), averaged: 71.0, spread: 4.5 };
+        let robustness = BTreeMap::from([("aware", found.clone()), ("joint", found)]);
+        let marked = EvaluationReport {
+            held_out: false,
+            uses_reference: kinds,
+            movement,
+            robustness,
+            ..usual
+        };
         let text = table(&marked);
         assert!(text.contains("4 questions (which were seeds too, as in the paper) of"), "{text}");
         assert!(text.contains("| joint † | specific † |"), "{text}");
         assert!(text.contains("| joint † − aware | specific † − aware |"), "{text}");
+        assert!(text.contains("the joint † voices") && text.contains("the aware voices"), "{text}");
+        assert!(
+            text.contains("otherwise, joint †:") && text.contains("otherwise, aware:"),
+            "{text}"
+        );
         assert!(
             text.contains("† Tuned on answers that were given after seeing people's"),
             "{text}"
@@ -313,7 +396,7 @@ mod tests {
     #[test]
     fn adapters_on_cultures_are_a_table_with_the_own_ones_marked() {
         let codes: Vec<CultureCode> = ["THA", "KEN"].map(|code| code.parse().unwrap()).into();
-        let shown = cross(&CrossScores {
+        let found = CrossScores {
             adapters: codes.clone(),
             cultures: codes,
             values: vec![vec![Some(70.0), Some(60.0)], vec![None, Some(65.0)]],
@@ -323,7 +406,9 @@ mod tests {
                 cultures: 1,
             }),
             home_gains: vec![],
-        });
+        };
+        let shown = cross("specific †", &found);
+        assert!(shown.contains("(specific †, rows)"), "{shown}");
         assert!(shown.contains("| THA | **70.00** | 60.00 |"), "{shown}");
         assert!(shown.contains("| KEN | – | **65.00** |"), "{shown}");
         assert!(shown.contains("by +5.00 [+1.00, +9.00], mean over 1"), "{shown}");

@@ -32,6 +32,9 @@ pub struct Report {
     pub options: String,
     /// Its instances.
     pub instances: usize,
+    /// Whether they were answered after seeing people's answers (P3), so that no adapter's closeness to people
+    /// is a fair test.
+    pub uses_reference: bool,
     /// The comparisons.
     pub sections: Vec<Section>,
 }
@@ -55,8 +58,17 @@ impl Report {
             self.survey,
             if self.simulated { "**The people are simulated**; nobody was asked. " } else { "" },
         );
+        if self.uses_reference {
+            page.push_str(
+                "\n† Adapters here learnt answers that were given after seeing people's answers to neighbouring \
+                 questions (P3), unless it says that they were collected otherwise: comparing them with \
+                 people is no fair test of the model.\n",
+            );
+        }
         for section in &self.sections {
-            page.push_str(&section_page(section, charts));
+            let mark =
+                if self.uses_reference && section.compares_with_people() { " †" } else { "" };
+            page.push_str(&section_page(section, mark, charts));
         }
         page
     }
@@ -80,8 +92,9 @@ fn file(section: &Section) -> String {
     format!("experiment-{}.svg", section.key)
 }
 
-fn section_page(section: &Section, charts: &str) -> String {
-    let mut page = format!("\n## {}\n\n{}\n\n", section.title, section.measure);
+/// `mark` follows its heading.
+fn section_page(section: &Section, mark: &str, charts: &str) -> String {
+    let mut page = format!("\n## {}{mark}\n\n{}\n\n", section.title, section.measure);
     let _ = writeln!(page, "![{}]({charts}/{})\n", section.title, file(section));
     let scored = section.entries.iter().any(|entry| entry.score.is_some());
     let _ = match scored {
@@ -167,9 +180,21 @@ mod tests {
             cultures: 2,
             options: "--seed 7".to_owned(),
             instances: 9,
+            uses_reference: false,
             sections: vec![section],
         };
         let page = report.markdown("images");
+        assert!(!page.contains('†'), "{page}");
+        let ability =
+            Section { key: "ability", title: "General ability", ..report.sections[0].clone() };
+        let sections = vec![report.sections[0].clone(), ability];
+        let marked = Report { uses_reference: true, sections, ..report.clone() }.markdown("images");
+        assert!(marked.contains("\n† Adapters here learnt answers"), "{marked}");
+        assert!(marked.contains("## One or many †\n"), "{marked}");
+        assert!(
+            marked.contains("## General ability\n"),
+            "the loss on talk isn't held against people"
+        );
         assert!(page.contains("| joint | 70.00 | +1.25 [+0.50, +2.00] | 9 instances |"), "{page}");
         assert!(page.contains("![One or many](images/experiment-strategy.svg)"), "{page}");
         assert!(page.contains("It helps. Here +1.25 [+0.50, +2.00]: agrees"), "{page}");

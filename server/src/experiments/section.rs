@@ -102,6 +102,13 @@ pub struct Section {
     pub claims: Vec<Claim>,
 }
 
+impl Section {
+    /// Whether its numbers hold voices against people: only the loss on conversations doesn't.
+    pub fn compares_with_people(&self) -> bool {
+        self.key != "ability"
+    }
+}
+
 impl Entry {
     /// A voice beside another one.
     pub fn closer(

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use app::api::method_run::{
     AdapterSummary, AnswerSample, ChosenOption, CollectSummary, Drawn, ElicitSummary, EvaluateRow,
-    EvaluateSummary, Gain, GenerateSummary, InconsistencyRow, InstanceSample, LossPoint,
-    PairSample, QuestionSample,
+    EvaluateSummary, EvaluateTopic, Gain, GenerateSummary, InconsistencyRow, InstanceSample,
+    LossPoint, PairSample, QuestionSample,
 };
 use domain::culture::CultureCode;
 use domain::instance::{Collection, CollectionCounts, Instance};
@@ -14,7 +14,7 @@ use domain::question::{Question, QuestionId, Topic, TopicId};
 use domain::survey::Survey;
 
 use super::elicit::Answered;
-use super::evaluate::{self, EvaluationReport, Row};
+use super::evaluate::{self, EvaluationReport, Row, TopicRow};
 use super::generate::Written;
 use super::sample::{LOSS, Loss, SAMPLE, by_adapter, sample_question};
 use super::tune::TunedAdapter;
@@ -150,6 +150,7 @@ pub(super) async fn collect(method: &Method) -> Result<CollectSummary, JobError>
         unreadable: counts.unreadable,
         rule: method.settings.rule,
         drawn: counts.drawn().map(drawn),
+        redrawn: counts.redrawn_share(),
         floor: collection.floor,
         replies: elicited.replies(),
         topics: topics.iter().map(|topic| topic.name.clone()).collect(),
@@ -176,6 +177,7 @@ fn inconsistency(
             shares: of(CollectionCounts::share),
             differ: of(|counts| Some(counts.drawn()?.0)),
             noise: of(|counts| Some(counts.drawn()?.1)),
+            redrawn: of(CollectionCounts::redrawn_share),
             unreadable: found.map_or(&nothing, |row| &row.all).unreadable,
         }
     };
@@ -237,9 +239,8 @@ pub(super) async fn tune(
             instances: done.as_ref().map(|adapter| adapter.instances),
             hash: done.and_then(|adapter| Some(adapter.hash?.chars().take(12).collect())),
             curve: curve.unwrap_or_default().into_iter().map(point).collect(),
-            sample: survey.and_then(|survey| {
-                answer_sample(survey, &settings.cultures, target, samples.get(&name)?)
-            }),
+            sample: survey
+                .and_then(|survey| answer_sample(survey, settings, target, samples.get(&name)?)),
             name,
         });
     }
@@ -248,11 +249,11 @@ pub(super) async fn tune(
 
 fn answer_sample(
     survey: &Survey,
-    cultures: &[CultureCode],
+    settings: &MethodSettings,
     target: AdapterTarget,
     answers: &[(usize, Vec<f64>)],
 ) -> Option<AnswerSample> {
-    let (culture, question) = sample_question(survey, cultures, target)?;
+    let (culture, question) = sample_question(survey, &settings.cultures, target)?;
     let ((_, before), (step, now)) = (answers.first()?, answers.last()?);
     Some(AnswerSample {
         id: question.id.clone(),
@@ -262,6 +263,7 @@ fn answer_sample(
         people: survey.people(culture, &question.id).map(|people| people.shares.clone()),
         simulated: survey.provenance.is_simulated(),
         held_out: question.held_out,
+        uses_reference: settings.style.uses_reference(),
         before: before.clone(),
         now: now.clone(),
         step: *step,
@@ -278,9 +280,16 @@ pub(super) fn evaluate(report: &EvaluationReport) -> EvaluateSummary {
         simulated: report.simulated,
         rows: report.rows.iter().map(evaluate_row).collect(),
         mean: evaluate_row(&report.mean),
+        topics: report.topics.iter().map(evaluate_topic).collect(),
         refusals: report.refusals.clone(),
         ability: report.ability.clone(),
     }
+}
+
+fn evaluate_topic(topic: &TopicRow) -> EvaluateTopic {
+    let TopicRow { name, questions, scores, gains, baselines, .. } = topic.clone();
+    let row = Row { culture: None, questions, scores, gains, baselines };
+    EvaluateTopic { name, questions, row: evaluate_row(&row) }
 }
 
 fn evaluate_row(row: &Row) -> EvaluateRow {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use app::api::{ApiError, JobState, SurveyRun, SurveyRunInfo, SurveyRunRequest};
 use domain::answer::SurveyAnswer;
-use domain::prompt::PromptTemplates;
+use domain::prompt::{PromptStyle, PromptTemplates};
 use domain::survey::Survey;
 use domain::voice::Voice;
 use futures::Stream;
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::runner::{Handle, RunInfo, Runner, StopKind, kept_error};
 use super::work::{Progress, Work};
 use super::{JobError, TemplateSets, ask};
-use crate::store::{NewRun, Run, RunKind, Store, UnitKey};
+use crate::store::{NewRun, Run, RunKind, Store, StoreError, UnitKey};
 use engine::Engine;
 
 /// Step under which a survey run keeps its answers.
@@ -144,8 +144,9 @@ impl SurveyRuns {
         let live = self.runner.live().await;
         let runs = self.store.runs(RunKind::Survey).await?;
         let asked = self.store.asked_hashes().await?;
+        let reference = self.reference_runs(&runs).await?;
         let info = |run: &Run| {
-            let info = info(run, &asked)?;
+            let info = info(run, &asked, &reference)?;
             Ok::<_, JobError>(live.get(&run.id).unwrap_or(info))
         };
         runs.iter().map(info).collect()
@@ -232,7 +233,39 @@ impl SurveyRuns {
     }
 
     async fn info(&self, run: &Run) -> Result<SurveyRunInfo, JobError> {
-        info(run, &self.store.asked_hashes().await?)
+        let reference = self.reference_runs(std::slice::from_ref(run)).await?;
+        info(run, &self.store.asked_hashes().await?, &reference)
+    }
+
+    /// Of the runs that tuned the adapters of these runs' voices those in which people's answers were part of
+    /// the prompts (P3). What is looked up is the run: its settings never change, and its adapters' rows say
+    /// nothing of prompts.
+    async fn reference_runs(&self, runs: &[Run]) -> Result<BTreeSet<String>, JobError> {
+        #[derive(Deserialize)]
+        struct Tuned {
+            #[serde(default)]
+            style: Option<PromptStyle>,
+        }
+        let mut names = BTreeSet::new();
+        for run in runs {
+            let Settings { voices, .. } = run.settings()?;
+            let adapters = voices.iter().filter_map(|voice| voice.adapter.as_deref());
+            names.extend(adapters.filter_map(tuned_by).map(str::to_owned));
+        }
+        let mut found = BTreeSet::new();
+        for name in names {
+            // An adapter whose run is gone, or of no run, is known by its name alone.
+            let run = match self.store.run(&name).await {
+                Err(StoreError::UnknownRun { .. }) => continue,
+                found => found?,
+            };
+            if run.kind == RunKind::Method
+                && run.settings::<Tuned>()?.style.is_some_and(PromptStyle::uses_reference)
+            {
+                found.insert(name);
+            }
+        }
+        Ok(found)
     }
 
     async fn spawn(&self, run: &Run) -> Result<(), JobError> {
@@ -306,12 +339,27 @@ pub(super) fn key(voice: usize, question: &str) -> UnitKey {
     format!("{voice}/{question}")
 }
 
-/// What the store knows of a run; `asked` are the surveys' questions as they are now.
-fn info(run: &Run, asked: &BTreeMap<String, String>) -> Result<SurveyRunInfo, JobError> {
+/// The run that tuned an adapter of this name; `None` for one that came with the model.
+fn tuned_by(adapter: &str) -> Option<&str> {
+    Some(adapter.split_once('/')?.0)
+}
+
+/// What the store knows of a run; `asked` are the surveys' questions as they are now, `reference` the runs
+/// whose adapters learnt answers that were given after seeing people's.
+fn info(
+    run: &Run,
+    asked: &BTreeMap<String, String>,
+    reference: &BTreeSet<String>,
+) -> Result<SurveyRunInfo, JobError> {
     let settings: Settings = run.settings()?;
+    let adapters: BTreeSet<&String> =
+        settings.voices.iter().filter_map(|voice| voice.adapter.as_ref()).collect();
+    let learnt = |name: &&&String| tuned_by(name).is_some_and(|run| reference.contains(run));
+    let uses_reference = adapters.iter().filter(learnt).map(|name| (*name).clone()).collect();
     Ok(SurveyRunInfo {
         id: run.id.clone(),
         outdated: settings.is_outdated(asked.get(&settings.survey).map(String::as_str)),
+        uses_reference,
         survey: settings.survey,
         voices: settings.voices,
         state: run.state,

@@ -341,7 +341,8 @@ async fn samples_are_drawn_as_often_as_asked_and_are_the_same_again() {
     for run in ["first", "second"] {
         let request = MethodRequest { samples: Some(Elicitation::Samples(3)), ..named(run) };
         let method = written_run(&store, &engine, request).await;
-        assert_eq!(method.elicit(&mut go_on).await.unwrap(), 4 * 3);
+        // Four questions as both cultures, and unaware twice, which is the noise floor.
+        assert_eq!(method.elicit(&mut go_on).await.unwrap(), 4 * 4);
         let units: BTreeMap<String, Answered> = store.units(run, "elicit").await.unwrap();
         for answered in units.values() {
             let Answered::Numbers { numbers } = answered else { panic!("{answered:?}") };
@@ -355,7 +356,13 @@ async fn samples_are_drawn_as_often_as_asked_and_are_the_same_again() {
         });
         let unreadable = numbers.filter(Option::is_none).count();
         let replies = method.elicited().await.unwrap().replies().unwrap();
-        assert_eq!((replies.drawn, replies.unreadable), (4 * 3 * 3, unreadable));
+        assert_eq!((replies.drawn, replies.unreadable), (4 * 4 * 3, unreadable));
+        let twice = units.keys().filter(|key| key.ends_with("/unaware-twice")).count();
+        assert_eq!(twice, 4, "{units:?}");
+        let counts = method.collect().await.unwrap().counts;
+        let pairs = method.answer_pairs().await.unwrap();
+        let redrawn = pairs.iter().filter(|pair| pair.redrawn.is_some()).count();
+        assert_eq!(counts.redrawn, redrawn);
         drawn.push(units);
     }
     assert_eq!(drawn[0], drawn[1], "a seed decides everything");
@@ -416,6 +423,13 @@ async fn a_control_and_general_conversations_are_learnt_where_asked() {
     assert_eq!(report.ability, Some(("joint".to_owned(), ability)));
     assert_eq!(report.movement.keys().collect::<Vec<_>>(), ["aware", "joint"]);
     assert!(report.movement["aware"].questions == 8, "{:?}", report.movement);
+    let topics: Vec<_> = report.topics.iter().map(|t| (t.topic.as_str(), t.questions)).collect();
+    assert_eq!(topics, [("food", 2), ("work", 2)], "of the held-out questions");
+    for topic in &report.topics {
+        assert!(topic.scores.specific.is_none() && topic.intervals.joint.is_some(), "{topic:?}");
+        assert!(topic.gains.joint_over_aware.unwrap().interval.is_some(), "{topic:?}");
+        assert!(topic.baselines.random.is_some(), "{topic:?}");
+    }
     let robust = method.robustness(Metric::Alignment, &mut go_on).await.unwrap();
     assert_eq!(robust.keys().copied().collect::<Vec<_>>(), ["aware", "joint"]);
     let (aware, written) = (&robust["aware"], report.mean.scores.aware.unwrap());
@@ -449,6 +463,18 @@ async fn the_aware_side_is_asked_in_the_style_of_the_run() {
     assert_eq!(wholes.last().map(|whole| whole.2), Some(0), "the last update leaves none");
     let report = method.evaluate(Metric::Alignment, &mut go_on).await.unwrap();
     assert_eq!(report.uses_reference, ["joint", "specific"]);
+    // Nor on the survey page; an adapter of a run without such prompts can.
+    Method::open(&store, &engine, &named("plain"), Opening::Begin).await.unwrap();
+    let thai = "THA".parse().unwrap();
+    let adapters = ["r/joint", "plain/joint", "r/specific-THA"];
+    let voices = adapters.map(|adapter| Voice::adapted(thai, adapter));
+    let runs = SurveyRuns::new(engine.clone(), store.clone());
+    let asked = runs.start(request([vec![Voice::aware(thai)], voices.to_vec()].concat())).await;
+    let id = asked.unwrap().id;
+    for info in [runs.get(&id).await.unwrap().info, runs.list().await.unwrap().remove(0)] {
+        assert_eq!(info.uses_reference, ["r/joint", "r/specific-THA"]);
+    }
+    runs.watch(&id).await.unwrap().count().await;
     // With two cultures nobody is both like and unlike one of them.
     for (style, expect) in [
         (PromptStyle::CrossCulture, "doesn't say which cultures are like it"),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use domain::culture::CultureCode;
-use domain::instance::Instance;
+use domain::instance::{AnswerPair, Instance};
 use domain::method::AdapterTarget;
 use domain::question::{Question, QuestionId};
 use domain::training_set::{self, Sizes};
@@ -47,7 +47,7 @@ impl Method {
     /// What was learnt up to the last checkpoint is kept.
     pub async fn tune(&self, watcher: &mut Watcher<'_>) -> Result<Vec<TunedAdapter>, JobError> {
         let collected = self.collection().await?.instances;
-        let pairs = self.answer_pairs().await?;
+        let pairs = self.decided_pairs().await?;
         let (selection, accepted) = (self.settings.selection, self.settings.accepted.as_ref());
         let instances = training_set::select(&pairs, &collected, selection, accepted);
         let questions = self.questions().await?;
@@ -111,13 +111,20 @@ impl Method {
         Ok(self.store.units(&self.run, STEP).await?)
     }
 
+    /// The pairs that the run's rule can decide: only of them it's known that they are consistent.
+    async fn decided_pairs(&self) -> Result<Vec<AnswerPair>, JobError> {
+        let mut pairs = self.answer_pairs().await?;
+        pairs.retain(|pair| self.settings.rule.decides(pair));
+        Ok(pairs)
+    }
+
     /// How many pairs every culture has to learn from.
     ///
     /// # Errors
     /// [`JobError::StepMissing`] before instances were collected; a failure of the store.
     pub async fn sizes(&self) -> Result<BTreeMap<CultureCode, Sizes>, JobError> {
         let collected = self.collection().await?.instances;
-        let pairs = self.answer_pairs().await?;
+        let pairs = self.decided_pairs().await?;
         Ok(training_set::sizes(&pairs, &collected, self.settings.accepted.as_ref()))
     }
 
@@ -230,6 +237,8 @@ impl Method {
             schedule: tuning.schedule,
             weight_decay: tuning.weight_decay,
             betas: (tuning.beta1, tuning.beta2),
+            dropout: tuning.dropout,
+            epsilon: tuning.epsilon,
             batch: tuning.batch,
             cutoff: tuning.cutoff,
             max_norm: tuning.max_norm,

@@ -60,17 +60,28 @@ fn sentences(summary: &CollectSummary) -> String {
             "No noise floor was measured, so nothing is kept.".to_owned()
         }
     };
-    match summary.drawn {
-        Some(Drawn { differ, noise }) => text.push_str(&format!(
-            " Noise floor: drawn once, two unaware answers would differ in {:.1} % of the questions; \
-             an unaware and an aware one in {:.1} %.",
+    if let Some(Drawn { differ, noise }) = summary.drawn {
+        // Option probabilities are those of temperature 1; replies are drawn at a lower one.
+        let temperature = if summary.replies.is_none() { " at temperature 1" } else { "" };
+        text.push_str(&format!(
+            " Noise floor: drawn once{temperature}, two unaware answers would differ in {:.1} % of the \
+             questions; an unaware and an aware one in {:.1} %.",
             100.0 * noise,
             100.0 * differ
-        )),
-        None => text.push_str(
-            " The noise floor isn’t known from one drawn reply: it takes option probabilities, or two \
-             replies or more.",
-        ),
+        ));
+    }
+    if let Some(redrawn) = summary.redrawn {
+        text.push_str(&format!(
+            " Noise floor of this run’s own answers: asked unaware once more with the same words, {:.1} % \
+             of the questions get another answer.",
+            100.0 * redrawn
+        ));
+    }
+    if summary.drawn.is_none() && summary.redrawn.is_none() {
+        text.push_str(
+            " The noise floor isn’t known: this run drew one unaware reply to a question, or none that can \
+             be read.",
+        );
     }
     if let Some(Replies { drawn, unreadable }) = summary.replies {
         text.push_str(&format!(
@@ -88,16 +99,27 @@ enum Shown {
     Instances,
     Differ,
     Noise,
+    Redrawn,
 }
 
 impl Shown {
-    const ALL: [Self; 3] = [Self::Instances, Self::Differ, Self::Noise];
+    const ALL: [Self; 4] = [Self::Instances, Self::Differ, Self::Noise, Self::Redrawn];
+
+    /// Whether this run knows of it.
+    fn is_known(self, summary: &CollectSummary) -> bool {
+        match self {
+            Self::Instances => true,
+            Self::Differ | Self::Noise => summary.drawn.is_some(),
+            Self::Redrawn => summary.redrawn.is_some(),
+        }
+    }
 
     fn title(self) -> &'static str {
         match self {
             Self::Instances => "How often naming the culture changes the answer",
             Self::Differ => "How often answers drawn once would differ",
             Self::Noise => "Noise floor: how often two unaware answers drawn would differ",
+            Self::Redrawn => "Noise floor: how often the unaware answer differs when asked again",
         }
     }
 
@@ -106,6 +128,7 @@ impl Shown {
             Self::Instances => &row.shares,
             Self::Differ => &row.differ,
             Self::Noise => &row.noise,
+            Self::Redrawn => &row.redrawn,
         }
     }
 }
@@ -129,12 +152,15 @@ fn InconsistencyMap(summary: StoredValue<CollectSummary>) -> impl IntoView {
             place.and_then(|place| Shown::ALL.get(place).copied()).unwrap_or(Shown::Instances),
         );
     };
-    let known = summary.with_value(|summary| summary.drawn.is_some());
-    let choice = known.then(|| {
+    let known: Vec<(usize, Shown)> = summary.with_value(|summary| {
+        let all = Shown::ALL.into_iter().enumerate();
+        all.filter(|(_, option)| option.is_known(summary)).collect()
+    });
+    let choice = (known.len() > 1).then(|| {
         let option = |(place, option): (usize, Shown)| {
             view! { <option value=place.to_string()>{option.title()}</option> }
         };
-        let options = Shown::ALL.into_iter().enumerate().map(option).collect_view();
+        let options = known.into_iter().map(option).collect_view();
         view! {
             <label class="field">
                 "Shown"
@@ -178,12 +204,20 @@ fn table(summary: &CollectSummary) -> NumberTable {
     if noise {
         columns.extend(summary.topics.iter().map(|topic| format!("{topic}: noise floor")));
     }
+    let redrawn = summary.redrawn.is_some();
+    if redrawn {
+        columns
+            .extend(summary.topics.iter().map(|topic| format!("{topic}: noise when asked again")));
+    }
     columns.push("unreadable pairs".to_owned());
     let row = |row: &InconsistencyRow| {
         let mut cells = vec![row.culture.to_string()];
         cells.extend(row.shares.iter().map(share));
         if noise {
             cells.extend(row.noise.iter().map(share));
+        }
+        if redrawn {
+            cells.extend(row.redrawn.iter().map(share));
         }
         cells.push(row.unreadable.to_string());
         cells
@@ -204,6 +238,7 @@ mod tests {
             unreadable: 1,
             rule: CollectionRule::Different,
             drawn,
+            redrawn: None,
             floor: None,
             replies: None,
             topics: vec!["Work".to_owned(), "Trust".to_owned()],
@@ -212,6 +247,7 @@ mod tests {
                 shares: vec![Some(0.5), None],
                 differ: known(0.4),
                 noise: known(0.25),
+                redrawn: vec![None, None],
                 unreadable: 1,
             }],
             samples: vec![],
@@ -226,7 +262,15 @@ mod tests {
             text.contains("differ in 25.0 %") && text.contains("aware one in 40.0 %"),
             "{text}"
         );
-        assert!(sentences(&summary(None)).contains("isn’t known from one drawn reply"));
+        assert!(text.contains("drawn once at temperature 1, two unaware"), "{text}");
+        assert!(sentences(&summary(None)).contains("noise floor isn’t known"));
+        let once = CollectSummary { redrawn: Some(0.3), ..summary(None) };
+        let text = sentences(&once);
+        assert!(text.contains("once more") && text.contains("30.0 %"), "{text}");
+        assert!(!text.contains("isn’t known") && !text.contains("temperature"), "{text}");
+        let options: Vec<Shown> =
+            Shown::ALL.into_iter().filter(|option| option.is_known(&once)).collect();
+        assert_eq!(options, [Shown::Instances, Shown::Redrawn]);
         let replies = Some(Replies { drawn: 1200, unreadable: 7 });
         let text = sentences(&CollectSummary { replies, ..summary(None) });
         assert!(text.contains("7 of 1,200 drawn replies name no option"), "{text}");
@@ -245,5 +289,10 @@ mod tests {
             assert_eq!(found.rows[0], expect);
             assert_eq!(found.rows[0].len(), found.columns.len());
         }
+        let mut once = CollectSummary { redrawn: Some(0.3), ..summary(None) };
+        once.rows[0].redrawn = vec![Some(0.3), None];
+        let found = table(&once);
+        assert_eq!(found.rows[0], ["THA", "50.0", "", "30.0", "", "1"]);
+        assert_eq!(found.columns[3], "Work: noise when asked again");
     }
 }

@@ -4,7 +4,7 @@ use domain::survey::evaluated_in_words;
 use leptos::prelude::*;
 
 use super::follow::Followed;
-use crate::api::method_run::{EvaluateRow, EvaluateSummary, Gain};
+use crate::api::method_run::{EvaluateRow, EvaluateSummary, EvaluateTopic, Gain};
 use crate::charts::{Figure, IntervalPlot, IntervalRow, NumberTable};
 
 /// The body of the last step.
@@ -42,6 +42,7 @@ fn body(summary: EvaluateSummary) -> impl IntoView {
             description=Signal::stored(description)>
             <IntervalPlot rows=Signal::stored(rows) testid="evaluation-row"/>
             {cultures(&summary)}
+            {topics(&summary)}
         </Figure>
     }
 }
@@ -168,10 +169,50 @@ fn means(summary: &EvaluateSummary) -> Vec<IntervalRow> {
 
 /// Every culture's scores and gains, as `polylogue evaluate` prints them.
 fn cultures(summary: &EvaluateSummary) -> impl IntoView + use<> {
-    let table = table(summary);
+    view! {
+        {numbers(table(summary), true, "Scores of every culture", "evaluation-table")}
+        <p class="meta">"In brackets: 95 % paired bootstrap intervals over questions."</p>
+    }
+}
+
+/// The means topic by topic; nothing where they weren't stored.
+fn topics(summary: &EvaluateSummary) -> Option<impl IntoView + use<>> {
+    let table = topic_table(summary)?;
+    Some(view! {
+        <details class="note">
+            <summary>"By topic"</summary>
+            <p class="meta">
+                "Means over cultures. A topic has few questions, so that its intervals are wide."
+            </p>
+            {numbers(table, false, "Scores of every topic", "topic-table")}
+        </details>
+    })
+}
+
+fn topic_table(summary: &EvaluateSummary) -> Option<NumberTable> {
+    if summary.topics.is_empty() {
+        return None;
+    }
+    let mut columns = table(summary).columns;
+    columns.splice(..1, ["topic", "questions"].map(str::to_owned));
+    let row = |topic: &EvaluateTopic| {
+        let mut cells = cells(&topic.row);
+        cells.splice(..1, [topic.name.clone(), topic.questions.to_string()]);
+        cells
+    };
+    Some(NumberTable { columns, rows: summary.topics.iter().map(row).collect() })
+}
+
+/// A table as it is printed; its last row may be a total.
+fn numbers(
+    table: NumberTable,
+    total: bool,
+    label: &'static str,
+    testid: &'static str,
+) -> impl IntoView + use<> {
     let heads: Vec<_> =
         table.columns.iter().map(|head| view! { <th scope="col">{head.clone()}</th> }).collect();
-    let last = table.rows.len() - 1;
+    let last = table.rows.len().checked_sub(1).filter(|_| total);
     let rows: Vec<_> = table
         .rows
         .into_iter()
@@ -179,18 +220,17 @@ fn cultures(summary: &EvaluateSummary) -> impl IntoView + use<> {
         .map(|(place, mut cells)| {
             let name = cells.remove(0);
             let cells: Vec<_> = cells.into_iter().map(|c| view! { <td>{c}</td> }).collect();
-            let class = if place == last { "total" } else { "" };
+            let class = if Some(place) == last { "total" } else { "" };
             view! { <tr class=class><th scope="row">{name}</th>{cells}</tr> }
         })
         .collect();
     view! {
-        <div class="scroll" tabindex="0" role="region" aria-label="Scores of every culture">
-            <table class="numbers" data-testid="evaluation-table">
+        <div class="scroll" tabindex="0" role="region" aria-label=label>
+            <table class="numbers" data-testid=testid>
                 <thead><tr>{heads}</tr></thead>
                 <tbody>{rows}</tbody>
             </table>
         </div>
-        <p class="meta">"In brackets: 95 % paired bootstrap intervals over questions."</p>
     }
 }
 
@@ -259,6 +299,7 @@ mod tests {
             simulated: true,
             rows: vec![of("THA", Some(50.0)), of("KEN", None)],
             mean: EvaluateRow { specific: Some(50.0), ..row.clone() },
+            topics: vec![],
             refusals: [("aware".to_owned(), Refusals { asked: 9, unreadable: 0, dont_know: 2 })]
                 .into(),
         };
@@ -279,6 +320,13 @@ mod tests {
             assert!(told.contains("adapter joint predicts 200 replies"), "{told}");
             assert!(told.contains("+0.250 nats") && told.contains(verdict), "{told}");
         }
+        assert_eq!(topic_table(&summary), None, "an older version stored none");
+        let of_topic = EvaluateTopic { name: "Work".to_owned(), questions: 3, row: row.clone() };
+        let told = EvaluateSummary { topics: vec![of_topic], ..summary.clone() };
+        let found = topic_table(&told).unwrap();
+        assert_eq!(found.columns[..3], ["topic", "questions", "unaware"]);
+        assert_eq!(found.rows[0][..3], ["Work", "3", "66.7"]);
+        assert_eq!(found.rows[0].len(), found.columns.len());
         let found = table(&summary);
         assert!(found.rows.iter().all(|row| row.len() == found.columns.len()));
         assert_eq!(found.rows[0][..5], ["THA", "66.7", "–", "–", "50.0"]);

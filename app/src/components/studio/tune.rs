@@ -207,8 +207,15 @@ fn Sample(shown: Memo<Option<AdapterSummary>>) -> impl IntoView {
         sample.with(|sample| {
             let told = |s: &AnswerSample| {
                 let what = if s.held_out { "A held-out question" } else { "A survey question" };
+                let learnt = match s.uses_reference {
+                    true => {
+                        " † It learns answers that were given after seeing people’s (P3), so that coming \
+                         closer to them is no fair test."
+                    }
+                    false => "",
+                };
                 format!(
-                    "{what}, answered as {}: before tuning, and after {}.",
+                    "{what}, answered as {}: before tuning, and after {}.{learnt}",
                     s.culture,
                     counted(s.step, "update")
                 )
@@ -238,8 +245,9 @@ fn series(sample: &AnswerSample) -> Vec<BarSeries> {
         shares: shares.to_vec(),
     };
     let people = sample.people.as_ref().map(|shares| bars("people", false, true, shares));
+    let now = if sample.uses_reference { "now †" } else { "now" };
     let voices =
-        [bars("before", true, false, &sample.before), bars("now", false, false, &sample.now)];
+        [bars("before", true, false, &sample.before), bars(now, false, false, &sample.now)];
     people.into_iter().chain(voices).collect()
 }
 

@@ -40,7 +40,11 @@ fn Map(view: View, groups: Memo<Vec<Group>>) -> impl IntoView {
     let rows = Memo::new(move |_| cross.with(|cross| cross.as_ref().map(rows)).unwrap_or_default());
     let table =
         Memo::new(move |_| cross.with(|cross| cross.as_ref().map(table)).unwrap_or_default());
-    let title = move || format!("Adapters on cultures: {}", view.metric.get().title());
+    let title = move || {
+        let marked = group.with(|group| group.as_ref().is_some_and(|group| group.uses_reference));
+        let mark = if marked { " †" } else { "" };
+        format!("Adapters on cultures{mark}: {}", view.metric.get().title())
+    };
     let description = move || {
         let own = cross.with(|cross| cross.as_ref().and_then(|cross| cross.own_gain));
         sentence(own)

@@ -86,10 +86,10 @@ pub fn cross(
     topics: &BTreeSet<TopicId>,
     group: &Group,
 ) -> CrossScores {
-    let Group { source, kind: Kind::Crossed(run) } = group else {
+    let Group { kind: Kind::Crossed(run), .. } = group else {
         return CrossScores::new(metric, &[], &[], &CrossParts::new());
     };
-    let own = Group { source: source.clone(), kind: Kind::Specific(run.clone()) };
+    let own = Group { kind: Kind::Specific(run.clone()), ..group.clone() };
     let asked = speakers.iter().filter(|s| s.group == *group || s.group == own);
     let of = |speaker: &Speaker| {
         let (owner, culture) = (speaker.owner()?, speaker.voice.culture?);

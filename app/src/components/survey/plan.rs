@@ -51,11 +51,6 @@ impl Kind {
         }
     }
 
-    /// Whether people's answers are part of its prompts.
-    pub fn uses_reference(&self) -> bool {
-        matches!(self, Self::Styled(style) if style.uses_reference())
-    }
-
     /// What a person reads beside the box that chooses it.
     pub fn explanation(&self) -> String {
         match self {
@@ -93,7 +88,8 @@ fn styled(style: PromptStyle) -> &'static str {
         PromptStyle::Unaware => "unaware: no culture named",
         PromptStyle::Aware => "P1 aware: told the culture",
         PromptStyle::CrossCulture => {
-            "P2 cross-culture: told the culture, and which are most and least like it"
+            "P2 cross-culture: told the culture, and which are most and least like it (a table of likeness \
+             that the survey brings along may rest on held-out answers)"
         }
         PromptStyle::SelfAlignment => {
             "P3 self-alignment: shown people’s answers to neighbouring questions"

@@ -8,6 +8,7 @@ use leptos::prelude::*;
 
 use super::results::View;
 use super::scores::{self, Entry, Mean};
+use super::speaker::Group;
 use crate::charts::{Figure, IntervalPlot, IntervalRow, NumberTable, Tick};
 use crate::components::words::counted;
 
@@ -63,12 +64,21 @@ fn Means(view: View, entries: Memo<Vec<Entry>>, baselines: Memo<Baselines>) -> i
 }
 
 fn mean_row(mean: Mean) -> IntervalRow {
-    let Mean { group, score, interval, cultures, uses_reference } = mean;
+    let Mean { group, score, interval, cultures, shown } = mean;
     let interval_text = interval.map_or(String::new(), |i| format!(" ({})", range(i, false)));
-    let shown = if uses_reference { " · shown people’s answers" } else { "" };
+    let shown = rests_on(shown, &group).map_or_else(String::new, |rests| format!(" · {rests}"));
     let text =
         format!("{:.1}{interval_text} · {}{shown}", score * 100.0, counted(cultures, "culture"));
     IntervalRow { interval, ..plain_row(group.to_string(), score, text) }
+}
+
+/// What of people's answers a voice knows, by its prompt (`shown`) or by what its adapter learnt.
+fn rests_on(shown: bool, group: &Group) -> Option<&'static str> {
+    match (shown, group.uses_reference) {
+        (true, _) => Some("shown people’s answers"),
+        (false, true) => Some("learnt from people’s answers"),
+        (false, false) => None,
+    }
 }
 
 /// Two decimals, × 100; empty for nothing.
@@ -150,7 +160,7 @@ fn key(entry: &Entry) -> String {
     }
 }
 
-/// The gain, what has no opinion, and a warning where people's answers were part of the prompt.
+/// The gain, what has no opinion, and a warning where the voice knows of people's answers.
 fn note(entry: &Entry) -> Option<String> {
     let gain = entry
         .gain
@@ -158,7 +168,7 @@ fn note(entry: &Entry) -> Option<String> {
     let Refusals { asked, .. } = entry.refusals;
     let refused = entry.refusals.total();
     let refused = (refused > 0).then(|| format!("no opinion on {refused} of {asked}"));
-    let shown = entry.voice.uses_reference().then(|| "shown people’s answers".to_owned());
+    let shown = rests_on(entry.voice.uses_reference(), &entry.group).map(str::to_owned);
     let parts: Vec<String> = gain.into_iter().chain(refused).chain(shown).collect();
     (!parts.is_empty()).then(|| parts.join(" · "))
 }

@@ -18,7 +18,7 @@ use super::question::QuestionBars;
 use super::ranking::Ranking;
 use super::relations::RelationMaps;
 use super::scores;
-use super::speaker::{Speaker, speakers};
+use super::speaker::{Speaker, reference_note, speakers};
 use crate::api::SurveyRun;
 
 /// What is shown and how; a handle that can be copied.
@@ -118,11 +118,15 @@ pub fn Results(
     }
     let view = View::new(survey, run, beside);
     let nominal = view.computed(scores::nominal_note);
+    let reference = Memo::new(move |_| view.speakers.with(|speakers| reference_note(speakers)));
     let none = move || view.topics.with(BTreeSet::is_empty);
     view! {
         <section class="results" aria-label="Results" data-testid="results">
             <p class="meta provenance">{provenance}</p>
             <Filters view/>
+            {move || reference.get().map(|text| view! {
+                <p class="meta" role="status" data-testid="reference-note">{text}</p>
+            })}
             <Show when=move || !none() fallback=|| view! {
                 <p class="meta" role="status">"Choose at least one topic."</p>
             }>

@@ -109,7 +109,7 @@ pub struct Mean {
     /// Number of cultures.
     pub cultures: usize,
     /// Whether people's answers are part of a prompt.
-    pub uses_reference: bool,
+    pub shown: bool,
 }
 
 /// The means per group, in the order of groups.
@@ -126,7 +126,7 @@ pub fn means(entries: &[Entry], metric: Metric) -> Vec<Mean> {
             score: scores.sum::<f64>() / entries.len() as f64,
             interval: mean_interval(metric, &parts),
             cultures: entries.len(),
-            uses_reference: entries.iter().any(|entry| entry.voice.uses_reference()),
+            shown: entries.iter().any(|entry| entry.voice.uses_reference()),
         }
     };
     groups.into_iter().map(mean).collect()
@@ -213,7 +213,7 @@ pub fn by_topic(
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::speaker::speakers;
+    use super::super::speaker::{reference_note, speakers};
     use super::*;
     use crate::api::{JobState, SurveyRun, SurveyRunInfo};
     use domain::answer::SurveyAnswer;
@@ -287,6 +287,7 @@ pub(super) mod tests {
                 created: String::new(),
                 recorded: None,
                 outdated: false,
+                uses_reference: vec![],
             },
             answers: voices
                 .iter()
@@ -296,7 +297,7 @@ pub(super) mod tests {
     }
 
     fn group(kind: Kind) -> Group {
-        Group { source: None, kind }
+        Group { source: None, kind, uses_reference: false }
     }
 
     #[test]
@@ -356,7 +357,7 @@ pub(super) mod tests {
         assert_eq!((&last.group, last.score, last.cultures), (&joint, 1.0, 1));
         // Every question says the same, so that no draw of questions says another.
         assert_eq!(first.interval.map(|i| (i.low, i.high)), Some((0.5, 0.5)));
-        assert!(!first.uses_reference);
+        assert!(!first.shown && !first.group.uses_reference);
     }
 
     #[test]
@@ -365,8 +366,32 @@ pub(super) mod tests {
         let run = speakers(&run(&survey, &[("THA:self-alignment+joint", 0), ("THA", 0)]), None);
         let ranked = ranking(&survey, &run, Metric::Alignment, &BTreeSet::new());
         let marked: Vec<bool> =
-            means(&ranked, Metric::Alignment).iter().map(|mean| mean.uses_reference).collect();
+            means(&ranked, Metric::Alignment).iter().map(|mean| mean.shown).collect();
         assert_eq!(marked, [false, true], "aware, then the joint adapter under P3");
+    }
+
+    #[test]
+    fn adapters_that_learnt_from_peoples_answers_are_marked_wherever_they_are_named() {
+        let survey = survey();
+        let mut run = run(
+            &survey,
+            &[("THA", 0), ("THA+mine/joint", 3), ("THA+joint", 3), ("THA:self-alignment", 3)],
+        );
+        let names = |run: &SurveyRun| -> Vec<String> {
+            speakers(run, None).iter().map(|speaker| speaker.group.to_string()).collect()
+        };
+        assert_eq!(names(&run), ["aware", "mine/joint", "joint", "self-alignment †"]);
+        run.info.uses_reference = vec!["mine/joint".to_owned()];
+        assert_eq!(names(&run), ["aware", "mine/joint †", "joint", "self-alignment †"]);
+        let speakers = speakers(&run, None);
+        let means = means(
+            &ranking(&survey, &speakers, Metric::Alignment, &BTreeSet::new()),
+            Metric::Alignment,
+        );
+        let marked = means.iter().filter(|mean| mean.group.uses_reference);
+        assert_eq!(marked.filter(|mean| !mean.shown).count(), 1, "{means:?}");
+        assert!(reference_note(&speakers).unwrap().contains("tuned on answers"));
+        assert_eq!(reference_note(&speakers[..1]), None);
     }
 
     #[test]

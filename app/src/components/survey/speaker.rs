@@ -10,7 +10,7 @@ use domain::survey::Survey;
 use domain::voice::Voice;
 
 use super::plan::{Kind, owner};
-use crate::api::{JobState, SurveyRun};
+use crate::api::{JobState, SurveyRun, SurveyRunInfo};
 
 /// What voices of different cultures have in common.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,14 +19,19 @@ pub struct Group {
     pub source: Option<String>,
     /// What kind of voice.
     pub kind: Kind,
+    /// Whether it rests on people's answers: its prompts show some (P3), or its adapter learnt what was
+    /// answered after seeing some.
+    pub uses_reference: bool,
 }
 
 impl fmt::Display for Group {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.source {
-            None => write!(f, "{}", self.kind),
-            Some(source) => write!(f, "{source}: {}", self.kind),
+            None => write!(f, "{}", self.kind)?,
+            Some(source) => write!(f, "{source}: {}", self.kind)?,
         }
+        // Wherever a group is named, it is held against people.
+        f.write_str(if self.uses_reference { " †" } else { "" })
     }
 }
 
@@ -74,7 +79,11 @@ pub fn speakers(run: &SurveyRun, beside: Option<&SurveyRun>) -> Vec<Speaker> {
     let of = |run: &SurveyRun| -> Vec<Speaker> {
         let source = beside.is_some().then(|| source(run));
         let speaker = |(voice, answers): (&Voice, &Vec<SurveyAnswer>)| Speaker {
-            group: Group { source: source.clone(), kind: Kind::of(voice) },
+            group: Group {
+                source: source.clone(),
+                kind: Kind::of(voice),
+                uses_reference: uses_reference(&run.info, voice),
+            },
             voice: voice.clone(),
             complete: run.info.state == JobState::Done,
             answers: answers.clone(),
@@ -82,6 +91,20 @@ pub fn speakers(run: &SurveyRun, beside: Option<&SurveyRun>) -> Vec<Speaker> {
         run.info.voices.iter().zip(&run.answers).map(speaker).collect()
     };
     of(run).into_iter().chain(beside.map(of).into_iter().flatten()).collect()
+}
+
+/// Whether a voice of this run rests on people's answers, by its prompt or by what its adapter learnt.
+fn uses_reference(info: &SurveyRunInfo, voice: &Voice) -> bool {
+    let learnt = voice.adapter.as_ref().is_some_and(|name| info.uses_reference.contains(name));
+    voice.uses_reference() || learnt
+}
+
+/// What the mark of voices that rest on people's answers means; `None` where no voice has it.
+pub fn reference_note(speakers: &[Speaker]) -> Option<&'static str> {
+    speakers.iter().any(|speaker| speaker.group.uses_reference).then_some(
+        "† Shown people’s answers to neighbouring questions (P3), or tuned on answers that were given after \
+         seeing some: comparing these voices with people is no fair test of the model.",
+    )
 }
 
 /// What tells a run from the one beside it: whose answers were recorded, or its name.

@@ -37,7 +37,7 @@ impl LoraAdapter {
         let target_modules = modules.map(|module| module.name().to_owned()).collect();
         // The factors hold weights and scales, which leaves a scale of one.
         let config = LoraConfig { r, alpha: r as f64, target_modules, ..LoraConfig::default() };
-        Ok(Self { config, layers })
+        Ok(Self { config, layers, dropout: None })
     }
 }
 

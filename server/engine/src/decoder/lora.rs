@@ -7,7 +7,7 @@ use candle_core::{DType, Device, Tensor, Var};
 use domain::random::SplitMix64;
 use regex::Regex;
 
-use super::{DecoderConfig, DecoderError};
+use super::{DecoderConfig, DecoderError, Dropout};
 
 /// The linear layers of a decoder layer, by their checkpoint names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -89,6 +89,8 @@ pub struct LoraConfig {
     pub rank_pattern: Vec<(String, usize)>,
     /// The same for alpha.
     pub alpha_pattern: Vec<(String, f64)>,
+    /// Share of its inputs that it didn't see while it was tuned; it answers with all of them.
+    pub dropout: f64,
 }
 
 impl Default for LoraConfig {
@@ -96,7 +98,15 @@ impl Default for LoraConfig {
     fn default() -> Self {
         let target_modules = Module::ALL.iter().map(|module| module.name().to_owned()).collect();
         let (rank_pattern, alpha_pattern) = (Vec::new(), Vec::new());
-        Self { r: 8, alpha: 16.0, target_modules, rslora: false, rank_pattern, alpha_pattern }
+        Self {
+            r: 8,
+            alpha: 16.0,
+            target_modules,
+            rslora: false,
+            rank_pattern,
+            alpha_pattern,
+            dropout: 0.0,
+        }
     }
 }
 
@@ -197,6 +207,8 @@ pub struct LoraAdapter {
     /// The adapter's settings.
     pub config: LoraConfig,
     pub(super) layers: Vec<HashMap<Module, LoraPair>>,
+    /// What it doesn't see in the pass at hand; `None` outside of tuning.
+    pub(super) dropout: Option<Dropout>,
 }
 
 impl LoraAdapter {
@@ -269,7 +281,12 @@ impl LoraAdapter {
             }
             layers.push(pairs);
         }
-        Ok(Self { config, layers })
+        Ok(Self { config, layers, dropout: None })
+    }
+
+    /// The same adapter, made of the same tensors, that doesn't see all of its inputs.
+    pub fn with_dropout(&self, dropout: Dropout) -> Self {
+        Self { dropout: Some(dropout), ..self.clone() }
     }
 
     /// The change of one linear layer; `None` where the adapter leaves it alone.
@@ -316,7 +333,7 @@ impl LoraAdapter {
             }
             layers.push(frozen);
         }
-        Ok(Self { config: self.config.clone(), layers })
+        Ok(Self { config: self.config.clone(), layers, dropout: None })
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Layout: [`family`] (what sets the supported families apart), [`config`] (what a checkpoint says),
 //! [`rotary`] (frequencies), `layer` (one layer), [`batch`] (rows packed end to end), [`lora`]
-//! (adapters), `blend` (sums of them), [`kv_cache`] (what a sequence has seen), [`init`] (fresh weights),
+//! (adapters), `blend` (sums of them), [`dropout`] (what they don't see while they are tuned), [`kv_cache`] (what a sequence has seen), [`init`] (fresh weights),
 //! [`weight`] (dense and compact matrices), `projection` (linear layers with the rows' adapters),
 //! [`stages`] (a pass taken layer by layer). The arithmetic is in [`crate::ops`]; files, tokens
 //! and sampling are elsewhere.
@@ -10,6 +10,7 @@
 pub mod batch;
 mod blend;
 pub mod config;
+pub mod dropout;
 pub mod error;
 pub mod family;
 pub mod init;
@@ -27,6 +28,7 @@ use candle_nn::VarBuilder;
 pub use self::{
     batch::{PackedBatch, Segment},
     config::{DecoderConfig, TokenIds},
+    dropout::Dropout,
     error::DecoderError,
     init::init_parameters,
     kv_cache::KvCache,

@@ -92,13 +92,15 @@ impl Projection {
             return add_changes(&base, x, &changes);
         }
         if let [AdapterRows { adapter: Some(adapter), .. }] = groups {
-            return base + self.change(x, adapter)?;
+            return base + self.change(x, 0, adapter)?;
         }
         let mut changed = Vec::with_capacity(groups.len());
         for group in groups {
             let rows = |x: &Tensor| x.narrow(0, group.rows.start, group.rows.len());
             changed.push(match group.adapter {
-                Some(adapter) => (rows(&base)? + self.change(&rows(x)?, adapter)?)?,
+                Some(adapter) => {
+                    (rows(&base)? + self.change(&rows(x)?, group.rows.start, adapter)?)?
+                }
                 None => rows(&base)?,
             });
         }
@@ -114,7 +116,9 @@ impl Projection {
         groups: &[AdapterRows<'a>],
     ) -> Option<Vec<Change<'a>>> {
         let plain = |x: &Tensor| ops::is_fused(x) && !x.track_op();
+        let sees_all = |adapter: &LoraAdapter| adapter.dropout.is_none();
         let mut fits = plain(base) && plain(x);
+        fits &= groups.iter().filter_map(|group| group.adapter).all(sees_all);
         let mut changes = Vec::new();
         for group in groups {
             let Some(adapter) = group.adapter else { continue };
@@ -131,14 +135,17 @@ impl Projection {
         fits.then_some(changes)
     }
 
-    /// `scale * (x · Aᵀ) · Bᵀ` of every module side by side. An adapter in f32 on a model of 16 bits is
+    /// `scale * (x · Aᵀ) · Bᵀ` of every module side by side; `row` is the first of `x` in the pass. An adapter in f32 on a model of 16 bits is
     /// computed with in f32, as peft does: its small changes would be rounded away.
-    fn change(&self, x: &Tensor, adapter: &LoraAdapter) -> Result<Tensor> {
+    fn change(&self, x: &Tensor, row: usize, adapter: &LoraAdapter) -> Result<Tensor> {
         let mut parts = Vec::with_capacity(self.modules.len());
         for (&module, &width) in self.modules.iter().zip(&self.widths) {
             parts.push(match adapter.pair(self.layer, module) {
                 Some(pair) => {
-                    let given = x.to_dtype(pair.a.dtype())?;
+                    let mut given = x.to_dtype(pair.a.dtype())?;
+                    if let Some(dropout) = &adapter.dropout {
+                        given = dropout.apply(&given, row, (self.layer, module))?;
+                    }
                     let low = (ops::linear(&given, &pair.a)? * pair.scale)?;
                     ops::linear(&low, &pair.b)?.to_dtype(x.dtype())?
                 }

@@ -4,6 +4,7 @@
 //! candle runs on one core, then fill all cores too. Gradients are added in the order of the
 //! micro-batches, so the sum does not depend on the number of workers.
 
+use std::borrow::Cow;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -93,12 +94,20 @@ pub struct Learner<'a> {
 impl Learner<'_> {
     /// Weighted mean loss of one micro-batch, a scalar tensor.
     pub fn loss(&self, packed: &Packed) -> Result<Tensor, TuningError> {
-        let hidden = self.decoder.forward(&self.batch(packed), None)?;
+        let adapters = self.adapters_for(packed);
+        let hidden = self.decoder.forward(&batch(packed, &adapters), None)?;
         self.loss_of(&hidden, packed)
     }
 
-    fn batch<'b>(&'b self, packed: &'b Packed) -> PackedBatch<'b> {
-        PackedBatch { tokens: &packed.tokens, segments: &packed.segments, adapters: self.adapters }
+    /// The adapters with what they don't see of this micro-batch.
+    fn adapters_for(&self, packed: &Packed) -> Cow<'_, [Arc<LoraAdapter>]> {
+        match packed.dropout {
+            None => Cow::Borrowed(self.adapters),
+            Some(dropout) => {
+                let unseeing = |adapter: &Arc<LoraAdapter>| Arc::new(adapter.with_dropout(dropout));
+                Cow::Owned(self.adapters.iter().map(unseeing).collect())
+            }
+        }
     }
 
     fn loss_of(&self, hidden: &Tensor, packed: &Packed) -> Result<Tensor, TuningError> {
@@ -138,7 +147,8 @@ impl Learner<'_> {
 
     /// Loss and gradients of one micro-batch, layer by layer from the last to the first.
     fn checkpointed(&self, packed: &Packed) -> Result<(Tensor, Vec<GradStore>), TuningError> {
-        let batch = self.batch(packed);
+        let adapters = self.adapters_for(packed);
+        let batch = batch(packed, &adapters);
         let stages = self.decoder.stages(&batch)?;
         let embedded = stages.embed()?;
         let mut inputs = vec![embedded.detach()];
@@ -182,6 +192,10 @@ impl Learner<'_> {
         });
         losses.into_iter().collect()
     }
+}
+
+fn batch<'a>(packed: &'a Packed, adapters: &'a [Arc<LoraAdapter>]) -> PackedBatch<'a> {
+    PackedBatch { tokens: &packed.tokens, segments: &packed.segments, adapters }
 }
 
 fn add_scaled(sum: &mut Gradients, gradients: Gradients, scale: f32) {

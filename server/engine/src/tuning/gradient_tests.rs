@@ -5,7 +5,7 @@ use candle_nn::VarBuilder;
 use domain::random::SplitMix64;
 
 use super::*;
-use crate::decoder::{DecoderConfig, LoraConfig, init_parameters};
+use crate::decoder::{DecoderConfig, Dropout, LoraConfig, init_parameters};
 use crate::tuning::optimizer::AdamWConfig;
 use crate::tuning::packing::Sequence;
 
@@ -85,6 +85,30 @@ fn of_an_adapter_to_the_bit() {
     assert_eq!(whole.loss, parts.loss);
     assert!(whole.gradients.iter().all(|values| values.iter().any(|value| *value != 0.0)));
     assert_eq!(whole.gradients, parts.gradients);
+}
+
+#[test]
+fn of_an_adapter_with_dropout_to_the_bit() {
+    let (adapter, variables) = adapter(0.5);
+    let (decoder, optimizer, adapters) = (frozen(DType::F32), optimizer(variables), [adapter]);
+    let workers = Workers::new(1, &Device::Cpu).unwrap();
+    let learn = |checkpointing, step| {
+        let mut batches = batches(Some(0));
+        let mut row = 0;
+        for batch in &mut batches {
+            batch.dropout = Some(Dropout::new(0.5, 1, step).from_row(row));
+            row += batch.tokens.len();
+        }
+        let learner = Learner { decoder: &decoder, adapters: &adapters, checkpointing };
+        learner.learn(&batches, &optimizer, &workers).unwrap()
+    };
+    let (whole, parts) = (learn(false, 0), learn(true, 0));
+    assert_eq!(whole.loss, parts.loss);
+    assert!(whole.gradients.iter().all(|values| values.iter().any(|value| *value != 0.0)));
+    assert_eq!(whole.gradients, parts.gradients);
+    let (again, next) = (learn(false, 0), learn(false, 1));
+    assert_eq!((again.loss, &again.gradients), (whole.loss, &whole.gradients));
+    assert_ne!(next.gradients, whole.gradients, "another update leaves out something else");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Sequences laid end to end for one forward pass, and what is to be learnt of them.
 
-use crate::decoder::Segment;
+use crate::decoder::{Dropout, Segment};
 
 /// A token to be predicted.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -67,6 +67,8 @@ pub struct Packed {
     pub targets: Vec<u32>,
     /// The part of each target in the loss.
     pub weights: Vec<f32>,
+    /// What adapters don't see of these rows; `None` outside of tuning with dropout.
+    pub dropout: Option<Dropout>,
 }
 
 impl Packed {

@@ -168,7 +168,7 @@ fn config_of(adapter: &LoraAdapter, base_name: &str, base_hash: &str) -> Adapter
         task_type: Some("CAUSAL_LM".to_owned()),
         r: adapter.config.r,
         lora_alpha: adapter.config.alpha,
-        lora_dropout: 0.0,
+        lora_dropout: adapter.config.dropout,
         target_modules: Modules::List(adapter.config.target_modules.clone()),
         bias: none(),
         use_dora: false,
@@ -261,6 +261,7 @@ pub fn from_bytes(
         rslora: config.use_rslora,
         rank_pattern: config.rank_pattern.map(|pattern| pattern.0).unwrap_or_default(),
         alpha_pattern: config.alpha_pattern.map(|pattern| pattern.0).unwrap_or_default(),
+        dropout: config.lora_dropout,
     };
     let adapter = LoraAdapter::from_tensors(base, lora, &tensors).map_err(|error| {
         let text = error.to_string();

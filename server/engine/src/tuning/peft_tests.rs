@@ -118,6 +118,7 @@ fn patterns_are_kept_in_their_order() {
         rank_pattern: patterns,
         alpha_pattern: vec![("down_proj".to_owned(), 5.0)],
         rslora: true,
+        dropout: 0.25,
         ..LoraConfig::default()
     };
     let adapter = LoraAdapter::init(&base(), config.clone(), 5, &Device::Cpu).unwrap();

@@ -20,7 +20,7 @@ use super::gradient::{Learner, Workers};
 use super::optimizer::{AdamW, AdamWConfig};
 use super::packing::{Packed, Sequence, micro_batches};
 use super::schedule::WarmedUp;
-use crate::decoder::{Decoder, LoraAdapter, LoraConfig};
+use crate::decoder::{Decoder, Dropout, LoraAdapter, LoraConfig};
 use crate::tokenizer::ModelTokenizer;
 
 /// Settings of [`tune`]. The default is the paper's (section 4.1).
@@ -54,7 +54,11 @@ pub struct TuneConfig {
     pub weight_decay: f64,
     /// Decays of AdamW's first and second moments.
     pub betas: (f64, f64),
-    /// Seed of the adapter's start and of the examples' order.
+    /// Share of its inputs that the adapter doesn't see, from 0 to below 1, drawn anew in every update.
+    pub dropout: f64,
+    /// Keeps AdamW's division finite.
+    pub epsilon: f64,
+    /// Seed of the adapter's start, of the examples' order and of the dropout.
     pub seed: u64,
     /// Updates between checkpoints.
     pub checkpoint_every: u64,
@@ -84,6 +88,8 @@ impl Default for TuneConfig {
             max_norm: 1.0,
             weight_decay: 0.0,
             betas: (0.9, 0.999),
+            dropout: 0.0,
+            epsilon: 1e-8,
             seed: 7,
             checkpoint_every: 10,
             micro_tokens: 1024,
@@ -184,6 +190,14 @@ impl TuneConfig {
         if !(0.0..=1.0).contains(&self.warmup) {
             return wrong("warmup", format!("must be within 0 and 1, got `{}`", self.warmup));
         }
+        if !(0.0..1.0).contains(&self.dropout) {
+            let problem = format!("must be 0 or more and below 1, got `{}`", self.dropout);
+            return wrong("dropout", problem);
+        }
+        if !(self.epsilon.is_finite() && self.epsilon > 0.0) {
+            let problem = format!("must be a number above zero, got `{}`", self.epsilon);
+            return wrong("epsilon", problem);
+        }
         if !(self.learning_rate.is_finite() && self.learning_rate > 0.0) {
             let problem = format!("must be a number above zero, got `{}`", self.learning_rate);
             return wrong("learning_rate", problem);
@@ -193,7 +207,13 @@ impl TuneConfig {
 
     pub(super) fn lora(&self) -> LoraConfig {
         let target_modules = self.target_modules.clone();
-        LoraConfig { r: self.r, alpha: self.alpha, target_modules, ..LoraConfig::default() }
+        LoraConfig {
+            r: self.r,
+            alpha: self.alpha,
+            target_modules,
+            dropout: self.dropout,
+            ..LoraConfig::default()
+        }
     }
 
     /// The settings that decide the result; how often to save, on how many threads and in how much
@@ -201,7 +221,12 @@ impl TuneConfig {
     fn deciding(&self) -> String {
         let neutral =
             Self { checkpoint_every: 0, workers: 0, gradient_checkpointing: false, ..self.clone() };
-        format!("{neutral:?}")
+        let (text, usual) = (format!("{neutral:?}"), Self::default());
+        if (self.dropout, self.epsilon) != (usual.dropout, usual.epsilon) {
+            return text;
+        }
+        // Checkpoints of versions that knew no other values don't name them; they are gone on from.
+        text.replace(&format!(" dropout: {:?}, epsilon: {:?},", usual.dropout, usual.epsilon), "")
     }
 }
 
@@ -239,7 +264,7 @@ impl<'a> Run<'a> {
         let adamw = AdamWConfig {
             beta1: config.betas.0,
             beta2: config.betas.1,
-            epsilon: 1e-8,
+            epsilon: config.epsilon,
             weight_decay: config.weight_decay,
             max_norm: config.max_norm,
         };
@@ -317,7 +342,17 @@ impl<'a> Run<'a> {
         let start = (step % per_epoch) as usize * size;
         let chosen: Vec<Sequence> =
             order.iter().skip(start).take(size).map(|i| self.sequences[*i].clone()).collect();
-        micro_batches(&chosen, self.config.micro_tokens, Some(0))
+        let mut batches = micro_batches(&chosen, self.config.micro_tokens, Some(0));
+        if self.config.dropout > 0.0 {
+            let dropout = Dropout::new(self.config.dropout, self.config.seed, step);
+            // A row is known by its place in the update, wherever the cut is.
+            let mut row = 0;
+            for batch in &mut batches {
+                batch.dropout = Some(dropout.from_row(row));
+                row += batch.tokens.len();
+            }
+        }
+        batches
     }
 
     fn save(&self) -> Result<(), TuningError> {

@@ -145,6 +145,37 @@ fn a_killed_run_gives_the_same_adapter() {
 }
 
 #[test]
+fn dropout_leaves_out_the_same_after_a_kill() {
+    let folder = tempfile::tempdir().unwrap();
+    let with = TuneConfig { dropout: 0.3, ..settings() };
+    let whole = tune_until(&folder.path().join("whole"), &with, 0).1.unwrap();
+    let killed = folder.path().join("killed");
+    let (_, stopped) = tune_until(&killed, &with, 13);
+    assert!(matches!(stopped, Err(TuningError::Cancelled { step: 13 })));
+    fs::remove_file(killed.join("step-00000013.safetensors")).unwrap();
+    let other = TuneConfig { workers: 1, gradient_checkpointing: true, ..with.clone() };
+    let resumed = tune_until(&killed, &other, 0).1.unwrap();
+    assert!(bytes(&resumed) == bytes(&whole), "other bytes after going on");
+    assert_eq!(whole.config.dropout, 0.3);
+    let without = tune_until(&folder.path().join("without"), &settings(), 0).1.unwrap();
+    assert!(bytes(&without) != bytes(&whole), "nothing was left out");
+}
+
+#[test]
+fn settings_that_are_new_leave_older_checkpoints_valid() {
+    let text = settings().deciding();
+    assert!(!text.contains("dropout") && !text.contains("epsilon"), "{text}");
+    assert!(text.contains("betas: (0.9, 0.999), seed: 7,"), "{text}");
+    for other in
+        [TuneConfig { dropout: 0.1, ..settings() }, TuneConfig { epsilon: 1e-6, ..settings() }]
+    {
+        let other = other.deciding();
+        assert!(other.contains("dropout: 0") && other.contains("epsilon: 1e-"), "{other}");
+        assert_ne!(other, text);
+    }
+}
+
+#[test]
 fn the_newest_checkpoint_is_an_adapter() {
     let folder = tempfile::tempdir().unwrap();
     let newest = || snapshot::newest(&base().0, &settings(), folder.path()).unwrap();
@@ -161,13 +192,16 @@ fn the_newest_checkpoint_is_an_adapter() {
 #[test]
 fn micro_batches_do_not_change_an_update() {
     let folder = tempfile::tempdir().unwrap();
-    let losses = |micro_tokens, name: &str| {
-        let config = TuneConfig { micro_tokens, ..settings() };
+    let losses = |micro_tokens, dropout: f64| {
+        let config = TuneConfig { micro_tokens, dropout, ..settings() };
+        let name = format!("{micro_tokens}-{dropout}");
         let (reports, _) = tune_until(&folder.path().join(name), &config, 4);
         reports.into_iter().map(|report| report.loss).collect::<Vec<_>>()
     };
-    for (one, many) in losses(1000, "one").iter().zip(losses(8, "many")) {
-        assert!((one - many).abs() < 1e-4, "{one} {many}");
+    for dropout in [0.0, 0.3] {
+        for (one, many) in losses(1000, dropout).iter().zip(losses(8, dropout)) {
+            assert!((one - many).abs() < 1e-4, "{one} {many} {dropout}");
+        }
     }
 }
 
@@ -191,6 +225,8 @@ fn settings_out_of_range_are_named() {
     for (config, name) in [
         (TuneConfig { batch: 0, ..settings() }, "`batch`"),
         (TuneConfig { warmup: 1.5, ..settings() }, "`warmup`"),
+        (TuneConfig { dropout: 1.0, ..settings() }, "`dropout`"),
+        (TuneConfig { epsilon: 0.0, ..settings() }, "`epsilon`"),
         (TuneConfig { learning_rate: f64::NAN, ..settings() }, "`learning_rate`"),
         (TuneConfig { target_modules: vec!["nothing".into()], ..settings() }, "`nothing`"),
     ] {

@@ -100,6 +100,7 @@ impl<'a> Bench<'a> {
             cultures: self.base.settings.cultures.len(),
             options: self.base.settings.request().options(),
             instances: self.instances,
+            uses_reference: self.base.settings.style.uses_reference(),
             sections,
         }
     }

@@ -70,7 +70,9 @@ pub fn fill(dir: &Path, draft: &mut Draft) -> Result<(), JobError> {
     draft.provenance = Provenance::Respondents(
         "World Values Survey wave 7, as released with CultureSPA (arXiv 2410.12971)".to_owned(),
     );
-    layout::topics().into_iter().for_each(|topic| draft.topic(topic));
+    for topic in layout::topics() {
+        draft.topic(topic).map_err(|rule| broken(dir, rule))?;
+    }
     questions(&data_file(dir, QUESTIONS), draft)?;
     people(&data_file(dir, PEOPLE), draft)?;
     // Both tables are computed where the copy lacks them.

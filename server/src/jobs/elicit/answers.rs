@@ -11,7 +11,7 @@ use domain::question::Question;
 use domain::voice::Voice;
 use serde::{Deserialize, Serialize};
 
-use super::{STEP, again, key};
+use super::{STEP, again, key, twice};
 use crate::jobs::{JobError, Method};
 use crate::store::UnitKey;
 
@@ -62,8 +62,16 @@ impl Answered {
         }
     }
 
-    /// This unaware answer and the `aware` one of a culture to the same question.
-    fn paired(&self, aware: &Self, question: &Question, culture: CultureCode) -> AnswerPair {
+    /// This unaware answer and the `aware` one of a culture to the same question; `twice` is the unaware one
+    /// drawn again.
+    fn paired(
+        &self,
+        aware: &Self,
+        twice: Option<&Self>,
+        question: &Question,
+        culture: CultureCode,
+    ) -> AnswerPair {
+        let again = twice.and_then(|twice| twice.chosen(question));
         AnswerPair {
             question: question.id.clone(),
             topic: question.topic.clone(),
@@ -71,6 +79,7 @@ impl Answered {
             unaware: self.chosen(question),
             aware: aware.chosen(question),
             shift: self.shift(aware),
+            redrawn: self.chosen(question).zip(again).map(|(first, second)| first != second),
         }
     }
 
@@ -116,9 +125,11 @@ impl Elicited<'_> {
         let mut pairs = Vec::new();
         for question in &self.questions {
             let unaware = self.answer(&Voice::unaware(), question)?;
+            // Runs of older versions drew it once.
+            let drawn_again = self.units.get(&twice(question));
             for &culture in &settings.cultures {
                 let aware = self.answer(&Voice::styled(culture, settings.style), question)?;
-                pairs.push(unaware.paired(aware, question, culture));
+                pairs.push(unaware.paired(aware, drawn_again, question, culture));
             }
         }
         Ok(pairs)
@@ -202,6 +213,27 @@ mod tests {
         assert_eq!((answered.chosen(&question), answered.share(&question, 2)), (Some(2), 0.8));
         let answered = Answered::Numbers { numbers: vec![Some(2), Some(7), None, Some(2)] };
         assert_eq!((answered.share(&question, 2), answered.share(&question, 7)), (0.5, 0.25));
+    }
+
+    #[test]
+    fn a_second_draw_is_held_against_the_first() {
+        let question = GeneratedQuestion {
+            question: "Well?".to_owned(),
+            options: vec!["Yes".to_owned(), "No".to_owned()],
+        };
+        let question = question.into_question("G1".into(), "t".into());
+        let of = |number| Answered::Numbers { numbers: vec![number] };
+        let (culture, aware) = ("THA".parse().unwrap(), of(Some(2)));
+        for (first, second, expect) in [
+            (Some(1), Some(of(Some(1))), Some(false)),
+            (Some(1), Some(of(Some(2))), Some(true)),
+            (Some(1), Some(of(None)), None),
+            (None, Some(of(Some(1))), None),
+            (Some(1), None, None),
+        ] {
+            let pair = of(first).paired(&aware, second.as_ref(), &question, culture);
+            assert_eq!(pair.redrawn, expect, "{first:?} {second:?}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Step 2 of the method: every generated question is asked once unaware and once per culture.
-//! Both sides get the same prompt with options (method, fault 4) and differ in the style only. What
+//! Both sides get the same prompt with options (method, fault 4) and differ in the style only. Where answers
+//! are drawn, the unaware side is drawn twice: how often it contradicts itself is the noise floor. What
 //! was answered is read back in [`answers`].
 
 mod answers;
@@ -85,6 +86,16 @@ impl Method {
                 wanted.push((again(question), prompt));
             }
         }
+        if let Elicitation::Samples(_) = self.settings.elicitation {
+            // The same prompt with another seed, which comes from its place. These come last, so that all
+            // other prompts draw what they drew before there were any.
+            let unaware = Voice::unaware();
+            for question in &questions {
+                let prompt =
+                    ask::score_prompt(&self.settings.templates, &survey, &unaware, question)?;
+                wanted.push((twice(question), prompt));
+            }
+        }
         Ok(wanted)
     }
 
@@ -163,4 +174,9 @@ pub(super) fn key(voice: &Voice, question: &Question) -> UnitKey {
 /// Of the unaware answer under the second wording of its persona.
 fn again(question: &Question) -> UnitKey {
     format!("{}/unaware-again", question.id)
+}
+
+/// Of the unaware answer drawn a second time in the same words: the noise floor of drawn answers.
+fn twice(question: &Question) -> UnitKey {
+    format!("{}/unaware-twice", question.id)
 }

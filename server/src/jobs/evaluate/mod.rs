@@ -12,15 +12,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::answer::SurveyAnswer;
 use domain::culture::CultureCode;
-use domain::question::Question;
+use domain::question::{Question, QuestionId, Topic};
 use domain::score::{
     Baseline, Metric, Movement, Part, Parts, Refusals, baseline_score, movement, paired_interval,
     parts,
 };
 use domain::voice::Voice;
 
-use self::report::mean_row;
-pub use self::report::{Baselines, EvaluationReport, Gain, Gains, Row, Scores};
+pub use self::report::{
+    Baselines, EvaluationReport, Gain, Gains, Row, ScoreIntervals, Scores, TopicRow,
+};
+use self::report::{mean_row, topic_row};
 use super::tune::TunedAdapter;
 use super::work::{Watcher, Work};
 use super::{JobError, Method, ask};
@@ -36,6 +38,24 @@ struct VoiceParts {
     aware: Option<Parts>,
     joint: Option<Parts>,
     specific: Option<Parts>,
+}
+
+impl VoiceParts {
+    /// Its parts on these questions; a voice that answered none of them is left out.
+    fn on(&self, questions: &[&Question]) -> Self {
+        let asked: BTreeSet<&QuestionId> = questions.iter().map(|question| &question.id).collect();
+        let of = |parts: &Option<Parts>| -> Option<Parts> {
+            let kept = parts.as_ref()?.iter().filter(|(id, _)| asked.contains(id));
+            let kept: Parts = kept.map(|(id, part)| (id.clone(), *part)).collect();
+            (!kept.is_empty()).then_some(kept)
+        };
+        Self {
+            unaware: of(&self.unaware),
+            aware: of(&self.aware),
+            joint: of(&self.joint),
+            specific: of(&self.specific),
+        }
+    }
 }
 
 /// The answers of one voice per culture.
@@ -202,8 +222,7 @@ impl Method {
             .iter()
             .map(|&code| (code, self.voice_parts(metric, code, &adapters, units)))
             .collect();
-        let rows: Vec<Row> =
-            voices.iter().map(|(code, voices)| self.row(metric, *code, voices)).collect();
+        let rows = self.rows(metric, &voices, &self.survey.evaluated());
         let info = self.engine.info();
         EvaluationReport {
             run: self.run.clone(),
@@ -217,6 +236,7 @@ impl Method {
             uses_reference: self.uses_reference(&rows, own),
             mean: mean_row(metric, &voices, &rows),
             rows,
+            topics: self.topics(metric, &voices),
             refusals: self.refusals(&adapters, units),
             movement: self.movement(&adapters, units),
             ability: None,
@@ -224,6 +244,32 @@ impl Method {
             robustness: BTreeMap::new(),
             adapters,
         }
+    }
+
+    /// A row for each culture over these questions.
+    fn rows(
+        &self,
+        metric: Metric,
+        voices: &[(CultureCode, VoiceParts)],
+        questions: &[&Question],
+    ) -> Vec<Row> {
+        let row =
+            |(code, voices): &(CultureCode, VoiceParts)| self.row(metric, *code, voices, questions);
+        voices.iter().map(row).collect()
+    }
+
+    /// The mean over cultures on every topic that has evaluated questions.
+    fn topics(&self, metric: Metric, voices: &[(CultureCode, VoiceParts)]) -> Vec<TopicRow> {
+        let evaluated = self.survey.evaluated();
+        let of = |topic: &Topic| {
+            let questions: Vec<&Question> =
+                evaluated.iter().copied().filter(|question| question.topic == topic.id).collect();
+            let voices: Vec<(CultureCode, VoiceParts)> =
+                voices.iter().map(|(code, voices)| (*code, voices.on(&questions))).collect();
+            let rows = self.rows(metric, &voices, &questions);
+            (!questions.is_empty()).then(|| topic_row(metric, topic, &voices, &rows))
+        };
+        self.survey.topics.iter().filter_map(of).collect()
     }
 
     /// Kinds of voices that learnt answers given after seeing people's: those with adapters, where they are
@@ -307,10 +353,15 @@ impl Method {
         }
     }
 
-    fn row(&self, metric: Metric, code: CultureCode, voices: &VoiceParts) -> Row {
-        let questions = self.survey.evaluated();
+    fn row(
+        &self,
+        metric: Metric,
+        code: CultureCode,
+        voices: &VoiceParts,
+        questions: &[&Question],
+    ) -> Row {
         let baseline = |kind| {
-            baseline_score(kind, metric, &self.survey, code, &questions).map(|score| 100.0 * score)
+            baseline_score(kind, metric, &self.survey, code, questions).map(|score| 100.0 * score)
         };
         let usa = "USA".parse().ok().filter(|usa| self.survey.culture(*usa).is_some());
         Row {

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use domain::culture::CultureCode;
+use domain::question::{Topic, TopicId};
 use domain::score::{
-    Ability, CrossScores, Interval, Metric, Movement, Parts, Refusals, mean_paired_interval,
+    Ability, CrossScores, Interval, Metric, Movement, Parts, Refusals, mean_interval,
+    mean_paired_interval,
 };
 use serde::Serialize;
 
@@ -70,6 +72,38 @@ pub struct Row {
     pub baselines: Baselines,
 }
 
+/// 95 % bootstrap intervals of [`Scores`] over questions, x 100, all cultures on the same draw.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct ScoreIntervals {
+    /// Of the unaware voice.
+    pub unaware: Option<Interval>,
+    /// Of the aware voices.
+    pub aware: Option<Interval>,
+    /// Of those with the joint adapter.
+    pub joint: Option<Interval>,
+    /// Of those with their culture's own adapter.
+    pub specific: Option<Interval>,
+}
+
+/// The mean over cultures on one topic's questions.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TopicRow {
+    /// The topic.
+    pub topic: TopicId,
+    /// Its name.
+    pub name: String,
+    /// Questions with a reference, of the culture that has the most.
+    pub questions: usize,
+    /// Its voices.
+    pub scores: Scores,
+    /// How sure these are.
+    pub intervals: ScoreIntervals,
+    /// Differences between them.
+    pub gains: Gains,
+    /// Its baselines.
+    pub baselines: Baselines,
+}
+
 /// What `polylogue evaluate` prints.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EvaluationReport {
@@ -100,6 +134,8 @@ pub struct EvaluationReport {
     /// Plain mean over the cultures that have such a voice: where some have no adapter of their own,
     /// the means of specific voices are over the others, see [`EvaluationReport::with_specific`].
     pub mean: Row,
+    /// The same mean topic by topic, in the survey's order.
+    pub topics: Vec<TopicRow>,
     /// What each kind of voice gave no opinion on, over all cultures.
     pub refusals: BTreeMap<String, Refusals>,
     /// Which way each kind of voice's answers move from the unaware voice's, over all cultures.
@@ -168,5 +204,33 @@ pub(super) fn mean_row(metric: Metric, voices: &[(CultureCode, VoiceParts)], row
             middle: of(|row| row.baselines.middle),
             like_usa: of(|row| row.baselines.like_usa),
         },
+    }
+}
+
+/// A topic's mean from the cultures' voices and rows on its questions.
+pub(super) fn topic_row(
+    metric: Metric,
+    topic: &Topic,
+    voices: &[(CultureCode, VoiceParts)],
+    rows: &[Row],
+) -> TopicRow {
+    let interval = |of: fn(&VoiceParts) -> Option<&Parts>| {
+        let parts: Vec<&Parts> = voices.iter().filter_map(|(_, voices)| of(voices)).collect();
+        mean_interval(metric, &parts).map(|interval| interval.times(100.0))
+    };
+    let Row { questions, scores, gains, baselines, .. } = mean_row(metric, voices, rows);
+    TopicRow {
+        topic: topic.id.clone(),
+        name: topic.name.clone(),
+        questions,
+        scores,
+        intervals: ScoreIntervals {
+            unaware: interval(|voices| voices.unaware.as_ref()),
+            aware: interval(|voices| voices.aware.as_ref()),
+            joint: interval(|voices| voices.joint.as_ref()),
+            specific: interval(|voices| voices.specific.as_ref()),
+        },
+        gains,
+        baselines,
     }
 }

@@ -44,7 +44,21 @@ pub struct Draft {
     similarity: Vec<(Place, CultureCode, Similarities)>,
     neighbours: Vec<(Place, QuestionId, Vec<QuestionId>)>,
     unasked: Vec<String>,
+    /// Line of the record that describes the survey.
+    described: Option<usize>,
     rejections: Rejections,
+}
+
+/// What a file says of the survey itself.
+pub struct Description {
+    /// Identifier.
+    pub id: String,
+    /// Name for people.
+    pub title: String,
+    /// ISO 639-3 code.
+    pub language: String,
+    /// Where the reference comes from.
+    pub provenance: Provenance,
 }
 
 impl Draft {
@@ -66,8 +80,20 @@ impl Draft {
             similarity: Vec::new(),
             neighbours: Vec::new(),
             unasked: Vec::new(),
+            described: None,
             rejections,
         }
+    }
+
+    /// Takes what a file says of the survey itself, once.
+    pub fn describe(&mut self, place: &Place, description: Description) {
+        if let Some(line) = self.described {
+            return self.reject(place, format!("the survey is described in line {line} already"));
+        }
+        self.described = Some(place.line);
+        let Description { id, title, language, provenance } = description;
+        (self.id, self.title) = (id, title);
+        (self.language, self.provenance) = (language, provenance);
     }
 
     /// Reports a row that can't be part of the survey.
@@ -90,18 +116,42 @@ impl Draft {
         }
     }
 
-    /// Declares a topic; the same one again changes nothing.
-    pub fn topic(&mut self, topic: Topic) {
-        if !self.topics.iter().any(|other| other.id == topic.id) {
-            self.topics.push(topic);
+    /// Declares a topic; the same one again changes nothing. A name that only repeats the identifier, as a
+    /// question's topic that isn't declared yet has, gives way to a real one.
+    ///
+    /// # Errors
+    /// Another name than the topic has.
+    pub fn topic(&mut self, topic: Topic) -> Result<(), String> {
+        let says_nothing = |topic: &Topic| topic.name == topic.id.as_str();
+        match self.topics.iter_mut().find(|other| other.id == topic.id) {
+            None => self.topics.push(topic),
+            Some(other) if says_nothing(other) => other.name = topic.name,
+            Some(other) => {
+                let alike = other.name.to_lowercase() == topic.name.to_lowercase();
+                if !alike && !says_nothing(&topic) {
+                    return Err(format!(
+                        "the topic `{}` is called `{}` already, not `{}`",
+                        topic.id, other.name, topic.name
+                    ));
+                }
+            }
         }
+        Ok(())
     }
 
     /// The topic with this name, declared if need be.
-    pub fn topic_named(&mut self, name: &str) -> TopicId {
-        let id = TopicId(slug(name));
-        self.topic(Topic { id: id.clone(), name: name.trim().to_owned() });
-        id
+    ///
+    /// # Errors
+    /// A name that can't be told from another topic's: identifiers keep ASCII letters and digits only.
+    pub fn topic_named(&mut self, name: &str) -> Result<TopicId, String> {
+        let id = rules::topic_id(name);
+        self.topic(Topic { id: id.clone(), name: name.trim().to_owned() })?;
+        Ok(id)
+    }
+
+    /// The name of a topic.
+    pub fn topic_name(&self, id: &TopicId) -> Option<&str> {
+        self.topics.iter().find(|topic| topic.id == *id).map(|topic| topic.name.as_str())
     }
 
     /// The question of this identifier, if its row was taken.
@@ -115,7 +165,10 @@ impl Draft {
             return self.reject(place, reason);
         }
         if !self.topics.iter().any(|topic| topic.id == question.topic) {
-            question.topic = self.topic_named(&question.topic.0.clone());
+            match self.topic_named(&question.topic.0.clone()) {
+                Ok(topic) => question.topic = topic,
+                Err(reason) => return self.reject(place, reason),
+            }
         }
         question.flag_dont_know();
         self.asked.insert(question.id.clone(), (place.line, self.questions.len()));
@@ -150,12 +203,24 @@ impl Draft {
 
     /// Adds a row of the table of similar cultures.
     pub fn similarity(&mut self, place: &Place, culture: CultureCode, to: Similarities) {
-        self.similarity.push((place.clone(), culture, to));
+        match rules::twice(to.iter().map(|(code, _)| code)) {
+            Some(code) => {
+                let named = format!("the similarities of `{culture}` name `{code}` twice");
+                self.reject(place, named);
+            }
+            None => self.similarity.push((place.clone(), culture, to)),
+        }
     }
 
     /// Adds a row of the table of neighbouring questions.
     pub fn neighbours(&mut self, place: &Place, question: QuestionId, nearest: Vec<QuestionId>) {
-        self.neighbours.push((place.clone(), question, nearest));
+        match rules::twice(&nearest) {
+            Some(id) => {
+                let named = format!("the neighbours of `{question}` name `{id}` twice");
+                self.reject(place, named);
+            }
+            None => self.neighbours.push((place.clone(), question, nearest)),
+        }
     }
 
     /// Checks the survey as a whole. Where rejected rows leave too little, they say so.
@@ -200,6 +265,12 @@ impl Draft {
             let mut named = std::iter::once(culture).chain(to.iter().map(|(code, _)| *code));
             match named.find(|code| !self.cultures.iter().any(|culture| culture.code == *code)) {
                 Some(code) => self.reject(&place, format!("`{code}` is no culture of this survey")),
+                None if known.contains_key(&culture) => {
+                    self.reject(
+                        &place,
+                        format!("the similarities of `{culture}` stand there twice"),
+                    );
+                }
                 None => {
                     known.insert(culture, to.into_iter().collect());
                 }
@@ -215,6 +286,12 @@ impl Draft {
             let mut named = std::iter::once(&question).chain(&nearest);
             match named.find(|id| !self.asked.contains_key(*id)).cloned() {
                 Some(id) => self.reject(&place, format!("there is no question `{id}`")),
+                None if known.contains_key(&question) => {
+                    self.reject(
+                        &place,
+                        format!("the neighbours of `{question}` stand there twice"),
+                    );
+                }
                 None => {
                     nearest.truncate(KEPT_NEIGHBOURS);
                     known.insert(question, nearest);

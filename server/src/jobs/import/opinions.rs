@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::draft::Draft;
 use super::rejections::Place;
+use super::rules::one_for_each;
 use super::table::{Rows, rows};
 use crate::jobs::JobError;
 
@@ -84,7 +85,8 @@ struct Row<'a> {
 fn take(row: &Row, place: &Place, draft: &mut Draft) -> Result<(), String> {
     let options = texts(row.options)?;
     let selections = countries(row.selections)?;
-    let topic = draft.topic_named(row.topic);
+    let topic = draft.topic_named(row.topic)?;
+    let count = options.len();
     draft.question(
         place,
         Question {
@@ -100,6 +102,11 @@ fn take(row: &Row, place: &Place, draft: &mut Draft) -> Result<(), String> {
     );
     if draft.question_named(&row.id).is_some() {
         for (country, shares) in selections {
+            // Without one share for each option nobody knows which belongs to which.
+            if let Err(reason) = one_for_each(&row.id, count, shares.len()) {
+                draft.reject(place, format!("{country}: {reason}"));
+                continue;
+            }
             draft.people(place, &country, row.id.clone(), (1..).zip(shares).collect());
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! `assets/import/example.jsonl` shows every kind of record.
 
-use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -10,10 +10,11 @@ use std::path::Path;
 use domain::culture::{Culture, CultureCode};
 use domain::question::{Question, QuestionId, Scale, Topic, TopicId};
 use domain::survey::Provenance;
-use serde::Deserialize;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::draft::Draft;
+use super::draft::{Description, Draft, Similarities};
 use super::lines;
 use super::rejections::Place;
 use crate::jobs::JobError;
@@ -62,12 +63,38 @@ enum Record {
     },
     Similarity {
         culture: CultureCode,
-        to: BTreeMap<CultureCode, f64>,
+        to: Likenesses,
     },
     Neighbours {
         question: QuestionId,
         nearest: Vec<QuestionId>,
     },
+}
+
+/// How alike a culture is to others, all members as they stand there: a map would keep only the last of
+/// two for the same culture.
+struct Likenesses(Similarities);
+
+impl<'de> Deserialize<'de> for Likenesses {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct InOrder;
+        impl<'de> Visitor<'de> for InOrder {
+            type Value = Likenesses;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of numbers by culture")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Likenesses, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Likenesses(members))
+            }
+        }
+        deserializer.deserialize_map(InOrder)
+    }
 }
 
 fn one() -> u32 {
@@ -169,17 +196,21 @@ fn take(record: Record, place: &Place, draft: &mut Draft) {
     match record {
         Record::Survey { id, title, language, source, simulated } => {
             let source = source.unwrap_or_else(|| title.clone());
-            (draft.id, draft.title) = (id, title);
-            draft.language = language.unwrap_or_else(|| "eng".to_owned());
-            draft.provenance = match simulated {
+            let language = language.unwrap_or_else(|| "eng".to_owned());
+            let provenance = match simulated {
                 true => Provenance::Simulated(source),
                 false => Provenance::Respondents(source),
             };
+            draft.describe(place, Description { id, title, language, provenance });
         }
         Record::Culture { code, name, demonym } => {
             draft.culture(place, Culture { code, name, demonym });
         }
-        Record::Topic { id, name } => draft.topic(Topic { id, name }),
+        Record::Topic { id, name } => {
+            if let Err(reason) = draft.topic(Topic { id, name }) {
+                draft.reject(place, reason);
+            }
+        }
         Record::Question {
             id,
             topic,
@@ -201,11 +232,12 @@ fn take(record: Record, place: &Place, draft: &mut Draft) {
             Err(reason) => draft.reject(place, reason),
         },
         Record::Similarity { culture, to } => {
-            match to.values().find(|value| !(0.0..=100.0).contains(*value)) {
-                Some(value) => {
+            let Likenesses(to) = to;
+            match to.iter().find(|(_, value)| !(0.0..=100.0).contains(value)) {
+                Some((_, value)) => {
                     draft.reject(place, format!("a similarity must be from 0 to 100, not {value}"));
                 }
-                None => draft.similarity(place, culture, to.into_iter().collect()),
+                None => draft.similarity(place, culture, to),
             }
         }
         Record::Neighbours { question, nearest } => draft.neighbours(place, question, nearest),

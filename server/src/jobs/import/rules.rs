@@ -1,6 +1,8 @@
 //! What a single row of a survey must keep, whatever format it comes from.
 
-use domain::question::Question;
+use std::collections::BTreeSet;
+
+use domain::question::{Question, QuestionId, TopicId};
 use domain::survey::Distribution;
 
 /// How far shares may sum above 1: published ones are rounded.
@@ -52,6 +54,9 @@ pub fn distribution(
     given: &NumberedShares,
 ) -> Result<Option<Distribution>, String> {
     let id = &question.id;
+    if let Some(number) = twice(given.iter().map(|(number, _)| number)) {
+        return Err(format!("the share of option {number} of `{id}` stands there twice"));
+    }
     let mut shares = vec![0.0; question.options.len()];
     let mut mode: Option<(u32, f64)> = None;
     for &(number, share) in given {
@@ -81,6 +86,32 @@ pub fn distribution(
         shares.iter_mut().for_each(|share| *share /= sum);
     }
     Ok(Some(Distribution { shares, mode }))
+}
+
+/// Whether a list of shares has one for each of a question's options, or none, where nobody was asked.
+///
+/// # Errors
+/// The rule with both numbers.
+pub fn one_for_each(id: &QuestionId, options: usize, shares: usize) -> Result<(), String> {
+    if options == shares || shares == 0 {
+        return Ok(());
+    }
+    Err(format!("`{id}` has {options} options, so there must be {options} shares, not {shares}"))
+}
+
+/// The first of these that comes a second time.
+pub fn twice<'a, T: Ord>(items: impl IntoIterator<Item = &'a T>) -> Option<&'a T> {
+    let mut seen = BTreeSet::new();
+    items.into_iter().find(|item| !seen.insert(*item))
+}
+
+/// The identifier of the topic with this name: its [`slug`], or, where it has no letter or digit that one
+/// keeps, the name itself.
+pub fn topic_id(name: &str) -> TopicId {
+    match slug(name) {
+        slug if slug.is_empty() => TopicId(name.trim().to_owned()),
+        slug => TopicId(slug),
+    }
 }
 
 /// Small letters, digits and hyphens; at most 64.

@@ -10,6 +10,8 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod contradictions;
+
 fn file(name: &str, text: &str) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);

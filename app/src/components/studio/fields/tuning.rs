@@ -5,7 +5,7 @@ use domain::method::{MODULES, MethodRequest};
 use super::{Choice, Number, Place, Switch, tuning};
 
 /// Numbers of tuning.
-pub const TUNING_NUMBERS: [Number; 9] = [
+pub const TUNING_NUMBERS: [Number; 11] = [
     Number {
         testid: "rank",
         label: "Rank",
@@ -68,6 +68,20 @@ pub const TUNING_NUMBERS: [Number; 9] = [
         explanation: "AdamW’s decay of its square",
         step: "any",
         place: Place::Tuning("beta2"),
+    },
+    Number {
+        testid: "epsilon",
+        label: "Epsilon",
+        explanation: "keeps AdamW’s division finite",
+        step: "any",
+        place: Place::Tuning("epsilon"),
+    },
+    Number {
+        testid: "dropout",
+        label: "Dropout",
+        explanation: "share of its inputs that an adapter doesn’t see in an update",
+        step: "any",
+        place: Place::Tuning("dropout"),
     },
 ];
 
