@@ -13,10 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::answer::SurveyAnswer;
 use domain::culture::CultureCode;
 use domain::question::Question;
-use domain::score::{
-    Baseline, Metric, Movement, Part, Parts, Refusals, baseline_score, movement, paired_interval,
-    parts,
-};
+use domain::score::{Metric, Movement, Part, Parts, Refusals, movement, paired_interval, parts};
 use domain::voice::Voice;
 
 use self::report::mean_row;
@@ -309,10 +306,6 @@ impl Method {
 
     fn row(&self, metric: Metric, code: CultureCode, voices: &VoiceParts) -> Row {
         let questions = self.survey.evaluated();
-        let baseline = |kind| {
-            baseline_score(kind, metric, &self.survey, code, &questions).map(|score| 100.0 * score)
-        };
-        let usa = "USA".parse().ok().filter(|usa| self.survey.culture(*usa).is_some());
         Row {
             culture: Some(code),
             questions: voices.aware.as_ref().map_or(0, Parts::len),
@@ -327,11 +320,7 @@ impl Method {
                 joint_over_aware: gain(metric, &voices.joint, &voices.aware),
                 specific_over_aware: gain(metric, &voices.specific, &voices.aware),
             },
-            baselines: Baselines {
-                random: baseline(Baseline::Random),
-                middle: baseline(Baseline::Middle),
-                like_usa: usa.and_then(|usa| baseline(Baseline::Like(usa))),
-            },
+            baselines: Baselines::of(metric, &self.survey, code, &questions),
         }
     }
 }
