@@ -29,7 +29,7 @@ use crate::store::Store;
 /// Arguments of every step. Settings are fixed when a run begins; later steps take them from it.
 #[derive(Debug, Args)]
 pub struct MethodArgs {
-    /// Name of the run; by default the latest unfinished one.
+    /// Name of the run; by default the latest unfinished one that these settings fit.
     #[arg(long, value_name = "NAME")]
     run: Option<String>,
     /// Survey that gives seeds and evaluated questions; `starter` by default.

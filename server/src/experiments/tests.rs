@@ -88,14 +88,14 @@ async fn voices_that_a_base_run_lacks_are_left_out() {
     let request = MethodRequest {
         run: Some("base".to_owned()),
         survey: Some(SURVEY.to_owned()),
-        per_topic: Some(4),
+        per_topic: Some(6),
         epochs: Some(1),
         accumulation: Some(1),
         adapters: Some(vec![AdapterTarget::Joint]),
         ..MethodRequest::default()
     };
     let base = Method::open(&store, &engine, &request, Opening::Base).await.unwrap();
-    write_questions(&base, 4).await;
+    write_questions(&base, 6).await;
     let (recorded, done) = (&mut |_: &_| {}, &mut |_: &_| {});
     base.run_steps(&Step::ALL, Metric::Alignment, &mut go_on, recorded, done).await.unwrap();
     let report = experiments::run(&base, &mut go_on, &mut |_| {}).await.unwrap();
