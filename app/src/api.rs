@@ -34,7 +34,7 @@ pub mod import;
 
 use domain::answer::SurveyAnswer;
 use domain::culture::Culture;
-use domain::prompt::Message;
+use domain::prompt::{Message, PromptTemplates};
 use domain::survey::Provenance;
 use domain::voice::Voice;
 use serde::{Deserialize, Serialize};
@@ -60,10 +60,36 @@ pub struct World {
     /// Sets of prompt templates, the built-in one first.
     #[serde(default)]
     pub templates: Vec<TemplateInfo>,
+    /// Options that give a command what this server was started with.
+    #[serde(default)]
+    pub options: CommandOptions,
     /// Largest number of voices in one chat request.
     pub max_voices: usize,
     /// Largest size of one message, in bytes.
     pub max_message_bytes: usize,
+}
+
+/// Options of commands, with a value each, as they are typed: `--model mine --weights q8_0`. Empty where
+/// a command needs none.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommandOptions {
+    /// The same base model in the same form.
+    pub model: String,
+    /// The same sets of prompt templates beside the built-in one.
+    pub templates: String,
+}
+
+impl CommandOptions {
+    /// Those that a command needs which asks with this set of prompts, by its name or as `id@version`; the
+    /// built-in one where it names none.
+    pub fn with_prompts(&self, prompts: Option<&str>) -> String {
+        let builtin = PromptTemplates::builtin();
+        let named = format!("{}@{}", builtin.id(), builtin.version());
+        let own = prompts.is_some_and(|prompts| prompts != named);
+        let given = [Some(&self.model), Some(&self.templates).filter(|_| own)];
+        let given = given.into_iter().flatten().filter(|option| !option.is_empty());
+        given.fold(String::new(), |all, option| format!("{all} {option}"))
+    }
 }
 
 impl World {

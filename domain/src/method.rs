@@ -26,7 +26,8 @@ mod tuning;
 pub use elicitation::Elicitation;
 pub use preset::{Preset, far_apart};
 pub use request::{
-    BadSetting, MOST_PASSES, MOST_PER_TOPIC, MOST_SAMPLES, MethodRequest, USUAL_SURVEY,
+    BadSetting, LONGEST_NAME, MOST_PASSES, MOST_PER_TOPIC, MOST_SAMPLES, MethodRequest,
+    USUAL_SURVEY,
 };
 pub use target::AdapterTarget;
 pub use tuning::{MODULES, Schedule, Tuning};

@@ -50,12 +50,29 @@ pub struct TemplateArgs {
 }
 
 impl TemplateArgs {
+    /// The same as options of a command; empty where no folder is named.
+    pub fn options(&self) -> String {
+        let folder = self.templates.as_ref();
+        folder.map_or_else(String::new, |folder| {
+            format!("--templates {}", shell_word(&folder.to_string_lossy()))
+        })
+    }
+
     /// Reads the folder.
     ///
     /// # Errors
     /// Names the file and what is wrong in it.
     pub fn read(&self) -> Result<TemplateSets, JobError> {
         TemplateSets::read(self.templates.as_deref())
+    }
+}
+
+/// A value as a shell takes it: in quotes where it holds what a shell would read otherwise.
+fn shell_word(value: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./@:+,".contains(c);
+    match !value.is_empty() && value.chars().all(plain) {
+        true => value.to_owned(),
+        false => format!("'{}'", value.replace('\'', r"'\''")),
     }
 }
 
@@ -78,6 +95,14 @@ pub struct ModelArgs {
 }
 
 impl ModelArgs {
+    /// The same model in the same form as options of a command; empty for the built-in one as it is.
+    pub fn options(&self) -> String {
+        let model =
+            (self.model != "starter").then(|| format!("--model {}", shell_word(&self.model)));
+        let weights = self.weights.map(|weights| format!("--weights {weights}"));
+        model.into_iter().chain(weights).collect::<Vec<_>>().join(" ")
+    }
+
     /// What the engine is started with.
     pub fn config(&self) -> EngineConfig {
         let config = EngineConfig::new(self.model.as_str().into(), self.device);
@@ -132,5 +157,27 @@ impl ServeArgs {
     pub fn site(&self) -> PathBuf {
         let beside = || Some(std::env::current_exe().ok()?.parent()?.parent()?.join("site"));
         self.site.clone().or_else(beside).unwrap_or_else(|| PathBuf::from("site"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_was_told_is_said_as_options() {
+        for (model, weights, expect) in [
+            ("starter", None, ""),
+            ("Qwen/Qwen2.5-0.5B@main", None, "--model Qwen/Qwen2.5-0.5B@main"),
+            ("my model.gguf", Some(WeightFormat::Q8_0), "--model 'my model.gguf' --weights q8_0"),
+            ("it's", None, r"--model 'it'\''s'"),
+            ("starter", Some(WeightFormat::Q8_0), "--weights q8_0"),
+        ] {
+            let args = ModelArgs { model: model.to_owned(), device: DeviceChoice::Cpu, weights };
+            assert_eq!(args.options(), expect);
+        }
+        assert_eq!(TemplateArgs::default().options(), "");
+        let templates = TemplateArgs { templates: Some("prompts/thai".into()) };
+        assert_eq!(templates.options(), "--templates prompts/thai");
     }
 }

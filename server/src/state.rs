@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use app::api::CommandOptions;
 use axum::extract::FromRef;
 use domain::culture::{Culture, CultureCode};
 use leptos::prelude::LeptosOptions;
@@ -30,6 +31,8 @@ pub struct AppState {
     pub rooms: Rooms,
     /// Whether the server is about to end.
     pub closing: Closing,
+    /// What gives a command the same model and templates.
+    pub options: CommandOptions,
     proxies: Proxies,
     cultures: Arc<RwLock<Arc<[Culture]>>>,
     leptos: LeptosOptions,
@@ -68,8 +71,24 @@ impl AppState {
             .build();
         let cultures = Arc::new(RwLock::new(cultures.into()));
         let (rooms, closing) = (Rooms::new(store.clone()), Closing::default());
-        let proxies = Proxies::default();
-        Self { engine, store, survey_runs, method_runs, rooms, closing, proxies, cultures, leptos }
+        let (proxies, options) = (Proxies::default(), CommandOptions::default());
+        Self {
+            engine,
+            store,
+            survey_runs,
+            method_runs,
+            rooms,
+            closing,
+            options,
+            proxies,
+            cultures,
+            leptos,
+        }
+    }
+
+    /// The same, started with what these options say.
+    pub fn started_with(self, options: CommandOptions) -> Self {
+        Self { options, ..self }
     }
 
     /// The same behind these proxies.

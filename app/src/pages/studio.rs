@@ -57,6 +57,7 @@ pub fn StudioPage() -> impl IntoView {
 /// The page once it is known what can be chosen.
 #[component]
 fn Studio(world: World) -> impl IntoView {
+    let world = StoredValue::new(world);
     let page = RunPage::new("/studio", |backend| backend.method_runs());
     let shown = page.shown;
     let followed = Followed::default();
@@ -67,7 +68,7 @@ fn Studio(world: World) -> impl IntoView {
         <div class="start-or-reopen">
             <details open=move || shown.with(Option::is_none)>
                 <summary><h2>"New run"</h2></summary>
-                <StartRun world=StoredValue::new(world) on_start=open/>
+                <StartRun world on_start=open/>
             </details>
             <section class="runs" aria-labelledby="runs">
                 <h2 id="runs">"Runs"</h2>
@@ -75,7 +76,7 @@ fn Studio(world: World) -> impl IntoView {
                     none="None yet. A run stays here with everything it has made."/>
             </section>
         </div>
-        <Show when=move || shown.with(Option::is_some)><ShownRun followed/></Show>
+        <Show when=move || shown.with(Option::is_some)><ShownRun followed world/></Show>
     }
     .into_any()
 }

@@ -103,6 +103,9 @@ pub struct BadSetting {
 /// The survey of a request that names none.
 pub const USUAL_SURVEY: &str = "starter";
 
+/// Most letters of a run's name.
+pub const LONGEST_NAME: usize = 64;
+
 /// Most questions per topic: ten times the paper's.
 pub const MOST_PER_TOPIC: usize = 10_000;
 
@@ -294,7 +297,10 @@ fn named(set: &PromptTemplates) -> String {
 
 fn names_a_folder(name: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    !name.is_empty() && !name.starts_with('.') && name.len() <= 64 && name.chars().all(allowed)
+    !name.is_empty()
+        && !name.starts_with('.')
+        && name.len() <= LONGEST_NAME
+        && name.chars().all(allowed)
 }
 
 fn in_range(name: &'static str, value: Option<usize>, most: usize) -> Result<(), BadSetting> {

@@ -29,7 +29,8 @@ pub struct ExperimentsArgs {
 
 impl ExperimentsArgs {
     pub(super) async fn run(self) -> Result<(), Box<dyn Error>> {
-        let base = self.method.open(Opening::Begin).await?;
+        let base = self.method.open(Opening::Base).await?;
+        experiments::check_base(&base.request())?;
         let mut reporter = Reporter::start();
         let mut tell = |progress: &_| reporter.tell(progress);
         base.set_state(None).await?;

@@ -8,7 +8,8 @@ use clap::{Args, ValueEnum};
 
 use super::output::number;
 use crate::config::StoreArgs;
-use crate::jobs::culturespa::score_results;
+use crate::jobs::culturespa::{ScoreRow, score_results};
+use crate::jobs::evaluate::Baselines;
 use crate::jobs::import::{self, EXAMPLE_CSV, EXAMPLE_JSONL, Format, ImportOptions, fetch};
 
 /// Arguments of `polylogue import`.
@@ -155,19 +156,47 @@ impl ScoreArgs {
             }
             return Ok(());
         }
-        println!("| culture | style | score | answered | unreadable | file |");
-        println!("|---|---|---:|---:|---:|---|");
-        for row in rows {
-            let file = row.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            println!(
-                "| {} | {} | {} | {} | {} | {file} |",
-                row.culture,
-                row.style,
-                number(row.score),
-                row.answered,
-                row.unreadable,
-            );
-        }
+        println!("{}", table(&rows));
         Ok(())
+    }
+}
+
+/// What was scored, beside what answering the same questions without looking reaches.
+fn table(rows: &[ScoreRow]) -> String {
+    let head = "| culture | style | score | random | middle | like USA | answered | unreadable | file |\n\
+                |---|---|---:|---:|---:|---:|---:|---:|---|";
+    let line = |row: &ScoreRow| {
+        let Baselines { random, middle, like_usa } = row.baselines;
+        let scores = [row.score, random, middle, like_usa].map(number).join(" | ");
+        let file = row.file.file_name().unwrap_or_default().to_string_lossy();
+        let ScoreRow { culture, style, answered, unreadable, .. } = row;
+        format!("| {culture} | {style} | {scores} | {answered} | {unreadable} | {file} |")
+    };
+    std::iter::once(head.to_owned()).chain(rows.iter().map(line)).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::prompt::PromptStyle;
+
+    use super::*;
+
+    #[test]
+    fn scores_stand_beside_their_baselines() {
+        let row = |culture: &str, like_usa| ScoreRow {
+            culture: culture.parse().unwrap(),
+            style: PromptStyle::Unaware,
+            score: Some(71.125),
+            answered: 250,
+            unreadable: 9,
+            baselines: Baselines { random: Some(46.34), middle: Some(57.95), like_usa },
+            file: "result/wvs_result_culture_unaware_0.json".into(),
+        };
+        let text = table(&[row("USA", None), row("THA", Some(63.44))]);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 4, "{text}");
+        assert!(lines[0].contains("| score | random | middle | like USA |"), "{text}");
+        assert!(lines[2].contains("| 46.34 | 57.95 | – | 250 | 9 | wvs_result"), "{text}");
+        assert!(lines[3].contains("| 46.34 | 57.95 | 63.44 |"), "{text}");
     }
 }

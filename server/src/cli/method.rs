@@ -18,6 +18,7 @@ use super::preset::PresetChoice;
 use super::progress::Reporter;
 use crate::annotation::Room;
 use crate::config::{ModelArgs, StoreArgs, TemplateArgs};
+use crate::experiments;
 use crate::jobs::generate::GenerationCounts;
 use crate::jobs::pipeline::StepDone;
 use crate::jobs::tune::TunedAdapter;
@@ -28,7 +29,7 @@ use crate::store::Store;
 /// Arguments of every step. Settings are fixed when a run begins; later steps take them from it.
 #[derive(Debug, Args)]
 pub struct MethodArgs {
-    /// Name of the run; by default the latest unfinished one.
+    /// Name of the run; by default the latest unfinished one that these settings fit.
     #[arg(long, value_name = "NAME")]
     run: Option<String>,
     /// Survey that gives seeds and evaluated questions; `starter` by default.
@@ -115,7 +116,18 @@ pub struct MethodArgs {
     store: StoreArgs,
 }
 
-/// Arguments of `evaluate` and `pipeline`.
+/// Arguments of `evaluate`.
+#[derive(Debug, Args)]
+pub struct LookArgs {
+    /// Evaluates the adapters that came with the model, whatever this data folder has tuned.
+    #[arg(long, conflicts_with_all = ["run", "accepted"])]
+    shipped: bool,
+    /// The rest.
+    #[command(flatten)]
+    evaluate: EvaluateArgs,
+}
+
+/// Arguments of `pipeline`, and of commands that have more.
 #[derive(Debug, Args)]
 pub struct EvaluateArgs {
     /// The report as JSON instead of a table.
@@ -217,7 +229,14 @@ impl MethodArgs {
             Some(project) => Some(accepted_of(&store, project).await?),
             None => None,
         };
+        if opening == Opening::Base {
+            let whole = MethodRequest { accepted: accepted.clone(), ..request.clone() };
+            experiments::check_base(&whole)?;
+        }
         let engine = self.model.start().await?;
+        if opening == Opening::Shipped && engine.adapters().is_empty() {
+            return Err(Box::new(no_shipped(&engine.info().name)));
+        }
         let method = match accepted {
             Some(accepted) => accepted::open(&store, &engine, accepted, request).await?,
             None => Method::open(&store, &engine, &request, opening).await?,
@@ -225,6 +244,16 @@ impl MethodArgs {
         eprintln!("run `{}`, model {} `{}`", method.run, engine.info().name, engine.info().hash);
         Ok(method)
     }
+}
+
+/// Nothing came with the model that could be evaluated.
+fn no_shipped(model: &str) -> JobError {
+    JobError::refused(
+        format!(
+            "no adapters came with the model `{model}`, so `--shipped` has nothing to evaluate"
+        ),
+        "Leave `--model` out: the built-in one brings some. `polylogue pipeline` tunes some of your own.",
+    )
 }
 
 /// What the annotation project of this identifier has accepted so far.
@@ -238,8 +267,8 @@ async fn accepted_of(store: &Store, project: &str) -> Result<Accepted, Box<dyn E
     Ok(room.accepted()?)
 }
 
-/// Runs steps with their progress on the terminal, notes how they ended, and hands every step's
-/// result to `done`. Steps that leave others to do leave the run paused.
+/// Runs steps with their progress on the terminal, notes how they ended (see [`Method::settle`]), and
+/// hands every step's result to `done`.
 async fn run_steps(
     method: &Method,
     steps: &[Step],
@@ -247,12 +276,12 @@ async fn run_steps(
     done: &mut (dyn FnMut(&StepDone) + Send),
 ) -> Result<(), Box<dyn Error>> {
     let mut reporter = Reporter::start();
+    let before = method.store.run(&method.run).await?;
     method.set_state(None).await?;
     let result =
         method.run_steps(steps, metric, &mut |p| reporter.tell(p), &mut |_| {}, done).await;
     match &result {
-        Ok(()) if steps.contains(&Step::Evaluate) => method.set_state(Some(Ok(()))).await?,
-        Ok(()) => method.pause().await?,
+        Ok(()) => method.settle(steps, &before).await?,
         Err(error) => method.set_state(Some(Err(error))).await?,
     }
     Ok(result?)
@@ -284,9 +313,10 @@ pub(super) async fn tune(args: MethodArgs) -> Outcome {
     run_steps(&method, &[Step::Tune], Metric::Alignment, &mut each).await
 }
 
-pub(super) async fn evaluate(args: EvaluateArgs) -> Outcome {
-    let (method, telling) = args.parted();
-    report(&method.open(Opening::Look).await?, &[Step::Evaluate], telling).await
+pub(super) async fn evaluate(args: LookArgs) -> Outcome {
+    let (method, telling) = args.evaluate.parted();
+    let opening = if args.shipped { Opening::Shipped } else { Opening::Look };
+    report(&method.open(opening).await?, &[Step::Evaluate], telling).await
 }
 
 pub(super) async fn pipeline(args: EvaluateArgs) -> Outcome {

@@ -43,7 +43,7 @@ enum Command {
     /// Step 4: tunes a joint adapter, and one per culture.
     Tune(method::MethodArgs),
     /// Compares all voices with people on the evaluated questions.
-    Evaluate(method::EvaluateArgs),
+    Evaluate(method::LookArgs),
     /// All steps in order, each from where it stopped.
     Pipeline(method::EvaluateArgs),
     /// All steps in order with the settings of a preset, each from where it stopped.

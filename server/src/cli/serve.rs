@@ -2,6 +2,7 @@
 
 use std::error::Error;
 
+use app::api::CommandOptions;
 use tokio::net::TcpListener;
 
 use crate::config::ServeArgs;
@@ -32,6 +33,8 @@ pub(super) async fn run(args: ServeArgs) -> Result<(), Box<dyn Error>> {
     let store = args.store.open().await?;
     store.put_survey(world().survey()).await?;
     let templates = args.templates.read()?;
+    let options =
+        CommandOptions { model: args.model.options(), templates: args.templates.options() };
     let engine = args.model.start().await?;
     load_adapters(&engine, &store).await?;
     let runs = SurveyRuns::new(engine.clone(), store.clone()).with_templates(templates.clone());
@@ -44,6 +47,7 @@ pub(super) async fn run(args: ServeArgs) -> Result<(), Box<dyn Error>> {
     println!("listening on http://{}", listener.local_addr()?);
     let cultures = world().survey().cultures.clone();
     let state = AppState::new(engine, store, (runs, methods), cultures, &site)
+        .started_with(options)
         .behind(Proxies::new(&args.proxy));
     state.refresh_cultures().await?;
     let following = state.clone();

@@ -15,7 +15,7 @@ pub mod plan;
 pub mod report;
 pub mod section;
 
-pub use plan::run;
+pub use plan::{check_base, run};
 pub use report::Report;
 pub use section::{Entry, Section, Verdict};
 

@@ -35,6 +35,8 @@ pub struct Report {
     /// Whether they were answered after seeing people's answers (P3), so that no adapter's closeness to people
     /// is a fair test.
     pub uses_reference: bool,
+    /// What answering without looking reaches.
+    pub baselines: Vec<Entry>,
     /// The comparisons.
     pub sections: Vec<Section>,
 }
@@ -48,7 +50,7 @@ impl Report {
              {}. {}Scores are alignment x 100 (the paper's), means over cultures. In \
              brackets: 95 % paired bootstrap intervals over questions, which all cultures share. Every \
              comparison is one run with one seed: an interval says how much the questions matter, not \
-             the seed.\n",
+             the seed.\n{}",
             self.options,
             self.model,
             self.model_hash,
@@ -57,6 +59,7 @@ impl Report {
             evaluated_in_words(self.questions, Some(self.held_out)),
             self.survey,
             if self.simulated { "**The people are simulated**; nobody was asked. " } else { "" },
+            self.without_looking(),
         );
         if self.uses_reference {
             page.push_str(
@@ -73,7 +76,20 @@ impl Report {
         page
     }
 
-    /// File name and SVG text of every chart.
+    /// The baselines in a sentence of their own: a score means little without them.
+    fn without_looking(&self) -> String {
+        let told = self.baselines.iter().filter_map(|Entry { label, score, note, .. }| {
+            let note = if note.is_empty() { String::new() } else { format!(" ({note})") };
+            Some(format!("{label} {:.2}{note}", (*score)?))
+        });
+        let told: Vec<String> = told.collect();
+        match told.is_empty() {
+            true => String::new(),
+            false => format!("\nAnswering without looking scores: {}.\n", told.join(", ")),
+        }
+    }
+
+    /// File name and SVG text of every chart. A comparison without anything measured has none.
     pub fn charts(&self) -> Vec<(String, String)> {
         let chart = |section: &Section| {
             let bar = |entry: &Entry| Bar {
@@ -84,7 +100,7 @@ impl Report {
             let bars: Vec<Bar> = section.entries.iter().map(bar).collect();
             (file(section), chart::draw(section.title, section.unit, &bars))
         };
-        self.sections.iter().map(chart).collect()
+        self.sections.iter().filter(|section| !section.entries.is_empty()).map(chart).collect()
     }
 }
 
@@ -95,6 +111,10 @@ fn file(section: &Section) -> String {
 /// `mark` follows its heading.
 fn section_page(section: &Section, mark: &str, charts: &str) -> String {
     let mut page = format!("\n## {}{mark}\n\n{}\n\n", section.title, section.measure);
+    if section.entries.is_empty() {
+        page.push_str("Nothing could be measured.\n");
+        return page;
+    }
     let _ = writeln!(page, "![{}]({charts}/{})\n", section.title, file(section));
     let scored = section.entries.iter().any(|entry| entry.score.is_some());
     let _ = match scored {
@@ -115,15 +135,16 @@ fn section_page(section: &Section, mark: &str, charts: &str) -> String {
     if !section.claims.is_empty() {
         page.push('\n');
     }
-    for Claim { text, difference, interval, threshold, verdict } in &section.claims {
+    for Claim { text, difference, interval, threshold, verdict, over } in &section.claims {
         let difference = number(*difference, *interval, digits);
+        let over = over.as_ref().map_or_else(String::new, |over| format!(", {over}"));
         let why = match verdict {
             Verdict::Undecided if interval.is_none() => ", there is no interval".to_owned(),
             Verdict::Undecided if *threshold == 0.0 => ", the interval holds zero".to_owned(),
             Verdict::Undecided => format!(", the interval holds {threshold:+.digits$}"),
             _ => String::new(),
         };
-        let _ = writeln!(page, "- {text} Here {difference}: {}{why}.", verdict.as_str());
+        let _ = writeln!(page, "- {text} Here {difference}{over}: {}{why}.", verdict.as_str());
     }
     page
 }
@@ -157,6 +178,7 @@ mod tests {
             interval,
             threshold: 0.0,
             verdict: Verdict::Agrees,
+            over: Some("over 1 of 2 cultures".to_owned()),
         };
         let undecided = |threshold, low| {
             Claim::above(threshold, "Nothing is lost.", 0.0, Some(Interval { low, high: 1.0 }))
@@ -168,6 +190,14 @@ mod tests {
             unit: "points",
             entries: vec![entry],
             claims: vec![claim, undecided(0.0, -1.0), undecided(-0.5, -0.75)],
+        };
+        let empty = Section {
+            key: "cross",
+            title: "Others",
+            measure: "Nobody.".to_owned(),
+            unit: "points",
+            entries: vec![],
+            claims: vec![],
         };
         let report = Report {
             run: "r".to_owned(),
@@ -181,7 +211,23 @@ mod tests {
             options: "--seed 7".to_owned(),
             instances: 9,
             uses_reference: false,
-            sections: vec![section],
+            baselines: vec![
+                Entry {
+                    label: "always the middle".to_owned(),
+                    score: Some(60.5),
+                    difference: -9.5,
+                    interval: None,
+                    note: String::new(),
+                },
+                Entry {
+                    label: "everybody like USA".to_owned(),
+                    score: Some(55.0),
+                    difference: -15.0,
+                    interval: None,
+                    note: "over 1 of 2 cultures".to_owned(),
+                },
+            ],
+            sections: vec![section, empty],
         };
         let page = report.markdown("images");
         assert!(!page.contains('†'), "{page}");
@@ -197,13 +243,18 @@ mod tests {
         );
         assert!(page.contains("| joint | 70.00 | +1.25 [+0.50, +2.00] | 9 instances |"), "{page}");
         assert!(page.contains("![One or many](images/experiment-strategy.svg)"), "{page}");
-        assert!(page.contains("It helps. Here +1.25 [+0.50, +2.00]: agrees"), "{page}");
+        let helps = "It helps. Here +1.25 [+0.50, +2.00], over 1 of 2 cultures: agrees";
+        assert!(page.contains(helps), "{page}");
+        let without = "Answering without looking scores: always the middle 60.50, everybody like USA 55.00 \
+                       (over 1 of 2 cultures).";
+        assert!(page.contains(without), "{page}");
+        assert!(page.contains("## Others\n\nNobody.\n\nNothing could be measured"), "{page}");
         assert!(page.contains("decides nothing, the interval holds zero."), "{page}");
         assert!(page.contains("decides nothing, the interval holds -0.50."), "{page}");
         assert!(page.contains("2 cultures and 3 held-out questions of the survey."), "{page}");
         assert!(page.contains("**The people are simulated**"), "{page}");
         let charts = report.charts();
-        assert_eq!(charts[0].0, "experiment-strategy.svg");
+        assert_eq!((charts.len(), charts[0].0.as_str()), (1, "experiment-strategy.svg"));
         assert!(charts[0].1.contains("joint"), "{}", charts[0].1);
     }
 }

@@ -1,6 +1,6 @@
 //! One comparison: what the paper says, what was measured, and whether both agree.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::culture::CultureCode;
 use domain::score::{Interval, Metric, Part, Parts, mean_paired_interval};
@@ -20,7 +20,7 @@ pub struct Entry {
     pub difference: f64,
     /// Its 95 % interval.
     pub interval: Option<Interval>,
-    /// What else there is to say: instances, refusals.
+    /// What else there is to say: instances, refusals, that some cultures have no such voice.
     pub note: String,
 }
 
@@ -69,19 +69,28 @@ pub struct Claim {
     pub threshold: f64,
     /// What follows.
     pub verdict: Verdict,
+    /// That the difference is over some cultures only, if it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub over: Option<String>,
 }
 
 impl Claim {
     /// The claim that a difference is above `threshold`.
     pub fn above(threshold: f64, text: &str, difference: f64, interval: Option<Interval>) -> Self {
         let verdict = Verdict::above(threshold, interval);
-        Self { text: text.to_owned(), difference, interval, threshold, verdict }
+        Self { text: text.to_owned(), difference, interval, threshold, verdict, over: None }
     }
 
-    /// The claim that `first` is closer to people than `second`.
-    pub fn closer(text: &str, metric: Metric, first: &CultureParts, second: &CultureParts) -> Self {
-        let (difference, interval) = difference(metric, first, second);
-        Self::above(0.0, text, difference, interval)
+    /// The claim that `first` is closer to people than `second`; `None` where no culture has both.
+    pub fn closer(
+        text: &str,
+        metric: Metric,
+        first: &CultureParts,
+        second: &CultureParts,
+    ) -> Option<Self> {
+        let found = Difference::of(metric, first, second)?;
+        let over = found.over();
+        Some(Self { over, ..Self::above(0.0, text, found.mean, found.interval) })
     }
 }
 
@@ -110,17 +119,37 @@ impl Section {
 }
 
 impl Entry {
-    /// A voice beside another one.
+    /// A voice beside another one; `None` where no culture has both, so that nothing was measured.
     pub fn closer(
         label: impl Into<String>,
         metric: Metric,
         voice: &CultureParts,
         other: &CultureParts,
         note: String,
-    ) -> Self {
-        let (difference, interval) = difference(metric, voice, other);
-        Self { label: label.into(), score: mean_score(metric, voice), difference, interval, note }
+    ) -> Option<Self> {
+        let found = Difference::of(metric, voice, other)?;
+        Some(Self {
+            label: label.into(),
+            score: mean_score(metric, voice),
+            difference: found.mean,
+            interval: found.interval,
+            note: joined(note, found.over()),
+        })
     }
+}
+
+/// Two things to say, of which each may be nothing.
+pub fn joined(first: String, second: Option<String>) -> String {
+    match second {
+        Some(second) if first.is_empty() => second,
+        Some(second) => format!("{first}; {second}"),
+        None => first,
+    }
+}
+
+/// `over 3 of 18 cultures`; `None` for all of them.
+pub fn over_some(some: usize, all: usize) -> Option<String> {
+    (some < all).then(|| format!("over {some} of {all} cultures"))
 }
 
 /// Mean score over cultures x 100; `None` without any.
@@ -130,22 +159,46 @@ pub fn mean_score(metric: Metric, voice: &CultureParts) -> Option<f64> {
     (!scores.is_empty()).then(|| 100.0 * scores.iter().sum::<f64>() / scores.len() as f64)
 }
 
-/// Mean over cultures of `first - second` on the questions that both have, x 100, with its interval.
-pub fn difference(
-    metric: Metric,
-    first: &CultureParts,
-    second: &CultureParts,
-) -> (f64, Option<Interval>) {
-    let pairs: Vec<(&Parts, &Parts)> =
-        first.iter().filter_map(|(code, parts)| Some((parts, second.get(code)?))).collect();
-    let gain = |(first, second): &(&Parts, &Parts)| {
-        let (first, second): (Vec<Part>, Vec<Part>) =
-            first.iter().filter_map(|(id, part)| Some((*part, *second.get(id)?))).unzip();
-        Some(metric.score(&first)? - metric.score(&second)?)
-    };
-    let gains: Vec<f64> = pairs.iter().filter_map(gain).collect();
-    let mean = 100.0 * gains.iter().sum::<f64>() / gains.len().max(1) as f64;
-    (mean, mean_paired_interval(metric, &pairs).map(|interval| interval.times(100.0)))
+/// How much closer to people one voice is than another.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Difference {
+    /// Mean over the cultures that have both voices, on the questions that both have, x 100.
+    pub mean: f64,
+    /// Its 95 % interval.
+    pub interval: Option<Interval>,
+    /// How many cultures have both.
+    pub both: usize,
+    /// How many have one or the other.
+    pub any: usize,
+}
+
+impl Difference {
+    /// Of `first - second`; `None` where no culture has both.
+    pub fn of(metric: Metric, first: &CultureParts, second: &CultureParts) -> Option<Self> {
+        let gain = |(first, second): (&Parts, &Parts)| {
+            let (first, second): (Vec<Part>, Vec<Part>) =
+                first.iter().filter_map(|(id, part)| Some((*part, *second.get(id)?))).unzip();
+            Some(metric.score(&first)? - metric.score(&second)?)
+        };
+        let (pairs, gains): (Vec<(&Parts, &Parts)>, Vec<f64>) = first
+            .iter()
+            .filter_map(|(code, parts)| Some((parts, second.get(code)?)))
+            .filter_map(|pair| Some((pair, gain(pair)?)))
+            .unzip();
+        let any: BTreeSet<&CultureCode> = first.keys().chain(second.keys()).collect();
+        let interval = mean_paired_interval(metric, &pairs);
+        (!gains.is_empty()).then(|| Self {
+            mean: 100.0 * gains.iter().sum::<f64>() / gains.len() as f64,
+            interval: interval.map(|interval| interval.times(100.0)),
+            both: gains.len(),
+            any: any.len(),
+        })
+    }
+
+    /// That some cultures lack one of the voices, if some do.
+    pub fn over(&self) -> Option<String> {
+        over_some(self.both, self.any)
+    }
 }
 
 #[cfg(test)]
@@ -165,15 +218,44 @@ mod tests {
     #[test]
     fn claims_are_decided_by_their_interval() {
         let (low, high) = (voice(&[0.1, 0.2, 0.3, 0.4]), voice(&[0.3, 0.4, 0.5, 0.6]));
-        let claim = Claim::closer("c", Metric::ExactMode, &high, &low);
+        let claim = Claim::closer("c", Metric::ExactMode, &high, &low).unwrap();
         assert!((claim.difference - 20.0).abs() < 1e-9, "{claim:?}");
         assert_eq!(claim.verdict, Verdict::Agrees);
-        let against = Claim::closer("c", Metric::ExactMode, &low, &high);
-        assert_eq!(against.verdict, Verdict::Disagrees);
+        let verdict =
+            |first, second| Claim::closer("c", Metric::ExactMode, first, second).unwrap().verdict;
+        assert_eq!(verdict(&low, &high), Verdict::Disagrees);
         let mixed = voice(&[0.4, 0.1, 0.4, 0.1]);
-        assert_eq!(Claim::closer("c", Metric::ExactMode, &mixed, &low).verdict, Verdict::Undecided);
+        assert_eq!(verdict(&mixed, &low), Verdict::Undecided);
         assert_eq!(mean_score(Metric::ExactMode, &low).map(|s| s.round()), Some(30.0));
         assert_eq!(Verdict::above(0.0, None), Verdict::Undecided);
+    }
+
+    #[test]
+    fn what_no_culture_has_is_not_compared_and_what_few_have_says_so() {
+        let (low, high) = (voice(&[0.1, 0.2, 0.3]), voice(&[0.3, 0.4, 0.5]));
+        let metric = Metric::ExactMode;
+        let nobody = CultureParts::new();
+        for (first, second) in [(&nobody, &low), (&low, &nobody), (&nobody, &nobody)] {
+            assert_eq!(Entry::closer("e", metric, first, second, String::new()), None);
+            assert_eq!(Claim::closer("c", metric, first, second), None);
+        }
+        let thai: CultureCode = "THA".parse().unwrap();
+        let some = CultureParts::from([(thai, high[&thai].clone())]);
+        for (note, expect) in
+            [("", "over 1 of 2 cultures"), ("9 pairs", "9 pairs; over 1 of 2 cultures")]
+        {
+            let entry = Entry::closer("e", metric, &some, &low, note.to_owned()).unwrap();
+            assert_eq!(entry.note, expect);
+            assert!((entry.difference - 20.0).abs() < 1e-9, "{entry:?}");
+        }
+        for (first, second) in [(&some, &low), (&low, &some)] {
+            let claim = Claim::closer("c", metric, first, second).unwrap();
+            assert_eq!(claim.over.as_deref(), Some("over 1 of 2 cultures"));
+        }
+        assert_eq!(Claim::closer("c", metric, &high, &low).unwrap().over, None);
+        // A culture without a question in common is one without such a voice.
+        let apart = CultureParts::from([(thai, Parts::new())]);
+        assert_eq!(Difference::of(metric, &apart, &low), None);
     }
 
     #[test]

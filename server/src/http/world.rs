@@ -20,6 +20,7 @@ pub async fn load(state: &AppState) -> Result<World, HttpError> {
         adapters: state.engine.adapters(),
         surveys: state.store.surveys().await?,
         templates: state.survey_runs.templates().list(),
+        options: state.options.clone(),
         max_voices: MAX_VOICES,
         max_message_bytes: MAX_MESSAGE_BYTES,
     })

@@ -7,7 +7,7 @@ use app::api::annotation::AcceptedRun;
 use domain::method::{AdapterTarget, MethodRequest, MethodSettings, Step};
 use domain::training_set::{Accepted, Source};
 
-use super::method::difference;
+use super::opening::difference;
 use super::{JobError, Method, Opening};
 use crate::store::{Run, RunKind, Store, StoreError};
 use engine::Engine;

@@ -1,29 +1,20 @@
-//! A run of the method: which run a command goes on with, and the settings that a new one gets.
-//! What settings there are and their rules is [`domain::method`]'s.
+//! A run of the method: the settings that a new one gets, and where it stands after its steps. Which
+//! run a command goes on with is in [`super::opening`]; what settings there are and their rules is
+//! [`domain::method`]'s.
 
 use app::api::JobState;
+use app::api::method_run::{StepInfo, StepState};
 use domain::instance::CollectionRule;
-use domain::method::{GeneralFile, Inputs, MethodRequest, MethodSettings, USUAL_SURVEY};
+use domain::method::{Inputs, MethodRequest, MethodSettings, Step, USUAL_SURVEY};
 use domain::prompt::{PromptStyle, PromptTemplates};
 use domain::survey::Survey;
-use domain::training_set::{Accepted, Selection};
+use domain::training_set::Selection;
 use domain::voice::Voice;
 
+use super::opening::{self, Opening};
 use super::{JobError, ask};
-use crate::store::{NewRun, Run, RunKind, Store, StoreError};
+use crate::store::{NewRun, Run, RunKind, Store};
 use engine::{ClientId, Engine};
-
-/// Which run a command is for when it names none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Opening {
-    /// The latest unfinished one, else a new one.
-    Begin,
-    /// The latest unfinished one, else the latest; never a new one.
-    GoOn,
-    /// As [`Opening::GoOn`], but a new one where there is none: evaluation works with the
-    /// adapters that came with the model, too.
-    Look,
-}
 
 /// A run of the method with everything its steps need.
 #[derive(Clone)]
@@ -52,11 +43,7 @@ impl Method {
         opening: Opening,
     ) -> Result<Self, JobError> {
         request.check()?;
-        let found = match &request.run {
-            Some(name) => named(store, engine, request, name, opening).await?,
-            None => latest(store, engine, request, opening).await?,
-        };
-        let run = match found {
+        let run = match opening::find(store, engine, request, opening).await? {
             Some(run) => run,
             None if opening == Opening::GoOn => {
                 return Err(JobError::refused(
@@ -92,7 +79,7 @@ impl Method {
     /// # Errors
     /// An unknown run or survey; a run of another kind.
     pub async fn stored(store: &Store, engine: &Engine, name: &str) -> Result<Self, JobError> {
-        Self::of(store, engine, of_the_method(store.run(name).await?)?).await
+        Self::of(store, engine, opening::of_the_method(store.run(name).await?)?).await
     }
 
     async fn of(store: &Store, engine: &Engine, run: Run) -> Result<Self, JobError> {
@@ -103,12 +90,42 @@ impl Method {
         Ok(Self { store: store.clone(), engine, run: run.id, settings, survey })
     }
 
+    /// What would open this very run.
+    pub fn request(&self) -> MethodRequest {
+        MethodRequest { run: Some(self.run.clone()), ..self.settings.request() }
+    }
+
     /// Notes that nothing is at work, with steps left to do.
     ///
     /// # Errors
     /// A failure of the store.
     pub async fn pause(&self) -> Result<(), JobError> {
         Ok(self.store.set_state(&self.run, JobState::Paused, None).await?)
+    }
+
+    /// Notes that a command has ended `steps`, with the run as it was `before` them. The run is done where
+    /// all of its steps are, or where it was begun only to evaluate the adapters that came with the model.
+    /// An evaluation on the way changes nothing: whoever was about to go on with the run still can.
+    ///
+    /// # Errors
+    /// A failure of the store.
+    pub async fn settle(&self, steps: &[Step], before: &Run) -> Result<(), JobError> {
+        let done = |info: &StepInfo| info.state == StepState::Done;
+        let all = self.store.steps(&self.run).await?.iter().all(done);
+        let (state, error) = match before.state {
+            _ if all || self.is_only_evaluated().await? => (JobState::Done, None),
+            // Killed at work, and nobody is at work on it now.
+            JobState::Running => (JobState::Paused, None),
+            _ if steps != [Step::Evaluate] => (JobState::Paused, None),
+            state => (state, before.error.as_deref()),
+        };
+        Ok(self.store.set_state(&self.run, state, error).await?)
+    }
+
+    /// Whether the run has answers of an evaluation and has never begun anything else.
+    async fn is_only_evaluated(&self) -> Result<bool, JobError> {
+        let evaluated = self.store.content(&self.run, Step::Evaluate.as_str()).await?.units > 0;
+        Ok(evaluated && opening::has_no_questions(&self.store, &self.run).await?)
     }
 
     /// Notes that a command is at work on the run, or that it is done, stopped until somebody goes on
@@ -166,113 +183,11 @@ pub async fn obstacle(
     Ok((begun.survey_hash != now).then(|| JobError::other_inputs(run, &what)))
 }
 
-async fn named(
-    store: &Store,
-    engine: &Engine,
-    request: &MethodRequest,
-    name: &str,
-    opening: Opening,
-) -> Result<Option<Run>, JobError> {
-    let run = match store.run(name).await {
-        Err(StoreError::UnknownRun { .. }) if opening == Opening::Begin => return Ok(None),
-        found => found?,
-    };
-    let run = of_the_method(run)?;
-    let settings: MethodSettings = run.settings()?;
-    if let Some(obstacle) = obstacle(store, engine, &run.id, &settings).await? {
-        return Err(obstacle);
-    }
-    match difference(&settings, request) {
-        Some(difference) => Err(StoreError::RunExists { id: run.id, difference }.into()),
-        None => Ok(Some(run)),
-    }
-}
-
-/// Refuses a run of another kind.
-fn of_the_method(run: Run) -> Result<Run, JobError> {
-    if run.kind == RunKind::Method {
-        return Ok(run);
-    }
-    let difference = format!("it is a {} run", run.kind);
-    Err(StoreError::RunExists { id: run.id, difference }.into())
-}
-
-async fn latest(
-    store: &Store,
-    engine: &Engine,
-    request: &MethodRequest,
-    opening: Opening,
-) -> Result<Option<Run>, JobError> {
-    let mut finished = None;
-    let runs = store.runs(RunKind::Method).await?;
-    // Another server's run is gone on with only by its name.
-    for run in runs.into_iter().filter(|run| !run.elsewhere) {
-        let settings: MethodSettings = run.settings()?;
-        let other = difference(&settings, request).is_some();
-        if other || obstacle(store, engine, &run.id, &settings).await?.is_some() {
-            continue;
-        }
-        if run.state != JobState::Done {
-            return Ok(Some(run));
-        }
-        finished = finished.or(Some(run));
-    }
-    Ok(finished.filter(|_| opening != Opening::Begin))
-}
-
-/// The first setting that the request names otherwise, with both values.
-pub(super) fn difference(settings: &MethodSettings, request: &MethodRequest) -> Option<String> {
-    fn differs<T: PartialEq + std::fmt::Debug>(
-        name: &str,
-        stored: &T,
-        asked: &Option<T>,
-    ) -> Option<String> {
-        let asked = asked.as_ref().filter(|asked| *asked != stored)?;
-        Some(format!("`{name}` is {stored:?}, not {asked:?}"))
-    }
-    let adapters = settings.adapters().into_iter().map(|(_, target)| target).collect::<Vec<_>>();
-    differs("survey", &settings.survey, &request.survey)
-        .or_else(|| differs("seed", &settings.seed, &request.seed))
-        .or_else(|| differs("per_topic", &settings.per_topic, &request.per_topic))
-        .or_else(|| {
-            let asked = request.seeds_per_topic.map(Some);
-            differs("seeds_per_topic", &settings.seeds_per_topic, &asked)
-        })
-        .or_else(|| differs("cultures", &settings.cultures, &request.cultures))
-        .or_else(|| differs("adapters", &adapters, &request.adapters))
-        .or_else(|| differs("learning_rate", &settings.learning_rate, &request.learning_rate))
-        .or_else(|| differs("epochs", &settings.epochs, &request.epochs))
-        .or_else(|| differs("accumulation", &settings.accumulation, &request.accumulation))
-        .or_else(|| differs("filter", &settings.filter, &request.filter))
-        .or_else(|| {
-            let hash = |templates: &PromptTemplates| templates.hash().to_owned();
-            let asked = request.templates.as_ref().map(hash);
-            differs("prompts", &hash(&settings.templates), &asked)
-        })
-        .or_else(|| differs("style", &settings.style, &request.style))
-        .or_else(|| {
-            let stored = settings.elicitation.to_string();
-            differs("samples", &stored, &request.samples.map(|asked| asked.to_string()))
-        })
-        .or_else(|| differs("rule", &settings.rule, &request.rule))
-        .or_else(|| differs("source", &settings.selection.source, &request.source))
-        .or_else(|| differs("share", &settings.selection.share, &request.share))
-        .or_else(|| differs("matched", &settings.selection.matched, &request.matched))
-        .or_else(|| {
-            let named = |accepted: &Accepted| format!("{}@{}", accepted.project, accepted.hash());
-            let stored = settings.accepted.as_ref().map_or_else(|| "nothing".to_owned(), named);
-            differs("accepted", &stored, &request.accepted.as_ref().map(named))
-        })
-        .or_else(|| differs("general", &settings.general, &request.general))
-        .or_else(|| {
-            let named = |file: &GeneralFile| format!("{}@{}", file.path, file.short_hash());
-            let stored = settings.general_from.as_ref().map_or_else(|| "nothing".to_owned(), named);
-            differs("general_from", &stored, &request.general_from.as_ref().map(named))
-        })
-        .or_else(|| differs("tuning", &settings.tuning, &request.tuning))
-}
-
-async fn new_settings(
+/// The settings of a new run that `request` means.
+///
+/// # Errors
+/// An unknown survey or culture; settings that can't go together.
+pub(super) async fn new_settings(
     store: &Store,
     engine: &Engine,
     request: &MethodRequest,

@@ -4,8 +4,9 @@
 //! with the progress, so that the same call goes on where a killed one stopped.
 //! - [`work`]: the loop that all jobs share: skip what is stored, do the rest in batches;
 //! - [`templates`]: the sets of prompt templates; [`ask`]: a question, put to a voice;
-//! - [`method`]: a run of the method; its steps are [`generate`], [`elicit`], [`collect`],
-//!   [`tune`] and [`evaluate`], all of them [`pipeline`]; `ahead`: what is left of tuning;
+//! - [`method`]: a run of the method; [`opening`]: which one a command goes on with; its steps are
+//!   [`generate`], [`elicit`], [`collect`], [`tune`] and [`evaluate`], all of them [`pipeline`]; `ahead`:
+//!   what is left of tuning;
 //! - [`general`]: ordinary conversations, learnt beside the instances and measured;
 //! - [`recorder`], [`sample`], [`summary`]: what a run has to show while it is at work;
 //! - [`checkpoint`]: its adapters as they are now, to talk to;
@@ -28,6 +29,7 @@ pub mod templates;
 pub mod work;
 
 pub mod method;
+pub mod opening;
 
 mod ahead;
 pub mod collect;
@@ -58,8 +60,9 @@ pub mod import;
 
 pub use domain::method::{MethodRequest, MethodSettings};
 pub use error::JobError;
-pub use method::{Method, Opening};
+pub use method::Method;
 pub use method_run::MethodRuns;
+pub use opening::Opening;
 pub use survey_run::SurveyRuns;
 pub use templates::TemplateSets;
 pub use work::Progress;

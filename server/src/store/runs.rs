@@ -103,11 +103,12 @@ impl Store {
     /// [`StoreError::RunExists`] if the name is taken by a run with other settings.
     pub async fn create_run<S: Serialize>(&self, new: NewRun<'_, S>) -> Result<Run, StoreError> {
         let settings = encode("settings", new.settings)?;
-        for _ in 0..ATTEMPTS {
-            if let Some(id) = self.insert_run(&new, &settings).await? {
+        for attempt in 0..ATTEMPTS {
+            if let Some(id) = self.insert_run(&new, &settings, attempt).await? {
                 return self.run(&id).await;
             }
-            // Without a name of its own, or with one that is free, only the number was taken.
+            // Without a name of its own, or with one that is free, only the number was taken, or somebody
+            // has given another run the name that it makes: the next attempt takes the next number.
             let existing = match new.id.map(|id| self.run(id)) {
                 None => continue,
                 Some(found) => match found.await {
@@ -129,18 +130,19 @@ impl Store {
         Err(StoreError::RunExists { id, difference })
     }
 
-    /// Numbers and inserts a run; `None` where its name or number is taken, the number by another
-    /// server in the same moment.
+    /// Numbers and inserts a run, `attempt` numbers further than the next one; `None` where its name or
+    /// number is taken, the number by another server in the same moment.
     async fn insert_run<S>(
         &self,
         new: &NewRun<'_, S>,
         settings: &str,
+        attempt: usize,
     ) -> Result<Option<String>, StoreError> {
         sqlx::query_scalar(
             "INSERT INTO runs (id, number, kind, settings, state, answered, total, error, created, \
-             server) SELECT COALESCE($1, $2 || '-' || CAST(COALESCE(MAX(number), 0) + 1 AS TEXT)), \
-             COALESCE(MAX(number), 0) + 1, $2, $3, 'running', 0, $4, NULL, $5, $6 FROM runs \
-             WHERE 1 = 1 ON CONFLICT DO NOTHING RETURNING id",
+             server) SELECT COALESCE($1, $2 || '-' || CAST(COALESCE(MAX(number), 0) + \
+             CAST($7 AS BIGINT) AS TEXT)), COALESCE(MAX(number), 0) + CAST($7 AS BIGINT), $2, $3, \
+             'running', 0, $4, NULL, $5, $6 FROM runs WHERE 1 = 1 ON CONFLICT DO NOTHING RETURNING id",
         )
         .bind(new.id)
         .bind(new.kind.as_str())
@@ -148,6 +150,7 @@ impl Store {
         .bind(new.total as i64)
         .bind(now())
         .bind(self.server())
+        .bind(attempt as i64 + 1)
         .fetch_optional(&self.pool)
         .await
         .map_err(|e| self.failed(e))

@@ -72,6 +72,7 @@ on_both! {
     units_are_stored_once,
     steps_keep_their_summaries,
     a_named_run_resumes_with_the_same_settings_only,
+    names_that_look_like_numbers_are_passed_over,
     a_server_at_work_is_noted_until_the_state_is_set_again,
     unknown_names_list_the_known_ones,
     a_second_opening_is_refused_until_the_first_ends,
@@ -180,6 +181,27 @@ async fn a_named_run_resumes_with_the_same_settings_only(place: Place) {
     let next = store.create_run(new_run(&7)).await.unwrap();
     assert_eq!(next.id, "survey-2");
     assert_eq!(store.runs(RunKind::Method).await.unwrap().len(), 1);
+}
+
+async fn names_that_look_like_numbers_are_passed_over(place: Place) {
+    let store = place.open().await.unwrap();
+    let unnamed = |kind| NewRun { id: None, kind, settings: &7, total: 0 };
+    let named = |id: &'static str, kind| NewRun { id: Some(id), kind, settings: &7, total: 0 };
+    let (method, survey) = (RunKind::Method, RunKind::Survey);
+    // Number 1, with the name that number 3 would make.
+    store.create_run(named("method-3", method)).await.unwrap();
+    assert_eq!(store.create_run(unnamed(method)).await.unwrap().id, "method-2");
+    assert_eq!(store.create_run(unnamed(method)).await.unwrap().id, "method-4");
+    for id in ["survey-6", "survey-7", "survey-8"] {
+        store.create_run(named(id, method)).await.unwrap();
+    }
+    // They took the numbers up to 7, and the name of 8.
+    assert_eq!(store.create_run(unnamed(survey)).await.unwrap().id, "survey-9");
+    assert_eq!(store.create_run(unnamed(survey)).await.unwrap().id, "survey-10");
+    let newest: Vec<String> =
+        store.runs(method).await.unwrap().into_iter().map(|run| run.id).collect();
+    let expect = ["survey-8", "survey-7", "survey-6", "method-4", "method-2", "method-3"];
+    assert_eq!(newest, expect);
 }
 
 async fn a_server_at_work_is_noted_until_the_state_is_set_again(place: Place) {

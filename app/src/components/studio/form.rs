@@ -124,7 +124,8 @@ impl Form {
     pub fn command(&self, world: &World) -> String {
         let changed = self.request.beyond(&beginning(world, self.survey(), self.preset)).options();
         let space = if changed.is_empty() { "" } else { " " };
-        format!("polylogue run --preset {}{space}{changed}", self.preset)
+        let server = world.options.with_prompts(self.request.prompts.as_deref());
+        format!("polylogue run --preset {}{space}{changed}{server}", self.preset)
     }
 }
 
@@ -161,7 +162,7 @@ mod tests {
     use domain::survey::Provenance;
 
     use super::*;
-    use crate::api::SurveyInfo;
+    use crate::api::{CommandOptions, SurveyInfo};
     use crate::components::studio::fields::tests::place;
     use crate::components::talk::choice::tests::world as world_of;
 
@@ -204,6 +205,22 @@ mod tests {
         assert_eq!(form.request.cultures, Some(["MEX", "USA-rural", "THA"].map(code).to_vec()));
         form.choose_survey(&world, "starter");
         assert_eq!(form.command(&world), "polylogue run --preset paper");
+    }
+
+    #[test]
+    fn the_command_names_the_servers_model_and_templates() {
+        let options = CommandOptions {
+            model: "--model 'my model' --weights q8_0".to_owned(),
+            templates: "--templates prompts".to_owned(),
+        };
+        let world = World { options, ..world(&["USA", "THA"], &[]) };
+        let mut form = Form::new(&world, Preset::Paper);
+        let model = "polylogue run --preset paper --model 'my model' --weights q8_0";
+        assert_eq!(form.command(&world), model);
+        form.request.prompts = Some("thai@1".to_owned());
+        let both = "polylogue run --preset paper --prompts thai@1 --model 'my model' --weights q8_0 \
+                    --templates prompts";
+        assert_eq!(form.command(&world), both);
     }
 
     #[test]

@@ -96,6 +96,7 @@ pub(crate) mod tests {
                 .collect(),
             surveys: Vec::new(),
             templates: vec![],
+            options: crate::api::CommandOptions::default(),
             max_voices: 6,
             max_message_bytes: 4000,
         }

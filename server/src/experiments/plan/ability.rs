@@ -12,7 +12,7 @@ use crate::jobs::work::Watcher;
 const MARGIN: f64 = 0.05;
 
 /// Mixes in general conversations.
-const GENERAL: Arm = Arm {
+pub(super) const GENERAL: Arm = Arm {
     key: "general",
     title: "one general conversation to four instances",
     change: |request| request.general = Some(0.25),
@@ -36,11 +36,10 @@ impl Bench<'_> {
         let mut entries = Vec::new();
         for (title, method) in arms {
             let Some(ability) = method.ability("joint").await? else { continue };
-            let gained = if title == GENERAL.title {
-                format!("; alignment {:+.2} beyond the aware voice", beside.difference)
-            } else {
-                String::new()
-            };
+            let gained = beside.as_ref().filter(|_| title == GENERAL.title);
+            let gained = gained.map_or_else(String::new, |gained| {
+                format!("; alignment {:+.2} beyond the aware voice", gained.difference)
+            });
             entries.push(Entry {
                 label: title.to_owned(),
                 score: None,

@@ -92,6 +92,12 @@ pub(super) const COLLECTION: [Arm; 2] = [
     },
 ];
 
+/// The ends of all these arms' names.
+pub(super) fn keys() -> impl Iterator<Item = &'static str> {
+    let all = QUALITY.iter().chain(&MATCHED).chain(&QUANTITY).chain(&COLLECTION);
+    all.map(|arm| arm.key)
+}
+
 /// What sets a section of arms apart.
 pub(super) struct Shape {
     key: &'static str,
@@ -175,9 +181,9 @@ impl Bench<'_> {
         told: &mut (dyn FnMut(&str) + Send),
     ) -> Result<Section, JobError> {
         let note = |count: usize| format!("{count} pairs learnt");
-        let all =
-            Entry::closer("all instances", METRIC, &self.joint, &self.aware, note(self.instances));
-        let (mut entries, mut claims) = (vec![all], Vec::new());
+        let learnt = note(self.base.tuned_on().await?);
+        let all = Entry::closer("all instances", METRIC, &self.joint, &self.aware, learnt);
+        let (mut entries, mut claims) = (Vec::from_iter(all), Vec::new());
         let mut beside = self.joint.clone();
         let mut measure = shape.measure.to_owned();
         for arm in arms {
@@ -190,11 +196,11 @@ impl Bench<'_> {
             let answers = method.evaluated_answers(VoiceKind::Joint).await?;
             let parts = culture_parts(&method, &answers);
             let learnt = method.tuned_on().await?;
-            entries.push(Entry::closer(arm.title, METRIC, &parts, &self.aware, note(learnt)));
+            entries.extend(Entry::closer(arm.title, METRIC, &parts, &self.aware, note(learnt)));
             if shape.beside == Some(arm.key) {
                 beside = parts;
             } else if let Some(text) = (shape.claim)(arm) {
-                claims.push(Claim::closer(&text, METRIC, &beside, &parts));
+                claims.extend(Claim::closer(&text, METRIC, &beside, &parts));
             }
             self.done.push((arm.title, method));
         }

@@ -23,7 +23,7 @@ impl Bench<'_> {
                 let parts = culture_parts(self.base, &asked);
                 let beside = if label == "base" { &self.aware } else { &self.joint };
                 let label = format!("{}, {label}", layout.as_str());
-                entries.push(Entry::closer(label, METRIC, &parts, beside, String::new()));
+                entries.extend(Entry::closer(label, METRIC, &parts, beside, String::new()));
             }
         }
         Ok(Section {

@@ -2,6 +2,7 @@
 
 mod ability;
 mod arms;
+mod baselines;
 mod cross;
 mod layouts;
 mod relations;
@@ -11,8 +12,10 @@ mod topics;
 
 use std::collections::BTreeSet;
 
+use domain::method::{AdapterTarget, LONGEST_NAME, MethodRequest};
 use domain::prompt::PromptStyle;
 use domain::score::{Metric, parts};
+use domain::training_set::Source;
 use domain::voice::Voice;
 
 use self::arms::{COLLECTION, QUANTITY, Shape};
@@ -28,12 +31,13 @@ const METRIC: Metric = Metric::Alignment;
 /// Runs every comparison on top of `base`, whose steps must be done. `told` hears what comes next.
 ///
 /// # Errors
-/// See [`JobError`]; what was done before is kept, and the same call goes on from there.
+/// See [`check_base`] and [`JobError`]; what was done before is kept, and the same call goes on from there.
 pub async fn run(
     base: &Method,
     watcher: &mut Watcher<'_>,
     told: &mut (dyn FnMut(&str) + Send),
 ) -> Result<Report, JobError> {
+    check_base(&base.request())?;
     let mut bench = Bench::open(base).await?;
     let mut sections = vec![bench.strategy().await?, bench.quality(watcher, told).await?];
     for (section, arms) in [(Shape::QUANTITY, &QUANTITY[..]), (Shape::COLLECTION, &COLLECTION[..])]
@@ -51,6 +55,47 @@ pub async fn run(
     told("general ability");
     sections.push(bench.ability(watcher, told).await?);
     Ok(bench.report(sections))
+}
+
+/// Whether comparisons can be made on top of a run that `request` opens. They hold a joint adapter that
+/// learnt all instances against others, and set for themselves what those learn.
+///
+/// # Errors
+/// Names the setting that is in the way.
+pub fn check_base(request: &MethodRequest) -> Result<(), JobError> {
+    let asks = |refused: bool, setting: &'static str| refused.then_some(setting);
+    let set = asks(request.source.is_some_and(|source| source != Source::Inconsistent), "source")
+        .or(asks(request.share.is_some_and(|share| share < 1.0), "share"))
+        .or(asks(request.matched == Some(true), "matched"))
+        .or(asks(request.accepted.is_some(), "accepted"));
+    if let Some(setting) = set {
+        return Err(JobError::refused(
+            format!(
+                "`{setting}` can't be set for `experiments`: its base run learns all instances"
+            ),
+            "Leave it out; the comparisons choose other pairs by themselves.",
+        ));
+    }
+    let joint = AdapterTarget::Joint;
+    if request.adapters.as_ref().is_some_and(|adapters| !adapters.contains(&joint)) {
+        return Err(JobError::refused(
+            "`adapters` must name `joint` for `experiments`: every arm is held against the joint adapter",
+            "Add `joint`, or leave `--adapters` out.",
+        ));
+    }
+    let longest = arms::keys().chain([ability::GENERAL.key]).max_by_key(|key| key.len());
+    let most = LONGEST_NAME - 1 - longest.map_or(0, str::len);
+    match request.run.as_ref().filter(|name| name.len() > most) {
+        Some(name) => Err(JobError::refused(
+            format!(
+                "`{name}` is too long a name for the base run of `experiments`: arms are named after \
+                 it, as in `{name}.{}`, and a name has at most {LONGEST_NAME} letters",
+                longest.unwrap_or_default()
+            ),
+            format!("Use a name of at most {most} letters."),
+        )),
+        None => Ok(()),
+    }
 }
 
 /// The base run's voices, measured once.
@@ -101,6 +146,7 @@ impl<'a> Bench<'a> {
             options: self.base.settings.request().options(),
             instances: self.instances,
             uses_reference: self.base.settings.style.uses_reference(),
+            baselines: self.baselines(),
             sections,
         }
     }

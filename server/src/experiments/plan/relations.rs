@@ -1,9 +1,13 @@
 //! Relations between cultures, in the model and among people.
 
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use domain::culture::CultureCode;
 use domain::score::{Movement, Relations, correlation_interval, movement};
 
 use super::{Bench, METRIC};
-use crate::experiments::section::{Entry, Section};
+use crate::experiments::section::{Entry, Section, joined, over_some};
 use crate::jobs::JobError;
 use crate::jobs::evaluate::{CultureAnswers, VoiceKind};
 
@@ -13,8 +17,12 @@ impl Bench<'_> {
         let method = self.base;
         let (survey, cultures) = (&method.survey, &method.settings.cultures);
         let asked = survey.evaluated().into_iter().map(|question| question.id.clone()).collect();
-        let people = Relations::of_people(survey, cultures, METRIC, &asked);
         let mut entries = Vec::new();
+        let mut measure =
+            "How alike every two cultures answer, in the model and among people, and how both \
+             matrices correlate; in brackets the 95 % bootstrap interval over questions. A mean \
+             likeness above people's means that the model draws cultures together."
+                .to_owned();
         for (label, kind) in [
             ("aware", VoiceKind::Aware),
             ("joint adapter", VoiceKind::Joint),
@@ -23,7 +31,15 @@ impl Bench<'_> {
             let answers = method.evaluated_answers(kind).await?;
             let lent: Vec<_> = answers.iter().map(|(code, a)| (*code, a.as_slice())).collect();
             let model = Relations::of_answers(survey, &lent, METRIC, &asked);
-            let Some(correlation) = model.correlation(&people) else { continue };
+            // Of the cultures that have such a voice.
+            let codes: Vec<CultureCode> = answers.iter().map(|(code, _)| *code).collect();
+            let people = Relations::of_people(survey, &codes, METRIC, &asked);
+            let over = over_some(codes.len(), cultures.len());
+            let Some(correlation) = model.correlation(&people) else {
+                let over = over.unwrap_or_else(|| format!("over {} cultures", codes.len()));
+                let _ = write!(measure, " Not measured {over}: {label}.");
+                continue;
+            };
             let interval = correlation_interval(survey, &lent, METRIC, &asked);
             let moved = self.moved(&answers).await?;
             entries.push(Entry {
@@ -31,7 +47,7 @@ impl Bench<'_> {
                 score: None,
                 difference: correlation.r,
                 interval,
-                note: format!(
+                note: joined(format!(
                     "p = {:.4} (Mantel); mean likeness {:.1}, people {:.1}; changed answers move {:.0} % \
                      toward people, {:.0} % away",
                     correlation.p_value,
@@ -39,16 +55,13 @@ impl Bench<'_> {
                     100.0 * people.mean().unwrap_or(f64::NAN),
                     percent(moved.toward, moved.changed()),
                     percent(moved.away, moved.changed()),
-                ),
+                ), over),
             });
         }
         Ok(Section {
             key: "relations",
             title: "Relations between cultures",
-            measure: "How alike every two cultures answer, in the model and among people, and how both \
-                      matrices correlate; in brackets the 95 % bootstrap interval over questions. A mean \
-                      likeness above people's means that the model draws cultures together."
-                .to_owned(),
+            measure,
             unit: "correlation with people's matrix",
             entries,
             claims: vec![],
@@ -58,10 +71,10 @@ impl Bench<'_> {
     /// Which way answers move from the unaware voice.
     async fn moved(&self, answers: &CultureAnswers) -> Result<Movement, JobError> {
         let unaware = self.base.evaluated_answers(VoiceKind::Unaware).await?;
-        let moved = unaware
-            .iter()
-            .zip(answers)
-            .map(|((code, before), (_, after))| movement(&self.base.survey, *code, before, after));
+        let unaware: BTreeMap<_, _> = unaware.iter().map(|(code, given)| (code, given)).collect();
+        let moved = answers.iter().filter_map(|(code, after)| {
+            Some(movement(&self.base.survey, *code, unaware.get(code)?, after))
+        });
         Ok(moved.fold(Movement::default(), Movement::plus))
     }
 }

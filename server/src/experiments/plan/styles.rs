@@ -23,14 +23,14 @@ impl Bench<'_> {
             };
             let before = of(None).await?;
             let label = format!("{style}, base");
-            entries.push(Entry::closer(label, METRIC, &before, &self.aware, note.to_owned()));
+            entries.extend(Entry::closer(label, METRIC, &before, &self.aware, note.to_owned()));
             let Some((name, hash)) = &joint else { continue };
             let after = of(Some((name, hash))).await?;
             let label = format!("{style}, joint");
-            entries.push(Entry::closer(label, METRIC, &after, &self.aware, note.to_owned()));
+            entries.extend(Entry::closer(label, METRIC, &after, &self.aware, note.to_owned()));
             if style == PromptStyle::CrossCulture {
                 let text = "Tuning helps under a stronger prompt (P2), too.";
-                claims.push(Claim::closer(text, METRIC, &after, &before));
+                claims.extend(Claim::closer(text, METRIC, &after, &before));
             }
         }
         Ok(Section {

@@ -7,14 +7,15 @@ use std::path::{Path, PathBuf};
 use domain::answer::{LARGEST_SCORED, first_integer};
 use domain::culture::CultureCode;
 use domain::prompt::PromptStyle;
-use domain::question::QuestionId;
-use domain::score::{Scored, alignment};
+use domain::question::{Question, QuestionId};
+use domain::score::{Metric, Scored, alignment};
 use domain::survey::Survey;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::{JobError, LAYOUT_HINT, bad, broken, layout, survey::read_survey};
+use crate::jobs::evaluate::Baselines;
 use crate::jobs::import::lines::{Document, value};
 
 /// One result file's score against one culture's people.
@@ -30,6 +31,10 @@ pub struct ScoreRow {
     pub answered: usize,
     /// Answers without a readable option number, refusals for instance.
     pub unreadable: usize,
+    /// What answering the same questions without looking reaches, x 100. Not part of the JSON lines, whose
+    /// keys are fixed.
+    #[serde(skip)]
+    pub baselines: Baselines,
     /// The file that was scored.
     #[serde(skip)]
     pub file: PathBuf,
@@ -181,12 +186,15 @@ fn score(
             })
         })
         .collect();
+    let readable = answers.iter().filter(|(_, answer)| answer.is_some());
+    let questions: Vec<&Question> = readable.filter_map(|(id, _)| survey.question(id)).collect();
     ScoreRow {
         culture,
         style,
         score: alignment(&scored).map(|score| (score * 1e6).round() / 1e4),
         answered: scored.len(),
         unreadable: answers.values().filter(|answer| answer.is_none()).count(),
+        baselines: Baselines::of(Metric::Alignment, survey, culture, &questions),
         file: file.to_owned(),
     }
 }

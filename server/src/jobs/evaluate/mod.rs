@@ -13,10 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::answer::SurveyAnswer;
 use domain::culture::CultureCode;
 use domain::question::{Question, QuestionId, Topic};
-use domain::score::{
-    Baseline, Metric, Movement, Part, Parts, Refusals, baseline_score, movement, paired_interval,
-    parts,
-};
+use domain::score::{Metric, Movement, Part, Parts, Refusals, movement, paired_interval, parts};
 use domain::voice::Voice;
 
 pub use self::report::{
@@ -360,10 +357,6 @@ impl Method {
         voices: &VoiceParts,
         questions: &[&Question],
     ) -> Row {
-        let baseline = |kind| {
-            baseline_score(kind, metric, &self.survey, code, questions).map(|score| 100.0 * score)
-        };
-        let usa = "USA".parse().ok().filter(|usa| self.survey.culture(*usa).is_some());
         Row {
             culture: Some(code),
             questions: voices.aware.as_ref().map_or(0, Parts::len),
@@ -378,11 +371,7 @@ impl Method {
                 joint_over_aware: gain(metric, &voices.joint, &voices.aware),
                 specific_over_aware: gain(metric, &voices.specific, &voices.aware),
             },
-            baselines: Baselines {
-                random: baseline(Baseline::Random),
-                middle: baseline(Baseline::Middle),
-                like_usa: usa.and_then(|usa| baseline(Baseline::Like(usa))),
-            },
+            baselines: Baselines::of(metric, &self.survey, code, questions),
         }
     }
 }

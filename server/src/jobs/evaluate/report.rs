@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use domain::culture::CultureCode;
-use domain::question::{Topic, TopicId};
+use domain::question::{Question, Topic, TopicId};
 use domain::score::{
-    Ability, CrossScores, Interval, Metric, Movement, Parts, Refusals, mean_interval,
-    mean_paired_interval,
+    Ability, Baseline, CrossScores, Interval, Metric, Movement, Parts, Refusals, baseline_score,
+    mean_interval, mean_paired_interval,
 };
+use domain::survey::Survey;
 use serde::Serialize;
 
 use super::VoiceParts;
@@ -55,6 +56,26 @@ pub struct Baselines {
     pub middle: Option<f64>,
     /// Everybody answers like people in the USA; `None` for the USA itself.
     pub like_usa: Option<f64>,
+}
+
+impl Baselines {
+    /// For `culture` over `questions`; those without people's answers are left out.
+    pub fn of(
+        metric: Metric,
+        survey: &Survey,
+        culture: CultureCode,
+        questions: &[&Question],
+    ) -> Self {
+        let score = |kind| {
+            baseline_score(kind, metric, survey, culture, questions).map(|score| 100.0 * score)
+        };
+        let usa = "USA".parse().ok().filter(|usa| survey.culture(*usa).is_some());
+        Self {
+            random: score(Baseline::Random),
+            middle: score(Baseline::Middle),
+            like_usa: usa.and_then(|usa| score(Baseline::Like(usa))),
+        }
+    }
 }
 
 /// One line of the table.

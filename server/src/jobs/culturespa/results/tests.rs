@@ -82,6 +82,16 @@ fn scores_aware_once_and_unaware_per_culture() {
     for (row, expect) in rows.iter().zip([1.0 - (1.0f64 / 10.0).sqrt(), 0.0, 1.0]) {
         assert!((row.score.unwrap() - 100.0 * expect).abs() < 1e-3, "{row:?}");
     }
+    // Of the same questions: on Q1 the middle is 1.5 from people's 4 and 1, on Q2 and Q94 half an option
+    // and one from theirs.
+    for (row, middle) in rows.iter().zip([
+        1.0 - (2.5f64 / 10.0).sqrt(),
+        1.0 - (3.5f64 / 14.0).sqrt(),
+        1.0 - (2.5f64 / 10.0).sqrt(),
+    ]) {
+        assert!((row.baselines.middle.unwrap() - 100.0 * middle).abs() < 1e-9, "{row:?}");
+        assert_eq!(row.baselines.like_usa.is_none(), row.culture.as_str() == "USA", "{row:?}");
+    }
     let json = serde_json::to_value(&rows[0]).unwrap();
     let keys: Vec<_> = json.as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(keys.len(), 5, "{keys:?}");
