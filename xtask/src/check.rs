@@ -186,10 +186,10 @@ fn journeys(workspace: &Workspace, name: &str) -> Result<Count, Failure> {
     let mut command = tools::cargo();
     if tools::has_cargo_command("nextest") {
         command.args(["nextest", "run"]).args(NATIVE).args(NEXTEST);
-        command.args(["-E", "package(tests)", "--test-threads=2"]);
+        command.args(["-E", "package(tests)", "--test-threads=1"]);
     } else {
         command.arg("test").args(NATIVE).args(["--test", "journeys", "--no-fail-fast"]);
-        command.args(["--", "--test-threads=2"]);
+        command.args(["--", "--test-threads=1"]);
     }
     browser_environment(workspace, &mut command)?;
     counted(workspace, name, &mut command)

@@ -79,7 +79,7 @@ async fn saved_as_pictures(page: &Page) {
     page.until("there is a PNG", "window.saved.links.length === 2").await;
     let links = page.strings("window.saved.links").await;
     assert!(links[0].starts_with("ranking.svg blob:"), "{links:?}");
-    assert_eq!(links[1], "ranking.png data:image/png;base64");
+    assert_eq!(links[1], "ranking.png data:image/png;base64,");
 }
 
 /// Waits until the ranking is another one.
