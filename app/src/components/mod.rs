@@ -15,8 +15,10 @@ pub mod words;
 
 mod error;
 mod icon;
+mod once_alive;
 mod voice_tag;
 
 pub use error::{ErrorNote, marked};
 pub use icon::{Glyph, Icon};
+pub use once_alive::OnceAlive;
 pub use voice_tag::VoiceTag;

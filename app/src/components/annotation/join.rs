@@ -15,7 +15,7 @@ use super::membership::Membership;
 use crate::api::ApiError;
 use crate::api::annotation::{Invitation, Joining};
 use crate::backend::annotation::{Key, use_annotation};
-use crate::components::ErrorNote;
+use crate::components::{ErrorNote, OnceAlive};
 use crate::link;
 
 /// What the invite says, and the way in. Who is in the project already, in this browser, is asked first
@@ -116,20 +116,22 @@ fn JoinForm(invitation: Invitation, token: Memo<String>, known: Vec<Culture>) ->
     };
     view! {
         <form class="new-run" aria-label="Join" autocomplete="off" data-testid="join" on:submit=join>
-            <label class="field">
-                "What do you want to be called?"
-                <input type="text" required maxlength=LONGEST_NAME.to_string() data-testid="join-name"
-                    on:input=move |event| name.set(event_target_value(&event))/>
-            </label>
-            {role.judges().then(|| view! {
-                <CultureChoice codes=cultures known chosen
-                    legend="Which cultures do you know from living in them?"/>
-            })}
-            {move || refusal.get().map(|error| view! { <ErrorNote error/> })}
-            <p class="start">
-                <button type="submit" class="primary" data-testid="join-send"
-                    disabled=move || busy.get()>"Join"</button>
-            </p>
+            <OnceAlive>
+                <label class="field">
+                    "What do you want to be called?"
+                    <input type="text" required maxlength=LONGEST_NAME.to_string() data-testid="join-name"
+                        on:input=move |event| name.set(event_target_value(&event))/>
+                </label>
+                {role.judges().then(|| view! {
+                    <CultureChoice codes=cultures known chosen
+                        legend="Which cultures do you know from living in them?"/>
+                })}
+                {move || refusal.get().map(|error| view! { <ErrorNote error/> })}
+                <p class="start">
+                    <button type="submit" class="primary" data-testid="join-send"
+                        disabled=move || busy.get()>"Join"</button>
+                </p>
+            </OnceAlive>
         </form>
     }
     .into_any()

@@ -99,8 +99,8 @@ fn take_in(desk: Desk, message: RoomMessage) -> Option<ApiError> {
             look_for_items(desk);
         }
         RoomMessage::Presence { present } => desk.present.set(present),
-        RoomMessage::Items if desk.exhausted.get_untracked() => desk.wake(),
-        RoomMessage::Items | RoomMessage::Heard => {}
+        RoomMessage::Items => look_for_items(desk),
+        RoomMessage::Heard => {}
         RoomMessage::Refused { error } => return Some(error),
     }
     None

@@ -15,7 +15,7 @@ use crate::api::ApiError;
 use crate::api::annotation::{ItemFile, ItemSource, Joining, NewProject, SourceInfo};
 use crate::backend::annotation::{Key, use_annotation};
 use crate::browser;
-use crate::components::ErrorNote;
+use crate::components::{ErrorNote, OnceAlive};
 
 /// What is being written.
 #[derive(Clone, Copy)]
@@ -111,21 +111,23 @@ pub fn NewProjectForm(
     view! {
         <form class="new-run new-project" aria-label="New project" autocomplete="off" on:submit=make
             data-testid="new-project">
-            <SettingsWords draft=draft.settings/>
-            <Source draft/>
-            <SettingsRules draft=draft.settings new=true/>
-            <label class="field">
-                "Your name in the project"
-                <input type="text" required maxlength=LONGEST_NAME.to_string() data-testid="owner-name"
-                    on:input=move |event| draft.name.set(event_target_value(&event))/>
-            </label>
-            <CultureChoice codes known chosen=draft.cultures legend="Cultures you know and judge yourself, if any"/>
-            {move || refusal.get().map(|error| view! { <ErrorNote error/> })}
-            <p class="start">
-                <button type="submit" class="primary" data-testid="make-project" disabled=move || busy.get()>
-                    "Make the project"
-                </button>
-            </p>
+            <OnceAlive>
+                <SettingsWords draft=draft.settings/>
+                <Source draft/>
+                <SettingsRules draft=draft.settings new=true/>
+                <label class="field">
+                    "Your name in the project"
+                    <input type="text" required maxlength=LONGEST_NAME.to_string() data-testid="owner-name"
+                        on:input=move |event| draft.name.set(event_target_value(&event))/>
+                </label>
+                <CultureChoice codes known chosen=draft.cultures legend="Cultures you know and judge yourself, if any"/>
+                {move || refusal.get().map(|error| view! { <ErrorNote error/> })}
+                <p class="start">
+                    <button type="submit" class="primary" data-testid="make-project" disabled=move || busy.get()>
+                        "Make the project"
+                    </button>
+                </p>
+            </OnceAlive>
         </form>
     }
     .into_any()
