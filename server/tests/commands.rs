@@ -47,6 +47,7 @@ async fn errors_name_the_thing_and_a_way_out() {
         (vec!["evaluate", "--model", model, "--survey", "x"], "there is no survey `x`"),
         (vec!["pipeline", "--model", model, "--cultures", "XXX"], "`XXX` is not a culture"),
         (vec!["tune", "--model", model], "there is no run of the method"),
+        (vec!["evaluate", "--on", "x", "--model", model], "there is no run of the method"),
         (vec!["tune", "--model", model, "--run", "x"], "there is no run `x`"),
         (vec!["run", "--model", model, "--preset", preset], "line 2: unknown field `per_topics`"),
         (vec!["run", "--model", model, "--preset", "paper", "--epochs", "0"], "`epochs` must be"),
@@ -281,4 +282,19 @@ fn a_run_of_the_built_in_model_gives_the_same_bytes_once_more() {
         assert!(text.contains(&format!("{what}: the same, ")), "{text}");
     }
     assert!(!text.contains("none"), "every step has stored something: {text}");
+    // Its voices on a survey that came later and knows its culture.
+    let example = polylogue(&data).args(["import", "--example", "jsonl"]).output().unwrap();
+    let (file, other) = (folder.path().join("example.jsonl"), "tea-and-rain");
+    fs::write(&file, example.stdout).unwrap();
+    let imported = polylogue(&data).arg("import").arg(&file).output().unwrap();
+    assert!(imported.status.success(), "{imported:?}");
+    let away =
+        polylogue(&data).args(["evaluate", "--run", "small", "--on", other]).output().unwrap();
+    let text = String::from_utf8(away.stdout).unwrap();
+    assert!(away.status.success(), "{text}{}", String::from_utf8_lossy(&away.stderr));
+    let head = "of the survey `tea-and-rain`, from which the run has learnt nothing, metric";
+    assert!(text.contains(head) && text.contains("| THA | "), "{text}");
+    let unknown =
+        polylogue(&data).args(["evaluate", "--run", "small", "--on", "x"]).output().unwrap();
+    assert!(refusal(&unknown).contains("there is no survey `x`"));
 }

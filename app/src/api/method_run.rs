@@ -9,7 +9,7 @@ use domain::generation::GeneratedQuestion;
 use domain::instance::CollectionRule;
 use domain::method::{MethodSettings, Step};
 use domain::question::QuestionId;
-use domain::score::{Ability, Interval, Metric, Refusals};
+use domain::score::{Ability, Interval, Metric, Movement, Refusals};
 use serde::{Deserialize, Serialize};
 
 use super::{ApiError, JobState};
@@ -346,6 +346,10 @@ pub struct EvaluateSummary {
     /// What each kind of voice gave no opinion on, over all cultures.
     #[serde(default)]
     pub refusals: BTreeMap<String, Refusals>,
+    /// Which way each kind of voice's answers move from the unaware voice's, over all cultures; none in
+    /// runs of older versions.
+    #[serde(default)]
+    pub movement: BTreeMap<String, Movement>,
     /// What an adapter costs in general ability, with its name; `None` where the run has tuned none.
     #[serde(default)]
     pub ability: Option<(String, Ability)>,

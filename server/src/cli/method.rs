@@ -19,6 +19,7 @@ use super::progress::Reporter;
 use crate::annotation::Room;
 use crate::config::{ModelArgs, StoreArgs, TemplateArgs};
 use crate::experiments;
+use crate::jobs::evaluate::EvaluationReport;
 use crate::jobs::generate::GenerationCounts;
 use crate::jobs::pipeline::StepDone;
 use crate::jobs::tune::TunedAdapter;
@@ -122,6 +123,10 @@ pub struct LookArgs {
     /// Evaluates the adapters that came with the model, whatever this data folder has tuned.
     #[arg(long, conflicts_with_all = ["run", "accepted"])]
     shipped: bool,
+    /// Evaluates the run on another survey than the one that it learnt from, as far as that one knows its
+    /// cultures.
+    #[arg(long, value_name = "SURVEY", conflicts_with = "shipped")]
+    on: Option<String>,
     /// The rest.
     #[command(flatten)]
     evaluate: EvaluateArgs,
@@ -315,6 +320,9 @@ pub(super) async fn tune(args: MethodArgs) -> Outcome {
 
 pub(super) async fn evaluate(args: LookArgs) -> Outcome {
     let (method, telling) = args.evaluate.parted();
+    if let Some(survey) = &args.on {
+        return report_on(&method.open(Opening::GoOn).await?, survey, telling).await;
+    }
     let opening = if args.shipped { Opening::Shipped } else { Opening::Look };
     report(&method.open(opening).await?, &[Step::Evaluate], telling).await
 }
@@ -337,7 +345,22 @@ async fn report(method: &Method, steps: &[Step], telling: Telling) -> Outcome {
         other => eprintln!("{}", StepLine(other)),
     };
     run_steps(method, steps, telling.metric, &mut each).await?;
-    let Some(mut report) = report else { return Ok(()) };
+    match report {
+        Some(report) => tell(method, *report, telling).await,
+        None => Ok(()),
+    }
+}
+
+/// Evaluates a run on another survey and prints what that came to. The run's own steps stay as they are.
+async fn report_on(method: &Method, survey: &str, telling: Telling) -> Outcome {
+    let method = method.on(survey).await?;
+    let mut reporter = Reporter::start();
+    let report = method.evaluate(telling.metric, &mut |p| reporter.tell(p)).await?;
+    tell(&method, report, telling).await
+}
+
+/// Prints a report, with what else is to be asked for it.
+async fn tell(method: &Method, mut report: EvaluationReport, telling: Telling) -> Outcome {
     if telling.cross {
         let mut reporter = Reporter::start();
         report.cross = Some(method.cross(telling.metric, &mut |p| reporter.tell(p)).await?);

@@ -23,11 +23,12 @@ fn gain(gain: Option<Gain>) -> String {
 pub(super) fn table(report: &EvaluationReport) -> String {
     let mut lines = vec![
         format!(
-            "{} `{}` on the {} of the survey `{}`, metric {} x 100{}",
+            "{} `{}` on the {} of the survey `{}`{}, metric {} x 100{}",
             report.model,
             report.model_hash,
-            evaluated_in_words(report.questions, Some(report.held_out)),
+            evaluated_in_words(report.questions, report.held_out),
             report.survey,
+            if report.held_out.is_none() { ", from which the run has learnt nothing" } else { "" },
             report.metric,
             if report.simulated { "; the reference is simulated, nobody was asked" } else { "" },
         ),
@@ -286,7 +287,7 @@ mod tests {
             simulated: true,
             metric: Metric::Alignment,
             questions: 4,
-            held_out: true,
+            held_out: Some(true),
             uses_reference: Vec::new(),
             mean: Row { culture: None, ..rows[0].clone() },
             rows,
@@ -372,7 +373,7 @@ mod tests {
             Robustness { layouts: [("reversed", 65.5)].into(), averaged: 71.0, spread: 4.5 };
         let robustness = BTreeMap::from([("aware", found.clone()), ("joint", found)]);
         let marked = EvaluationReport {
-            held_out: false,
+            held_out: Some(false),
             uses_reference: kinds,
             movement,
             robustness,

@@ -7,7 +7,7 @@ use domain::survey::evaluated_in_words;
 use serde::Serialize;
 
 use super::chart::{self, Bar};
-use super::section::{Claim, Entry, Section, Verdict};
+use super::section::{Claim, Entry, Says, Section, Verdict};
 
 /// All comparisons of one base run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -50,7 +50,8 @@ impl Report {
              {}. {}Scores are alignment x 100 (the paper's), means over cultures. In \
              brackets: 95 % paired bootstrap intervals over questions, which all cultures share. Every \
              comparison is one run with one seed: an interval says how much the questions matter, not \
-             the seed.\n{}",
+             the seed. Claims are the paper's (arXiv 2410.12971); those that are only what one would \
+             expect say so.\n{}",
             self.options,
             self.model,
             self.model_hash,
@@ -135,7 +136,7 @@ fn section_page(section: &Section, mark: &str, charts: &str) -> String {
     if !section.claims.is_empty() {
         page.push('\n');
     }
-    for Claim { text, difference, interval, threshold, verdict, over } in &section.claims {
+    for Claim { text, says, difference, interval, threshold, verdict, over } in &section.claims {
         let difference = number(*difference, *interval, digits);
         let over = over.as_ref().map_or_else(String::new, |over| format!(", {over}"));
         let why = match verdict {
@@ -144,7 +145,9 @@ fn section_page(section: &Section, mark: &str, charts: &str) -> String {
             Verdict::Undecided => format!(", the interval holds {threshold:+.digits$}"),
             _ => String::new(),
         };
-        let _ = writeln!(page, "- {text} Here {difference}{over}: {}{why}.", verdict.as_str());
+        let verdict = verdict.as_str(*says);
+        let whose = if *says == Says::Paper { "" } else { "Expected: " };
+        let _ = writeln!(page, "- {whose}{text} Here {difference}{over}: {verdict}{why}.");
     }
     page
 }
@@ -174,6 +177,7 @@ mod tests {
         };
         let claim = Claim {
             text: "It helps.".to_owned(),
+            says: Says::Paper,
             difference: 1.25,
             interval,
             threshold: 0.0,
@@ -189,7 +193,12 @@ mod tests {
             measure: "Voices.".to_owned(),
             unit: "points",
             entries: vec![entry],
-            claims: vec![claim, undecided(0.0, -1.0), undecided(-0.5, -0.75)],
+            claims: vec![
+                claim.clone(),
+                undecided(0.0, -1.0),
+                undecided(-0.5, -0.75),
+                claim.expected(),
+            ],
         };
         let empty = Section {
             key: "cross",
@@ -245,6 +254,9 @@ mod tests {
         assert!(page.contains("![One or many](images/experiment-strategy.svg)"), "{page}");
         let helps = "It helps. Here +1.25 [+0.50, +2.00], over 1 of 2 cultures: agrees";
         assert!(page.contains(helps), "{page}");
+        let expected =
+            "- Expected: It helps. Here +1.25 [+0.50, +2.00], over 1 of 2 cultures: as expected.";
+        assert!(page.contains(expected), "{page}");
         let without = "Answering without looking scores: always the middle 60.50, everybody like USA 55.00 \
                        (over 1 of 2 cultures).";
         assert!(page.contains(without), "{page}");

@@ -24,7 +24,17 @@ pub struct Entry {
     pub note: String,
 }
 
-/// Whether a claim of the paper holds here.
+/// Who says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Says {
+    /// The paper (arXiv 2410.12971) reports it.
+    Paper,
+    /// Nobody yet: what one would expect if the method works.
+    Expectation,
+}
+
+/// Whether a claim holds here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
@@ -46,12 +56,14 @@ impl Verdict {
         }
     }
 
-    /// For people.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Agrees => "agrees with the paper",
-            Self::Disagrees => "disagrees with the paper",
-            Self::Undecided => "decides nothing",
+    /// For people, of what somebody `says`.
+    pub fn as_str(self, says: Says) -> &'static str {
+        match (self, says) {
+            (Self::Agrees, Says::Paper) => "agrees with the paper",
+            (Self::Agrees, Says::Expectation) => "as expected",
+            (Self::Disagrees, Says::Paper) => "disagrees with the paper",
+            (Self::Disagrees, Says::Expectation) => "not as expected",
+            (Self::Undecided, _) => "decides nothing",
         }
     }
 }
@@ -59,8 +71,10 @@ impl Verdict {
 /// A claim with the difference that decides it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Claim {
-    /// What the paper says, in our words.
+    /// What is claimed, in our words.
     pub text: String,
+    /// By whom.
+    pub says: Says,
     /// The difference, which the claim says is above the threshold.
     pub difference: f64,
     /// Its 95 % interval.
@@ -78,7 +92,13 @@ impl Claim {
     /// The claim that a difference is above `threshold`.
     pub fn above(threshold: f64, text: &str, difference: f64, interval: Option<Interval>) -> Self {
         let verdict = Verdict::above(threshold, interval);
-        Self { text: text.to_owned(), difference, interval, threshold, verdict, over: None }
+        let (text, says) = (text.to_owned(), Says::Paper);
+        Self { text, says, difference, interval, threshold, verdict, over: None }
+    }
+
+    /// The same where the paper doesn't say so.
+    pub fn expected(self) -> Self {
+        Self { says: Says::Expectation, ..self }
     }
 
     /// The claim that `first` is closer to people than `second`; `None` where no culture has both.

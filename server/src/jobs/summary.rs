@@ -275,13 +275,14 @@ pub(super) fn evaluate(report: &EvaluationReport) -> EvaluateSummary {
     EvaluateSummary {
         metric: report.metric,
         questions: report.questions,
-        held_out: Some(report.held_out),
+        held_out: report.held_out,
         uses_reference: report.uses_reference.clone(),
         simulated: report.simulated,
         rows: report.rows.iter().map(evaluate_row).collect(),
         mean: evaluate_row(&report.mean),
         topics: report.topics.iter().map(evaluate_topic).collect(),
         refusals: report.refusals.clone(),
+        movement: report.movement.clone(),
         ability: report.ability.clone(),
     }
 }

@@ -1,5 +1,6 @@
 //! How close the run's voices are to people: the gains in a sentence, then the whole table.
 
+use domain::score::Movement;
 use domain::survey::evaluated_in_words;
 use leptos::prelude::*;
 
@@ -31,12 +32,13 @@ fn body(summary: EvaluateSummary) -> impl IntoView {
     let (simulated, table) = (summary.simulated, table(&summary));
     let few = few_specific(&summary);
     let (refused, rests) = (refusals(&summary), rests_on_people(&summary));
-    let guard = guard(&summary);
+    let (moved, guard) = (movement(&summary), guard(&summary));
     view! {
         <ul class="gains" data-testid="gains">{gains(&summary.mean)}</ul>
         {few.map(|text| view! { <p class="meta" data-testid="few-specific">{text}</p> })}
         {rests.map(|text| view! { <p class="meta" data-testid="uses-reference">{text}</p> })}
         {refused.map(|text| view! { <p class="meta" data-testid="refusals">{text}</p> })}
+        {moved.map(|text| view! { <p class="meta" data-testid="movement">{text}</p> })}
         {guard.map(|text| view! { <p class="meta" data-testid="ability">{text}</p> })}
         <Figure id="evaluation" title=Signal::stored(title) simulated table=Signal::stored(table)
             description=Signal::stored(description)>
@@ -132,6 +134,30 @@ fn refusals(summary: &EvaluateSummary) -> Option<String> {
         .map(|(voice, refusals)| format!("{voice} {} of {}", refusals.total(), refusals.asked))
         .collect();
     (!told.is_empty()).then(|| format!("Answers without an opinion: {}.", told.join(", ")))
+}
+
+/// Whether answers that differ from the unaware voice's are nearer to people's: a voice may change much and
+/// gain nothing.
+fn movement(summary: &EvaluateSummary) -> Option<String> {
+    let one = |(voice, moved): (&String, &Movement)| {
+        let share = |part: usize| 100.0 * part as f64 / moved.changed() as f64;
+        (moved.changed() > 0).then(|| {
+            format!(
+                "{} {:.0} % toward, {:.0} % away",
+                marked(summary, voice),
+                share(moved.toward),
+                share(moved.away)
+            )
+        })
+    };
+    let told: Vec<String> = summary.movement.iter().filter_map(one).collect();
+    let people = if summary.simulated { "simulated people" } else { "people" };
+    (!told.is_empty()).then(|| {
+        format!(
+            "Where an answer differs from the unaware voice’s, it moves toward {people} or away: {}.",
+            told.join("; ")
+        )
+    })
 }
 
 fn means(summary: &EvaluateSummary) -> Vec<IntervalRow> {
@@ -302,7 +328,17 @@ mod tests {
             topics: vec![],
             refusals: [("aware".to_owned(), Refusals { asked: 9, unreadable: 0, dont_know: 2 })]
                 .into(),
+            movement: [
+                ("aware".to_owned(), Movement { questions: 20, toward: 6, away: 3, level: 1 }),
+                ("joint".to_owned(), Movement { questions: 20, ..Movement::default() }),
+            ]
+            .into(),
         };
+        let moved = movement(&summary).unwrap();
+        assert!(
+            moved.ends_with("simulated people or away: aware 60 % toward, 30 % away."),
+            "{moved}"
+        );
         assert_eq!(guard(&summary), None, "nothing was tuned");
         let ability = |low| domain::score::Ability {
             replies: 200,
@@ -343,7 +379,7 @@ mod tests {
         assert_eq!(columns[6], "joint † − aware");
         summary.rows[1].specific = Some(40.0);
         assert_eq!(few_specific(&summary), None);
-        summary.refusals.clear();
-        assert_eq!(refusals(&summary), None);
+        (summary.refusals, summary.movement) = Default::default();
+        assert_eq!((refusals(&summary), movement(&summary)), (None, None));
     }
 }

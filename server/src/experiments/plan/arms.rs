@@ -8,7 +8,7 @@ use domain::training_set::Source;
 
 use super::{Bench, METRIC, culture_parts};
 use crate::experiments::arm::Arm;
-use crate::experiments::section::{Claim, Entry, Section};
+use crate::experiments::section::{Claim, Entry, Says, Section};
 use crate::jobs::JobError;
 use crate::jobs::evaluate::VoiceKind;
 use crate::jobs::work::Watcher;
@@ -105,12 +105,12 @@ pub(super) struct Shape {
     measure: &'static str,
     /// The arm that the claims hold against the others; the base run where none is named.
     beside: Option<&'static str>,
-    /// What the paper says of it beside each other arm; empty where it says nothing.
-    claim: fn(&Arm) -> Option<String>,
+    /// What is claimed of it beside each other arm, and by whom; `None` where nothing is.
+    claim: fn(&Arm) -> Option<(Says, String)>,
 }
 
-fn teach_more(arm: &Arm) -> Option<String> {
-    Some(format!("Instances teach more culture than {}.", arm.title))
+fn teach_more(arm: &Arm) -> Option<(Says, String)> {
+    Some((Says::Paper, format!("Instances teach more culture than {}.", arm.title)))
 }
 
 impl Shape {
@@ -137,7 +137,10 @@ impl Shape {
                   so fewer updates.",
         beside: None,
         claim: |arm| match arm.key {
-            "share-10" => Some("All instances teach more than a tenth of them.".to_owned()),
+            "share-10" => {
+                let text = "All instances teach more than a tenth of them.";
+                Some((Says::Expectation, text.to_owned()))
+            }
             _ => None,
         },
     };
@@ -199,8 +202,9 @@ impl Bench<'_> {
             entries.extend(Entry::closer(arm.title, METRIC, &parts, &self.aware, note(learnt)));
             if shape.beside == Some(arm.key) {
                 beside = parts;
-            } else if let Some(text) = (shape.claim)(arm) {
-                claims.extend(Claim::closer(&text, METRIC, &beside, &parts));
+            } else if let Some((says, text)) = (shape.claim)(arm) {
+                let claim = Claim::closer(&text, METRIC, &beside, &parts);
+                claims.extend(claim.map(|claim| Claim { says, ..claim }));
             }
             self.done.push((arm.title, method));
         }

@@ -35,7 +35,7 @@ impl Bench<'_> {
         let claim = cross.own_gain.map(|own| {
             let text =
                 "A culture's own adapter is closer to its people than other cultures' adapters.";
-            Claim::above(0.0, text, own.gain, own.interval)
+            Claim::above(0.0, text, own.gain, own.interval).expected()
         });
         Ok(Some(Section {
             key: "cross",

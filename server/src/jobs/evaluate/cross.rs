@@ -45,8 +45,9 @@ impl Method {
         }
         let voices = crossed(&owners, cultures);
         self.ask_held_out(STEP, &voices, (&tuned, &adapters), watcher).await?;
-        let mut units: BTreeMap<UnitKey, Vec<f64>> = self.store.units(&self.run, EVALUATED).await?;
-        units.extend(self.store.units::<Vec<f64>>(&self.run, STEP).await?);
+        let mut units: BTreeMap<UnitKey, Vec<f64>> =
+            self.store.units(&self.run, &self.kept_as(EVALUATED)).await?;
+        units.extend(self.store.units::<Vec<f64>>(&self.run, &self.kept_as(STEP)).await?);
         let of = |owner: CultureCode, code: CultureCode| {
             let voice = Voice::adapted(code, specific_name(owner));
             let answers = self.stored_answers(&voice, &adapters, &units);

@@ -2,9 +2,11 @@
 //!
 //! - [`report`]: what that comes to.
 //! - [`cross`]: every culture's own adapter asked as every culture.
+//! - `elsewhere`: a run's voices on another survey.
 //! - [`variants`]: other prompt styles, and options in other orders and under other numbers.
 
 pub mod cross;
+mod elsewhere;
 pub mod report;
 pub mod variants;
 
@@ -103,7 +105,8 @@ impl Method {
     /// A failure of the store.
     pub async fn evaluated_answers(&self, kind: VoiceKind) -> Result<CultureAnswers, JobError> {
         let adapters = self.evaluated_adapters(&self.tuned().await?);
-        let units: BTreeMap<UnitKey, Vec<f64>> = self.store.units(&self.run, STEP).await?;
+        let units: BTreeMap<UnitKey, Vec<f64>> =
+            self.store.units(&self.run, &self.kept_as(STEP)).await?;
         let of_culture = |code: &CultureCode| {
             let answers = self.stored_answers(&kind.voice(*code), &adapters, &units);
             (!answers.is_empty()).then_some((*code, answers))
@@ -138,7 +141,7 @@ impl Method {
         let adapters = self.evaluated_adapters(&tuned);
         let voices = self.voices(&adapters);
         self.ask_held_out(STEP, &voices, (&tuned, &adapters), watcher).await?;
-        let units = self.store.units(&self.run, STEP).await?;
+        let units = self.store.units(&self.run, &self.kept_as(STEP)).await?;
         let ability = self.guarded().await?;
         let report = self.report(metric, adapters, &units, !tuned.is_empty());
         Ok(EvaluationReport { ability, ..report })
@@ -162,7 +165,8 @@ impl Method {
                 wanted.push((key(voice, adapters, question.id.as_str()), prompt));
             }
         }
-        let work = Work { store: &self.store, run: &self.run, step, batch: BATCH };
+        let step = self.kept_as(step);
+        let work = Work { store: &self.store, run: &self.run, step: &step, batch: BATCH };
         work.complete(wanted, watcher, |prompts| ask::probabilities(&self.engine, prompts)).await
     }
 
@@ -229,7 +233,7 @@ impl Method {
             simulated: self.survey.provenance.is_simulated(),
             metric,
             questions: self.survey.evaluated().len(),
-            held_out: self.survey.holds_out(),
+            held_out: self.is_at_home().then(|| self.survey.holds_out()),
             uses_reference: self.uses_reference(&rows, own),
             mean: mean_row(metric, &voices, &rows),
             rows,
@@ -405,3 +409,6 @@ fn gain(metric: Metric, first: &Option<Parts>, second: &Option<Parts>) -> Option
         interval: paired_interval(metric, &first, &second).map(|interval| interval.times(100.0)),
     })
 }
+
+#[cfg(test)]
+mod tests;

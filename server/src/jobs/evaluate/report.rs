@@ -145,8 +145,9 @@ pub struct EvaluationReport {
     /// Questions asked.
     pub questions: usize,
     /// Whether they are held out, so that no training step has seen one; where not, they were seeds too, as
-    /// in the paper.
-    pub held_out: bool,
+    /// in the paper. `None` on another survey than the one that the run learnt from, whose questions no
+    /// step knows.
+    pub held_out: Option<bool>,
     /// Kinds of voices whose results rest on people's answers: adapters that learnt what was answered after
     /// seeing some (P3). Comparing them with people is no fair test.
     pub uses_reference: Vec<String>,

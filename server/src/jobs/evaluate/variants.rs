@@ -126,9 +126,10 @@ impl Method {
                 wanted.push((key(&voice, question), prompt));
             }
         }
-        let work = Work { store: &self.store, run: &self.run, step: STEP, batch: BATCH };
+        let step = self.kept_as(STEP);
+        let work = Work { store: &self.store, run: &self.run, step: &step, batch: BATCH };
         work.complete(wanted, watcher, |prompts| ask::probabilities(&self.engine, prompts)).await?;
-        let units: BTreeMap<UnitKey, Vec<f64>> = self.store.units(&self.run, STEP).await?;
+        let units: BTreeMap<UnitKey, Vec<f64>> = self.store.units(&self.run, &step).await?;
         let of_culture = |code: &_| {
             let voice = voice(*code);
             let answer = |question: &Question| {
