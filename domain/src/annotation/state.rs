@@ -251,6 +251,19 @@ impl Record {
         self.standing(Act::is_adjudicating, |_, _| true).max_by_key(|event| later(event))
     }
 
+    /// Every judgement, skip and decision there has been, with what took them back, oldest first: also those
+    /// that no longer stand.
+    pub fn history(&self) -> Vec<&Event> {
+        let decides = |act: &Act| match act {
+            Act::Judged(_) | Act::Skipped { .. } | Act::Undone => true,
+            Act::Adjudicated(_) | Act::Reopened => true,
+            Act::Commented { .. } | Act::Hidden { .. } | Act::Changed(_) | Act::Left => false,
+        };
+        let mut events: Vec<&Event> = self.events().filter(|event| decides(&event.act)).collect();
+        events.sort_by_key(|event| later(event));
+        events
+    }
+
     /// The comments, oldest first.
     pub fn comments(&self) -> Vec<&Event> {
         let mut comments: Vec<&Event> =

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use app::api::annotation::ExportFormat;
 use domain::annotation::{
-    Act, Item, ItemInfo, Judgement, MemberId, ProjectSettings, Record, SkipReason, State,
+    Act, Event, Item, ItemInfo, Judgement, MemberId, ProjectSettings, Record, SkipReason, State,
     SubmissionId, Verdict, accepted, verdict,
 };
 use domain::culture::Culture;
@@ -36,6 +36,8 @@ struct Line<'a> {
     adjudication: Option<Said<'a, &'a Judgement>>,
     skips: Vec<Said<'a, SkipReason>>,
     comments: Vec<Remark<'a>>,
+    /// All that was judged, skipped and decided, oldest first, with what no longer stands.
+    history: Vec<Past<'a>>,
 }
 
 /// A project as it was at a moment, with what files need beside it. Making one is quick; making a file of it
@@ -59,6 +61,26 @@ struct Said<'a, T> {
     /// Milliseconds since 1970 (UTC).
     at: i64,
     said: T,
+}
+
+/// An event as it was stored.
+#[derive(Debug, Serialize)]
+struct Past<'a> {
+    submission: &'a SubmissionId,
+    member: &'a MemberId,
+    /// Milliseconds since 1970 (UTC).
+    at: i64,
+    /// The act that this one took the place of.
+    replaces: Option<&'a SubmissionId>,
+    #[serde(flatten)]
+    act: &'a Act,
+}
+
+impl<'a> From<&'a Event> for Past<'a> {
+    fn from(event: &'a Event) -> Self {
+        let Event { submission, author: member, at, replaces, act, .. } = event;
+        Self { submission, member, at: *at, replaces: replaces.as_ref(), act }
+    }
 }
 
 /// A comment, with what makes threads of them.
@@ -162,6 +184,12 @@ impl Snapshot {
             }),
             skips,
             comments: comments.collect(),
+            history: record
+                .map(Record::history)
+                .unwrap_or_default()
+                .into_iter()
+                .map(Past::from)
+                .collect(),
         }
     }
 

@@ -211,6 +211,7 @@ async fn every_file_holds_what_was_said() {
     let app = TestApp::start(&folder).await;
     let owner = app.project(settings(1), 2).await;
     owner.next(2).await;
+    owner.judge("a0", "t0", "wrong").await;
     owner.judge("a", "t0", "right").await;
     let text = "<script>alert(1)</script>".to_owned();
     owner.submit(submission("b", "t0", Act::Commented { text: text.clone(), answers: None })).await;
@@ -227,6 +228,17 @@ async fn every_file_holds_what_was_said() {
     assert_eq!(lines.len(), 2);
     assert_eq!(lines[0]["verdict"]["label"], "right");
     assert_eq!(lines[0]["judgements"][0]["said"]["label"], "right");
+    assert_eq!(lines[0]["judgements"].as_array().unwrap().len(), 1, "what stands");
+    let history = lines[0]["history"].as_array().unwrap();
+    let told = |key: &str| history.iter().map(|event| event[key].clone()).collect::<Vec<_>>();
+    assert_eq!(
+        (told("submission"), told("label")),
+        (vec![json!("a0"), json!("a")], vec![json!("wrong"), json!("right")])
+    );
+    assert_eq!(
+        (told("replaces"), told("type")),
+        (vec![Value::Null, json!("a0")], vec![json!("judged"); 2])
+    );
     let comments = &lines[0]["comments"];
     assert_eq!((&comments[0]["said"], &comments[0]["submission"]), (&json!(text), &json!("b")));
     assert_eq!((&comments[0]["answers"], &comments[1]["answers"]), (&Value::Null, &json!("b")));

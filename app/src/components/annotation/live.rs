@@ -4,12 +4,13 @@
 //! pause that grows; the room is told the number of the last event, and sends what came since. What a person
 //! does at the page is heard here too: items are kept for who is at work.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use domain::annotation::Act;
 use futures::StreamExt;
 use futures::channel::mpsc;
-use futures::future::{AbortHandle, Abortable, join3};
+use futures::future::{AbortHandle, Abortable, Either, join3, select};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
@@ -17,6 +18,7 @@ use super::desk::{AHEAD, Desk};
 use super::outbox::Batches;
 use crate::api::ApiError;
 use crate::api::annotation::{NextRequest, Outcome, RoomMessage};
+use crate::backend::Events;
 use crate::browser::{self, pause};
 
 /// The shortest and the longest pause before another try.
@@ -25,10 +27,14 @@ pub const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::
 /// How often the room is told that the member is still here.
 const HEARTBEAT: Duration = Duration::from_secs(20);
 
+/// So many times in a row nothing may come from the room before a connection counts as broken, whatever
+/// the browser believes: it answers each time. Not a time, since a page out of sight counts slower.
+const UNANSWERED: u32 = 3;
+
 /// Keeps `desk` in step until the current owner is cleaned up. Only in the browser.
 pub fn keep_in_step(desk: Desk, woken: mpsc::UnboundedReceiver<()>) {
     let (stop, registration) = AbortHandle::new_pair();
-    let work = join3(follow(desk), hand_in(desk, woken), heartbeat(desk));
+    let work = join3(follow(desk), hand_in(desk, woken), look_now_and_then(desk));
     spawn_local(async move {
         // Ends by the page's end only.
         let _ = Abortable::new(work, registration).await;
@@ -59,7 +65,10 @@ async fn follow(desk: Desk) {
         {
             desk.speaker.set_value(Some(speaker));
             desk.renew();
-            while let Some(Ok(message)) = messages.next().await {
+            let mut pulse = Pulse::default();
+            let beat = || Box::pin(pause(HEARTBEAT)) as Beat;
+            let renew = || desk.renew();
+            while let Some(message) = pulse.next(&mut messages, beat, renew).await {
                 if !desk.connected.get_untracked() {
                     desk.connected.set(true);
                     wait = PAUSES.0;
@@ -76,6 +85,43 @@ async fn follow(desk: Desk) {
         desk.present.set(Vec::new());
         pause(wait).await;
         wait = (wait * 2).min(PAUSES.1);
+    }
+}
+
+/// Runs out when the room is to be told again that the member is here.
+type Beat = Pin<Box<dyn Future<Output = ()>>>;
+
+/// The signs of life of one connection, both ways.
+#[derive(Default)]
+struct Pulse {
+    /// What is left of the pause between two signs.
+    beat: Option<Beat>,
+    unanswered: u32,
+}
+
+impl Pulse {
+    /// The next message; until it comes `renew` gives a sign of life after each `beat`. `None` where the
+    /// connection has ended or nothing answers any more.
+    async fn next(
+        &mut self,
+        messages: &mut Events<RoomMessage>,
+        beat: impl Fn() -> Beat,
+        renew: impl Fn(),
+    ) -> Option<RoomMessage> {
+        loop {
+            let pause = self.beat.take().unwrap_or_else(&beat);
+            match select(messages.next(), pause).await {
+                Either::Left((message, pause)) => {
+                    (self.beat, self.unanswered) = (Some(pause), 0);
+                    return message?.ok();
+                }
+                Either::Right(_) if self.unanswered == UNANSWERED => return None,
+                Either::Right(_) => {
+                    self.unanswered += 1;
+                    renew();
+                }
+            }
+        }
     }
 }
 
@@ -170,19 +216,44 @@ async fn step(desk: Desk) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// Says now and then that the member is still here; and looks for items that have become free.
-async fn heartbeat(desk: Desk) {
+/// Looks for items that have become free, and hands in what is left, also where nothing told of it.
+async fn look_now_and_then(desk: Desk) {
     loop {
         pause(HEARTBEAT).await;
-        desk.renew();
         desk.wake();
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
     use domain::annotation::{Judgement, SkipReason};
+    use futures::executor::block_on;
+    use futures::{future, stream};
+
+    #[test]
+    fn a_room_that_answers_nothing_any_more_is_left_and_one_that_speaks_is_not() {
+        let said = Cell::new(0);
+        let renew = || said.set(said.get() + 1);
+        let at_once = || Box::pin(future::ready(())) as Beat;
+        let mut silent: Events<RoomMessage> = Box::pin(stream::pending());
+        let mut pulse = Pulse::default();
+        assert_eq!(block_on(pulse.next(&mut silent, at_once, renew)), None);
+        assert_eq!(said.get(), UNANSWERED, "it was asked before");
+        // Each message is a sign of life: the count begins anew.
+        let heard = stream::iter([Ok(RoomMessage::Heard), Ok(RoomMessage::Items)]);
+        let mut speaking: Events<RoomMessage> = Box::pin(heard.chain(stream::pending()));
+        let mut pulse = Pulse { beat: None, unanswered: UNANSWERED };
+        for expect in [RoomMessage::Heard, RoomMessage::Items] {
+            assert_eq!(block_on(pulse.next(&mut speaking, at_once, renew)), Some(expect));
+            assert_eq!(pulse.unanswered, 0);
+        }
+        let mut ended: Events<RoomMessage> = Box::pin(stream::empty());
+        assert_eq!(block_on(Pulse::default().next(&mut ended, at_once, renew)), None);
+        assert_eq!(said.get(), UNANSWERED);
+    }
 
     #[test]
     fn only_trouble_on_the_way_or_at_the_server_passes() {
