@@ -2,7 +2,8 @@
 //!
 //! A failing stage doesn't stop the next one. All native stages select the same packages, because
 //! cargo unifies the features of what is selected: another selection would compile the
-//! dependencies a second time.
+//! dependencies a second time. For the same reason clippy compiles what is tested (see [`cargo`])
+//! instead of checking it before: `cargo clippy` checks all dependencies apart, which takes minutes.
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -11,7 +12,7 @@ use std::time::Instant;
 use crate::client::{self, Client, Mode};
 use crate::count::{self, Count};
 use crate::serve::SITE_VARIABLE;
-use crate::step::{self, Failure};
+use crate::step::{self, Failure, Outcome};
 use crate::workspace::Workspace;
 use crate::{exports, rules, score, site, tools};
 
@@ -22,13 +23,12 @@ pub const NATIVE: [&str; 3] = ["--workspace", "--exclude", "xtask"];
 type Stage = (&'static str, fn(&Workspace, &str) -> Result<Count, Failure>);
 
 /// The stages, cheap ones first, so that a slip shows early.
-const STAGES: [Stage; 13] = [
+const STAGES: [Stage; 12] = [
     ("repository rules", repository),
     ("format", format),
-    ("clippy (native)", clippy),
+    ("clippy and tests of xtask", xtask_tests),
+    ("clippy, compiling for tests and journeys", compile),
     ("clippy (client)", clippy_client),
-    ("tests of xtask", xtask_tests),
-    ("compile for tests and journeys", compile),
     ("tests", tests),
     ("tests on PostgreSQL", postgres_tests),
     ("doc tests", doc_tests),
@@ -68,7 +68,7 @@ pub fn run(workspace: &Workspace, only: &[String]) -> ExitCode {
 pub fn screenshots(workspace: &Workspace) -> Result<ExitCode, Failure> {
     compile(workspace, "compile for screenshots")?;
     client_site(workspace, "client for screenshots")?;
-    let mut command = tools::cargo();
+    let mut command = cargo();
     command.args(["test"]).args(NATIVE).args(["--test", "screenshots", "--", "--ignored"]);
     command.env("POLYLOGUE_SCREENSHOTS", workspace.root.join("docs/images"));
     browser_environment(workspace, &mut command)?;
@@ -79,7 +79,24 @@ pub fn screenshots(workspace: &Workspace) -> Result<ExitCode, Failure> {
 /// Runs a command as a stage: counts its tests, or the command itself where it counts none.
 pub fn counted(ws: &Workspace, name: &str, command: &mut Command) -> Result<Count, Failure> {
     let since = Instant::now();
-    let outcome = step::watch(ws, name, command)?;
+    Ok(told(name, since, &step::watch(ws, name, command)?))
+}
+
+/// As [`counted`], for a command that compiles with [`cargo`]: a warning fails it. Cargo repeats the
+/// warnings of what it finds compiled.
+fn linted(ws: &Workspace, name: &str, command: &mut Command) -> Result<Count, Failure> {
+    let since = Instant::now();
+    let mut outcome = step::watch(ws, name, command)?;
+    outcome.success &= !outcome.lines.iter().any(|line| is_warned(line));
+    Ok(told(name, since, &outcome))
+}
+
+/// What cargo says below the warnings of each crate.
+fn is_warned(line: &str) -> bool {
+    line.starts_with("warning: `") && line.contains(" generated ")
+}
+
+fn told(name: &str, since: Instant, outcome: &Outcome) -> Count {
     let mut count = count::tests(&outcome.lines);
     if count == Count::default() || (!outcome.success && count.failed == 0) {
         count = count.plus(Count::one(outcome.success));
@@ -91,7 +108,7 @@ pub fn counted(ws: &Workspace, name: &str, command: &mut Command) -> Result<Coun
         step::report("FAIL", name, since, &format!("{} failed", count.failed));
         println!("     the whole output is in {}", outcome.log.display());
     }
-    Ok(count)
+    count
 }
 
 fn repository(workspace: &Workspace, name: &str) -> Result<Count, Failure> {
@@ -110,11 +127,12 @@ fn format(workspace: &Workspace, name: &str) -> Result<Count, Failure> {
     counted(workspace, name, tools::cargo().args(["fmt", "--all", "--check"]))
 }
 
-fn clippy(workspace: &Workspace, name: &str) -> Result<Count, Failure> {
+/// A cargo call that compiles the workspace's own crates with clippy. Whatever native stage compiles
+/// them calls this, since cargo keeps apart what different compilers made.
+pub fn cargo() -> Command {
     let mut command = tools::cargo();
-    command.args(["clippy", "--workspace", "--all-targets", "--keep-going"]);
-    command.args(["--", "--deny", "warnings"]);
-    counted(workspace, name, &mut command)
+    command.env("RUSTC_WORKSPACE_WRAPPER", "clippy-driver");
+    command
 }
 
 /// What runs in the browser. A wasm toolchain without clippy leaves it to the native one, for which the
@@ -133,16 +151,16 @@ fn clippy_client(workspace: &Workspace, name: &str) -> Result<Count, Failure> {
 }
 
 fn xtask_tests(workspace: &Workspace, name: &str) -> Result<Count, Failure> {
-    counted(workspace, name, tools::cargo().args(["test", "--package", "xtask"]))
+    linted(workspace, name, cargo().args(["test", "--package", "xtask"]))
 }
 
 fn compile(workspace: &Workspace, name: &str) -> Result<Count, Failure> {
-    let mut command = tools::cargo();
-    counted(workspace, name, command.arg("build").args(NATIVE).args(["--lib", "--bins", "--tests"]))
+    let targets = ["--all-targets", "--keep-going"];
+    linted(workspace, name, cargo().arg("build").args(NATIVE).args(targets))
 }
 
 fn tests(workspace: &Workspace, name: &str) -> Result<Count, Failure> {
-    let mut command = tools::cargo();
+    let mut command = cargo();
     if tools::has_cargo_command("nextest") {
         command.args(["nextest", "run"]).args(NATIVE).args(NEXTEST);
         command.args(["-E", "not package(tests)"]);
@@ -156,7 +174,7 @@ fn tests(workspace: &Workspace, name: &str) -> Result<Count, Failure> {
 /// Tests that start a PostgreSQL of their own are ignored elsewhere, so that none passes without it.
 fn postgres_tests(workspace: &Workspace, name: &str) -> Result<Count, Failure> {
     let programs = tools::postgres(workspace)?;
-    let mut command = tools::cargo();
+    let mut command = cargo();
     if tools::has_cargo_command("nextest") {
         command.args(["nextest", "run"]).args(NATIVE).args(NEXTEST);
         command.args(["--run-ignored", "only", "-E", "test(postgres::) and not package(tests)"]);
@@ -172,7 +190,7 @@ const NEXTEST: [&str; 4] =
     ["--no-fail-fast", "--no-tests=pass", "--status-level=pass", "--final-status-level=fail"];
 
 fn doc_tests(workspace: &Workspace, name: &str) -> Result<Count, Failure> {
-    let mut command = tools::cargo();
+    let mut command = cargo();
     counted(workspace, name, command.args(["test", "--doc", "--no-fail-fast"]).args(NATIVE))
 }
 
@@ -183,7 +201,7 @@ fn client_site(workspace: &Workspace, _: &str) -> Result<Count, Failure> {
 }
 
 fn journeys(workspace: &Workspace, name: &str) -> Result<Count, Failure> {
-    let mut command = tools::cargo();
+    let mut command = cargo();
     if tools::has_cargo_command("nextest") {
         command.args(["nextest", "run"]).args(NATIVE).args(NEXTEST);
         command.args(["-E", "package(tests)", "--test-threads=1"]);
@@ -207,4 +225,22 @@ fn browser_environment(workspace: &Workspace, command: &mut Command) -> Result<(
     set(command, SITE_VARIABLE, &Mode::Debug.site(workspace));
     set(command, "POLYLOGUE_JOURNEYS", &workspace.target.join("journeys"));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crate_with_warnings_is_found_and_a_test_that_speaks_of_them_is_not() {
+        for (line, expect) in [
+            ("warning: `server` (lib test) generated 2 warnings (1 duplicate)", true),
+            ("warning: `app` (lib) generated 1 warning", true),
+            ("warning: unused variable: `x`", false),
+            ("test warnings_are_generated ... ok", false),
+            ("    Finished `dev` profile", false),
+        ] {
+            assert_eq!(is_warned(line), expect, "{line}");
+        }
+    }
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
 
-use crate::check::{NATIVE, counted};
+use crate::check::{NATIVE, cargo, counted};
 use crate::count::Count;
 use crate::step::{self, Failure};
 use crate::tools;
@@ -37,9 +37,9 @@ pub fn run(workspace: &Workspace, name: &str) -> Result<Count, Failure> {
     if folder.is_dir() {
         fs::remove_dir_all(&folder).map_err(|e| Failure::io("empty", &folder, &e))?;
     }
-    let mut cargo = tools::cargo();
-    cargo.arg("test").args(NATIVE).args(["--test", "annotation", "--", "--ignored", WRITER]);
-    let written = counted(workspace, "exports: write", cargo.env("POLYLOGUE_EXPORTS", &folder))?;
+    let mut command = cargo();
+    command.arg("test").args(NATIVE).args(["--test", "annotation", "--", "--ignored", WRITER]);
+    let written = counted(workspace, "exports: write", command.env("POLYLOGUE_EXPORTS", &folder))?;
     if written.failed > 0 {
         return Ok(written);
     }
