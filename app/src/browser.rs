@@ -250,7 +250,7 @@ async fn png(picture: &crate::picture::Picture) -> Option<String> {
     let image = web_sys::HtmlImageElement::new().ok()?;
     image.set_src(&format!("data:image/svg+xml,{}", crate::link::escape(&picture.svg())));
     wasm_bindgen_futures::JsFuture::from(image.decode()).await.ok()?;
-    let (width, height) = picture.size();
+    let crate::picture::Place { width, height, .. } = picture.bounds();
     let canvas = leptos::prelude::document().create_element("canvas").ok()?;
     let canvas = canvas.dyn_into::<web_sys::HtmlCanvasElement>().ok()?;
     canvas.set_width((DENSITY * width) as u32);

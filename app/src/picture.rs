@@ -5,6 +5,8 @@
 
 use std::fmt::Write;
 
+use domain::xml::escaped;
+
 /// A figure as it is laid out; lengths are CSS pixels from its upper left corner.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Picture {
@@ -78,23 +80,23 @@ const MARGIN: f64 = 12.0;
 const BASELINE: f64 = 0.79;
 
 impl Picture {
-    /// Width and height with the margin; what is scrolled out of sight counts.
-    pub fn size(&self) -> (f64, f64) {
-        let most = |end: fn(Place) -> f64| {
-            self.marks.iter().map(|mark| end(mark.place())).fold(0.0, f64::max) + 2.0 * MARGIN
-        };
-        (most(|place| place.x + place.width).ceil(), most(|place| place.y + place.height).ceil())
+    /// All of it with the margin; what is scrolled out of sight counts, to whichever side.
+    pub fn bounds(&self) -> Place {
+        let places = || self.marks.iter().map(Mark::place);
+        let x = places().map(|place| place.x).fold(0.0, f64::min).floor() - MARGIN;
+        let y = places().map(|place| place.y).fold(0.0, f64::min).floor() - MARGIN;
+        let right = places().map(|place| place.x + place.width).fold(0.0, f64::max) + MARGIN;
+        let bottom = places().map(|place| place.y + place.height).fold(0.0, f64::max) + MARGIN;
+        Place { x, y, width: (right - x).ceil(), height: (bottom - y).ceil() }
     }
 
     /// The picture as an SVG file.
     pub fn svg(&self) -> String {
-        let (width, height) = self.size();
+        let Place { x, y, width, height } = self.bounds();
         let mut svg = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
-             viewBox=\"{} {} {width} {height}\" role=\"img\"><title>{}</title>\n\
-             <rect x=\"{0}\" y=\"{1}\" width=\"{width}\" height=\"{height}\" fill=\"{}\"/>\n",
-            -MARGIN,
-            -MARGIN,
+             viewBox=\"{x} {y} {width} {height}\" role=\"img\"><title>{}</title>\n\
+             <rect x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" fill=\"{}\"/>\n",
             escaped(&self.title),
             escaped(&self.background),
         );
@@ -142,10 +144,6 @@ fn drawn(mark: &Mark) -> String {
     }
 }
 
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
-
 /// Reading a figure from the page.
 #[cfg(feature = "hydrate")]
 mod read {
@@ -154,8 +152,9 @@ mod read {
 
     use super::{Mark, Picture, Place};
 
-    /// What is no part of the picture.
-    const LEFT_OUT: &str = ".figure-foot, .visually-hidden, select, input, label, script";
+    /// What is no part of the picture. What is folded away has a place as well, so nothing else tells of it.
+    const LEFT_OUT: &str =
+        ".figure-foot, .visually-hidden, select, input, label, script, details:not([open])";
 
     /// What a drawing's elements look like, which style sheets decide in the page.
     const LOOKS: [&str; 14] = [
@@ -391,7 +390,7 @@ mod tests {
                 },
             ],
         };
-        assert_eq!(picture.size(), (324.0, 58.0));
+        assert_eq!(picture.bounds(), place(-12.0, -12.0, 324.0, 58.0));
         let svg = picture.svg();
         for part in [
             "<title>Means &amp; more</title>",
@@ -402,6 +401,13 @@ mod tests {
         ] {
             assert!(svg.contains(part), "{part} in {svg}");
         }
-        assert_eq!(Picture::default().size(), (24.0, 24.0), "nothing is a picture too");
+        let nothing = Picture::default().bounds();
+        assert_eq!(nothing, place(-12.0, -12.0, 24.0, 24.0), "nothing is a picture too");
+        // A table that was scrolled to the right begins left of the figure.
+        let fill = "red".to_owned();
+        let scrolled = Mark::Area { place: place(-200.5, 4.0, 40.0, 10.0), fill };
+        let picture = Picture { marks: vec![scrolled], ..Picture::default() };
+        assert_eq!(picture.bounds(), place(-213.0, -12.0, 225.0, 38.0));
+        assert!(picture.svg().contains("viewBox=\"-213 -12 225 38\""), "{}", picture.svg());
     }
 }

@@ -15,7 +15,8 @@
 //! - [`voice`], [`comparison`]: who speaks in a chat, and how the replies differ;
 //! - [`score`]: how close answers are to people, with intervals and baselines;
 //! - [`annotation`]: people of the cultures judge the instances together;
-//! - [`agreement`]: how far they agree, with intervals.
+//! - [`agreement`]: how far they agree, with intervals;
+//! - [`random`], [`xml`]: seeded draws; words inside XML.
 
 pub mod culture;
 pub mod question;
@@ -44,3 +45,4 @@ pub mod agreement;
 pub mod annotation;
 
 pub mod random;
+pub mod xml;

@@ -292,7 +292,7 @@ fn a_run_of_the_built_in_model_gives_the_same_bytes_once_more() {
         polylogue(&data).args(["evaluate", "--run", "small", "--on", other]).output().unwrap();
     let text = String::from_utf8(away.stdout).unwrap();
     assert!(away.status.success(), "{text}{}", String::from_utf8_lossy(&away.stderr));
-    let head = "of the survey `tea-and-rain`, from which the run has learnt nothing, metric";
+    let head = "of the survey `tea-and-rain` (the run learnt from another one and has seen none of";
     assert!(text.contains(head) && text.contains("| THA | "), "{text}");
     let unknown =
         polylogue(&data).args(["evaluate", "--run", "small", "--on", "x"]).output().unwrap();

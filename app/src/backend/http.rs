@@ -77,9 +77,11 @@ impl Live for HttpBackend {
         })
     }
 
-    fn rejected_rows(&self, files: Files) -> Answer<Vec<u8>> {
+    fn rejected_rows(&self, files: Files, name: Option<String>) -> Answer<Vec<u8>> {
+        let name = name.map_or_else(String::new, |name| format!("?name={}", link::escape(&name)));
+        let address = format!("/api/surveys/import/rejected{name}");
         later(async move {
-            let request = Request::post("/api/surveys/import/rejected").body(files.into_form());
+            let request = Request::post(&address).body(files.into_form());
             let response = accepted(request.map_err(unreachable)?.send().await).await?;
             response.binary().await.map_err(unreachable)
         })

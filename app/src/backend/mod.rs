@@ -1,7 +1,9 @@
-//! How the pages reach the server: one trait for what a first paint needs, one for what happens live.
+//! How the pages reach the server: one trait for what a first paint needs, one for what happens live, and
+//! [`annotation`]'s.
 //!
 //! The server provides its own [`Backend`] as a context while it renders; in the browser [`http`]
-//! provides both traits over the public API. **Invariant:** no page knows an address under `/api`.
+//! provides all of them over the public API. **Invariant:** beside links to files, no page knows an address
+//! under `/api`.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -61,7 +63,7 @@ pub trait Live: Send + Sync {
         skip_rejected: bool,
     ) -> Answer<ImportReport>;
     /// Every row of such files that an import rejects, as JSON lines; imports nothing.
-    fn rejected_rows(&self, files: Files) -> Answer<Vec<u8>>;
+    fn rejected_rows(&self, files: Files, name: Option<String>) -> Answer<Vec<u8>>;
     /// Starts a survey run.
     fn start_survey_run(&self, request: SurveyRunRequest) -> Answer<SurveyRunInfo>;
     /// Stops a survey run; its answers are kept.

@@ -83,14 +83,15 @@ impl Survey {
     }
 
     /// Neighbours of `question` with what most people of `culture` answered to them; empty where
-    /// none is known.
+    /// none is known. Held-out questions are nobody's neighbours, whatever a survey's own table says.
     pub fn examples(&self, culture: CultureCode, question: &QuestionId) -> Vec<Example> {
         let nearest = self.neighbours.get(question).into_iter().flatten();
         nearest
             .filter(|neighbour| *neighbour != question)
             .filter_map(|neighbour| {
+                let question = self.question(neighbour).filter(|question| !question.held_out)?;
                 let answer = self.people(culture, neighbour)?.mode;
-                Some(Example { question: self.question(neighbour)?.clone(), answer })
+                Some(Example { question: question.clone(), answer })
             })
             .take(EXAMPLES)
             .collect()
@@ -290,6 +291,14 @@ mod tests {
         assert_eq!((examples.len(), examples[0].answer), (1, 2));
         assert_eq!(survey.examples(code("ZWE"), &"S3".into()), []);
         let mut survey = survey;
+        // A table that a survey brings along may name them.
+        survey.neighbours.insert("S1".into(), vec!["S3".into(), "S2".into()]);
+        let shown: Vec<QuestionId> = survey
+            .examples(code("USA"), &"S1".into())
+            .into_iter()
+            .map(|example| example.question.id)
+            .collect();
+        assert_eq!(shown, [QuestionId::from("S2")]);
         let generated = Question { id: "G1".into(), ..survey.questions[2].clone() };
         survey.add_neighbours_of(std::slice::from_ref(&generated));
         assert_eq!(survey.examples(code("USA"), &generated.id).len(), 1);

@@ -73,7 +73,13 @@ impl DeviceChoice {
         match self {
             Self::Cpu => Ok(Device::Cpu),
             Self::Cuda(index) => open_cuda(index),
-            Self::Auto => Ok(open_cuda(0).unwrap_or(Device::Cpu)),
+            Self::Auto => Ok(open_cuda(0).unwrap_or_else(|reason| {
+                // A build without CUDA has nothing to tell; one with it was meant to compute on a GPU.
+                if !matches!(reason, DeviceError::NotCompiled(_)) {
+                    tracing::warn!("computing on the CPU: {reason}");
+                }
+                Device::Cpu
+            })),
         }
     }
 }

@@ -121,6 +121,11 @@ impl Prefixes {
         }
     }
 
+    /// Whether a cache of so many bytes would be kept at all.
+    pub fn has_room_for(&self, bytes: usize) -> bool {
+        bytes <= self.byte_limit
+    }
+
     /// Drops the entries of one generation of an adapter.
     pub fn forget(&self, generation: u64) {
         self.lock().entries.remove(&Some(generation));

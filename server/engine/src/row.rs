@@ -214,7 +214,10 @@ impl Row {
         if self.produced != 1 || self.seen.len() < self.known + SHORTEST {
             return;
         }
-        // Without memory for a copy there is none.
+        // A copy that wouldn't be kept isn't made, and without memory for one there is none.
+        if !prefixes.has_room_for(self.cache.bytes()) {
+            return;
+        }
         if let Ok(copy) = self.cache.fork() {
             prefixes.keep(self.new.adapter.as_ref(), self.seen.clone(), Arc::new(copy));
         }

@@ -132,7 +132,7 @@ pub struct MethodArgs {
     #[arg(long, value_name = "MODEL", default_value = "starter")]
     model: String,
     /// Your copy of the paper's release, whose 13,000 questions are filtered.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", env = "POLYLOGUE_REFERENCE")]
     release: Option<PathBuf>,
     /// Prints JSON instead of text.
     #[arg(long)]

@@ -125,7 +125,7 @@ pub struct LookArgs {
     shipped: bool,
     /// Evaluates the run on another survey than the one that it learnt from, as far as that one knows its
     /// cultures.
-    #[arg(long, value_name = "SURVEY", conflicts_with = "shipped")]
+    #[arg(long, value_name = "SURVEY", conflicts_with_all = ["shipped", "accepted"])]
     on: Option<String>,
     /// The rest.
     #[command(flatten)]

@@ -28,7 +28,7 @@ pub(super) fn table(report: &EvaluationReport) -> String {
             report.model_hash,
             evaluated_in_words(report.questions, report.held_out),
             report.survey,
-            if report.held_out.is_none() { ", from which the run has learnt nothing" } else { "" },
+            seen(report.seen),
             report.metric,
             if report.simulated { "; the reference is simulated, nobody was asked" } else { "" },
         ),
@@ -63,6 +63,18 @@ fn marked(report: &EvaluationReport, kind: &str) -> String {
         true => format!("{kind} †"),
         false => kind.to_owned(),
     }
+}
+
+/// What the run knows of another survey's questions.
+fn seen(seen: Option<usize>) -> String {
+    let seen = match seen {
+        None => return String::new(),
+        Some(0) => "none".to_owned(),
+        Some(count) => count.to_string(),
+    };
+    format!(
+        " (the run learnt from another one and has seen {seen} of them in these or nearly these words)"
+    )
 }
 
 /// Ten columns of numbers.
@@ -288,6 +300,7 @@ mod tests {
             metric: Metric::Alignment,
             questions: 4,
             held_out: Some(true),
+            seen: None,
             uses_reference: Vec::new(),
             mean: Row { culture: None, ..rows[0].clone() },
             rows,
@@ -374,6 +387,7 @@ mod tests {
         let robustness = BTreeMap::from([("aware", found.clone()), ("joint", found)]);
         let marked = EvaluationReport {
             held_out: Some(false),
+            seen: Some(2),
             uses_reference: kinds,
             movement,
             robustness,
@@ -382,6 +396,9 @@ mod tests {
         let text = table(&marked);
         assert!(text.contains("4 questions (which were seeds too, as in the paper) of"), "{text}");
         assert!(text.contains("| joint † | specific † |"), "{text}");
+        assert!(
+            text.contains("of the survey `s` (the run learnt from another one and has seen 2 of")
+        );
         assert!(text.contains("| joint † − aware | specific † − aware |"), "{text}");
         assert!(text.contains("the joint † voices") && text.contains("the aware voices"), "{text}");
         assert!(

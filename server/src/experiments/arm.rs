@@ -4,9 +4,8 @@ use domain::instance::CollectionRule;
 use domain::method::{AdapterTarget, MethodRequest, Step};
 use domain::prompt::PromptStyle;
 use domain::score::Metric;
-use domain::voice::Voice;
 
-use crate::jobs::ask::check_style;
+use crate::jobs::ask::check_cultures;
 use crate::jobs::work::Watcher;
 use crate::jobs::{JobError, Method, Opening};
 
@@ -43,10 +42,7 @@ impl Arm {
             return Some(format!("the prompts `{}` have no `unaware-again`", templates.id()));
         }
         let style = request.style.unwrap_or(PromptStyle::Aware);
-        let voices = base.settings.cultures.iter().map(|code| Voice::styled(*code, style));
-        let refused =
-            voices.map(|voice| check_style(&base.survey, &voice)).find_map(Result::err)?;
-        Some(match refused {
+        Some(match check_cultures(&base.survey, &base.settings.cultures, style).err()? {
             JobError::Refused { rule, .. } => rule,
             other => other.to_string(),
         })

@@ -4,6 +4,7 @@
 use std::fmt::Write;
 
 use domain::score::Interval;
+use domain::xml::escaped;
 
 /// Height of a row, and where the axis and its labels stand, in pixels.
 const ROW: f64 = 28.0;
@@ -122,10 +123,6 @@ fn signed(value: f64, digits: usize) -> String {
         value if value < 0.0 => format!("−{text}"),
         _ => format!("+{text}"),
     }
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 #[cfg(test)]

@@ -57,12 +57,14 @@ pub async fn import(
 /// lines. They are written into a file and sent from there, however many they are; nothing is kept.
 pub async fn rejected(
     State(state): State<AppState>,
+    Query(ImportQuery { id, name, .. }): Query<ImportQuery>,
     files: Multipart,
 ) -> Result<impl IntoResponse, HttpError> {
     let (folder, log) = (folder_in(state.store.folder())?, folder_in(state.store.folder())?);
     receive(files, folder.path()).await?;
     let rows = log.path().join("rejected.jsonl");
-    let options = ImportOptions { rejected: Some(rows.clone()), ..ImportOptions::default() };
+    let rejected = Some(rows.clone());
+    let options = ImportOptions { id, name, rejected, ..ImportOptions::default() };
     import::check(folder.path().to_owned(), options).await.map_err(by_name)?;
     let file = File::open(&rows).await.map_err(|error| StoreError::io(&rows, &error))?;
     let pieces = futures::stream::try_unfold((file, log), |(mut file, log)| async move {

@@ -1,7 +1,7 @@
 //! The HTTP surface: the public API under `/api`, the rendered pages, the client's files.
 //!
 //! A handler checks, loads, acts and answers; everything longer lives where the work is done.
-//! **Invariant:** wire types stay in [`app::api`] and here; no SQL and no candle.
+//! **Invariant:** axum stays here and in the state; no SQL and no candle.
 //!
 //! - [`serve`]: binds nothing itself, so that a test owns the port and the life time;
 //! - `router`: every address, grouped by who calls;

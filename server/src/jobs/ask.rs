@@ -45,6 +45,18 @@ pub fn messages(
     ])
 }
 
+/// Whether every one of these cultures can be asked in a style.
+///
+/// # Errors
+/// As [`messages`].
+pub fn check_cultures(
+    survey: &Survey,
+    codes: &[CultureCode],
+    style: PromptStyle,
+) -> Result<(), JobError> {
+    codes.iter().try_for_each(|code| check_style(survey, &Voice::styled(*code, style)).map(|_| ()))
+}
+
 /// The culture of a voice, once it is sure that the survey has what the voice's style needs.
 ///
 /// # Errors

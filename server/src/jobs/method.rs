@@ -9,7 +9,6 @@ use domain::method::{Inputs, MethodRequest, MethodSettings, Step, USUAL_SURVEY};
 use domain::prompt::{PromptStyle, PromptTemplates};
 use domain::survey::Survey;
 use domain::training_set::Selection;
-use domain::voice::Voice;
 
 use super::opening::{self, Opening};
 use super::{JobError, ask};
@@ -207,9 +206,7 @@ pub(super) async fn new_settings(
     let whole = MethodRequest { cultures: Some(cultures.clone()), ..request.clone() };
     whole.check()?;
     let style = request.style.unwrap_or(PromptStyle::Aware);
-    for &code in &cultures {
-        ask::check_style(&survey, &Voice::styled(code, style))?;
-    }
+    ask::check_cultures(&survey, &cultures, style)?;
     let templates = request.templates.clone().unwrap_or_default();
     if request.rule == Some(CollectionRule::Shift) && templates.unaware_again().is_none() {
         return Err(JobError::refused(

@@ -19,7 +19,8 @@ pub enum Opening {
     /// doesn't name are the run's; a variant that it doesn't name isn't meant, nor is a run that was begun
     /// on top of another one.
     Begin,
-    /// The latest unfinished one, else the latest; never a new one.
+    /// The latest unfinished one, else the latest, that wasn't begun on top of another one; never a new
+    /// one.
     GoOn,
     /// As [`Opening::GoOn`], but a new one where there is none: evaluation works with the
     /// adapters that came with the model, too.
@@ -100,10 +101,13 @@ async fn latest(
     for run in runs.iter().filter(|run| is_open(run)) {
         let settings: MethodSettings = run.settings()?;
         let other = match begins {
-            true => is_on_top(run, &runs) || is_other_variant(&settings, request),
+            true => is_other_variant(&settings, request),
             false => difference(&settings, request).is_some(),
         };
-        if other || obstacle(store, engine, &run.id, &settings).await?.is_some() {
+        if other
+            || is_on_top(run, &runs)
+            || obstacle(store, engine, &run.id, &settings).await?.is_some()
+        {
             continue;
         }
         if run.state != JobState::Done {

@@ -279,6 +279,15 @@ async fn samples_are_drawn_as_often_as_asked_and_are_the_same_again() {
         drawn.push(units);
     }
     assert_eq!(drawn[0], drawn[1], "a seed decides everything");
+    // Under another rule more is asked, and what both ask is drawn alike: a run may be begun on another
+    // one's answers and be the same when it is repeated.
+    let samples = Some(Elicitation::Samples(3));
+    let rule = Some(CollectionRule::Shift);
+    let method =
+        written_run(&store, &engine, MethodRequest { samples, rule, ..named("shifted") }).await;
+    assert_eq!(method.elicit(&mut go_on).await.unwrap(), 5 * 4);
+    let shifted: BTreeMap<String, Answered> = store.units("shifted", "elicit").await.unwrap();
+    assert!(drawn[0].iter().all(|(key, answered)| shifted.get(key) == Some(answered)));
 }
 
 #[tokio::test]

@@ -53,6 +53,8 @@ pub struct Estimate {
 impl Estimate {
     /// Starts the clock; `before` of `total` units are done already.
     pub fn start(step: &str, before: usize, total: usize) -> Self {
+        // What stands behind the step's name in the store says of which survey, by a hash.
+        let step = step.split('@').next().unwrap_or(step);
         Self { step: step.to_owned(), began: Instant::now(), before, total }
     }
 

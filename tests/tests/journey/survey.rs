@@ -47,22 +47,22 @@ async fn every_choice_recomputes_in_the_browser() {
     .await;
 }
 
+/// Keeps in `window.saved` what the page would save as files.
+const KEEP_FILES: &str = "(() => {
+  window.saved = { texts: [], links: [] };
+  const make = URL.createObjectURL;
+  URL.createObjectURL = blob => {
+    blob.text().then(text => window.saved.texts.push(text));
+    return make.call(URL, blob);
+  };
+  HTMLAnchorElement.prototype.click = function() {
+    window.saved.links.push(this.download + ' ' + this.href.slice(0, 22));
+  };
+})()";
+
 /// A chart is saved as SVG and as PNG, with its words in it.
 async fn saved_as_pictures(page: &Page) {
-    page.eval(
-        "(() => {
-           window.saved = { texts: [], links: [] };
-           const make = URL.createObjectURL;
-           URL.createObjectURL = blob => {
-             blob.text().then(text => window.saved.texts.push(text));
-             return make.call(URL, blob);
-           };
-           HTMLAnchorElement.prototype.click = function() {
-             window.saved.links.push(this.download + ' ' + this.href.slice(0, 22));
-           };
-         })()",
-    )
-    .await;
+    page.eval(KEEP_FILES).await;
     page.click("ranking save-svg").await;
     page.until("there is an SVG", "window.saved.texts.length === 1").await;
     let parsed = "new DOMParser().parseFromString(window.saved.texts[0], 'image/svg+xml')";
@@ -104,6 +104,25 @@ async fn cultures_adapters_and_runs_are_held_against_each_other() {
         assert_eq!(page.eval(&cells("cross")).await, 9);
         assert!(page.text("relations").await.contains("The matrices"), "how well both agree");
         assert!(page.text("cross").await.contains("closer to its people than the others"));
+        // A picture has what the matrix has, however it is scrolled, and nothing that is folded away.
+        let relations = format!("{}[0]", all("relations"));
+        let folded = format!("{relations}.textContent.includes('Mantel')");
+        assert_eq!(page.eval(&folded).await, true, "the page explains it on demand");
+        page.eval(KEEP_FILES).await;
+        page.eval(&format!(
+            "{relations}.querySelectorAll('.scroll').forEach(box => {{
+               box.style.width = '160px'; box.scrollLeft = 80; }})"
+        ))
+        .await;
+        page.click("relations save-svg").await;
+        page.until("there is an SVG", "window.saved.texts.length === 1").await;
+        let facts = "(() => {
+          const d = new DOMParser().parseFromString(window.saved.texts[0], 'image/svg+xml').documentElement;
+          const left = d.viewBox.baseVal.x;
+          const places = [...d.querySelectorAll('text[x], svg[x], rect[x]')].map(e => Number(e.getAttribute('x')));
+          return [String(d.textContent.includes('Mantel')), String(places.every(x => x >= left))];
+        })()";
+        assert_eq!(page.strings(facts).await, ["false", "true"]);
 
         let alone = ranking(&page).await;
         let runs = page.data("runs run", "run").await;

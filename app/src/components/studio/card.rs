@@ -1,6 +1,7 @@
 //! The frame of a step: its name, where it stands, and what it has to show.
 
-use domain::method::Step;
+use domain::method::{Elicitation, MethodSettings, Step};
+use domain::training_set::Selection;
 use leptos::prelude::*;
 
 use super::follow::Followed;
@@ -21,6 +22,9 @@ pub fn StepCard(
     let number = Step::ALL.iter().position(|other| *other == step).unwrap_or_default() + 1;
     let state = Memo::new(move |_| with_step(followed, step, state_of).unwrap_or("waiting"));
     let line = Memo::new(move |_| with_step(followed, step, sentence).unwrap_or_default());
+    let how = Memo::new(move |_| {
+        followed.info.with(|info| info.as_ref().map(|info| settings(&info.settings, step)))
+    });
     let way = Memo::new(move |_| with_step(followed, step, |_, info| (info.done, info.total)));
     let known = move || way.get().filter(|(_, total)| *total > 0 && state.get() == "running");
     view! {
@@ -33,6 +37,7 @@ pub fn StepCard(
                 }}</span>
                 <h3 id=format!("step-{step}")>{title(step)}</h3>
                 <p class="meta" data-testid="step-line">{line}</p>
+                <p class="meta how" data-testid="step-settings">{move || how.get()}</p>
             </header>
             {move || known().map(|(done, total)| view! {
                 <progress max=total.to_string() value=done.to_string()
@@ -85,6 +90,50 @@ fn unit(step: Step) -> &'static str {
     }
 }
 
+/// The settings that the step goes by.
+fn settings(run: &MethodSettings, step: Step) -> String {
+    match step {
+        Step::Generate => {
+            let seeds = match run.seeds_per_topic {
+                None => String::new(),
+                Some(count) => format!(" after {}", counted(count, "seed")),
+            };
+            format!("{} per topic{seeds} · filter {}", run.per_topic, run.filter)
+        }
+        Step::Elicit => {
+            let read = match run.elicitation {
+                Elicitation::Probabilities => "option probabilities".to_owned(),
+                Elicitation::Samples(count) => {
+                    counted(count, "drawn reply").replace("replys", "replies")
+                }
+            };
+            let prompts = &run.templates;
+            format!("style {} · {read} · prompts {}@{}", run.style, prompts.id(), prompts.version())
+        }
+        Step::Collect => format!("rule {}", run.rule),
+        Step::Tune => {
+            let Selection { source, share, .. } = run.selection;
+            let part = if share < 1.0 {
+                format!(" · {:.0} % of them", 100.0 * share)
+            } else {
+                String::new()
+            };
+            let general = match run.general {
+                0.0 => String::new(),
+                general => format!(" · {general} general conversations to a pair"),
+            };
+            format!(
+                "{source} pairs{part}{general} · rank {} · rate {:e} · {} · {} an update",
+                run.tuning.rank,
+                run.learning_rate,
+                counted(run.epochs, "epoch"),
+                counted(run.accumulation, "batch").replace("batchs", "batches"),
+            )
+        }
+        Step::Evaluate => format!("survey {}", run.survey),
+    }
+}
+
 /// `waiting`, `running`, `stopped` or `done`, for styles and tests.
 fn state_of(run: &MethodRunInfo, info: &StepInfo) -> &'static str {
     match (info.state, run.state) {
@@ -134,7 +183,6 @@ fn all_adapters(whole: &Whole) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::method::MethodSettings;
 
     fn run(state: JobState) -> MethodRunInfo {
         let settings = r#"{"survey":"s","base_hash":"0","seed":7,"per_topic":1,"cultures":["THA"],
@@ -143,6 +191,28 @@ mod tests {
         let steps = Step::ALL.map(StepInfo::waiting).to_vec();
         let (id, created) = ("r".to_owned(), String::new());
         MethodRunInfo { id, settings, state, steps, revision: 0, error: None, created }
+    }
+
+    #[test]
+    fn a_step_says_what_it_goes_by() {
+        let mut run = run(JobState::Done).settings;
+        let told = |run: &MethodSettings, step| settings(run, step);
+        assert_eq!(told(&run, Step::Generate), format!("1 per topic · filter {}", run.filter));
+        assert_eq!(told(&run, Step::Collect), "rule different");
+        assert_eq!(
+            told(&run, Step::Elicit),
+            "style aware · option probabilities · prompts english@1"
+        );
+        let tuned = "inconsistent pairs · rank 8 · rate 1e-4 · 1 epoch · 1 batch an update";
+        assert_eq!(told(&run, Step::Tune), tuned);
+        assert_eq!(told(&run, Step::Evaluate), "survey s");
+        (run.seeds_per_topic, run.elicitation) = (Some(1), Elicitation::Samples(5));
+        (run.selection.share, run.general, run.accumulation) = (0.5, 0.25, 32);
+        assert!(told(&run, Step::Generate).starts_with("1 per topic after 1 seed ·"));
+        assert!(told(&run, Step::Elicit).contains("· 5 drawn replies ·"));
+        let tuned = told(&run, Step::Tune);
+        assert!(tuned.contains("pairs · 50 % of them · 0.25 general conversations"), "{tuned}");
+        assert!(tuned.ends_with("· 32 batches an update"), "{tuned}");
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub struct Import {
     report: ImportReport,
     /// What was sent.
     files: Files,
+    /// The name that was given to recorded answers.
+    name: Option<String>,
 }
 
 /// Chooses files and imports them.
@@ -47,10 +49,10 @@ pub fn ImportSurvey(
         spawn_local(async move {
             let name = name.get_untracked().trim().to_owned();
             let name = (!name.is_empty()).then_some(name);
-            match live.import_survey(files.clone(), name, skip.get_untracked()).await {
+            match live.import_survey(files.clone(), name.clone(), skip.get_untracked()).await {
                 Ok(found) => {
                     let stored = found.outcome == ImportOutcome::Stored;
-                    report.set(Some(Import { report: found, files }));
+                    report.set(Some(Import { report: found, files, name }));
                     if stored {
                         on_import.run(());
                     }
@@ -125,7 +127,7 @@ fn RealSurvey() -> impl IntoView {
 /// What the import came to, with every rejected row that is listed.
 #[component]
 fn Report(import: Import) -> impl IntoView {
-    let Import { report, files } = import;
+    let Import { report, files, name } = import;
     let heading = heading(&report);
     let state = match report.outcome {
         ImportOutcome::Stored => "stored",
@@ -169,7 +171,7 @@ fn Report(import: Import) -> impl IntoView {
                 </div>
             })}
             {(unlisted > 0).then(|| {
-                view! { <AllRejected files unlisted total=report.rejected_total/> }
+                view! { <AllRejected files name unlisted total=report.rejected_total/> }
             })}
         </div>
     }
@@ -180,19 +182,22 @@ fn Report(import: Import) -> impl IntoView {
 fn AllRejected(
     /// The files that were sent.
     files: Files,
+    /// The name that came with them.
+    name: Option<String>,
     /// Rows that the table doesn't show.
     unlisted: usize,
     /// Rows altogether.
     total: usize,
 ) -> impl IntoView {
     let (busy, refusal) = (RwSignal::new(false), RwSignal::new(None::<ApiError>));
-    let (live, files) = (StoredValue::new(use_live()), StoredValue::new(files));
+    let live = StoredValue::new(use_live());
+    let (files, name) = (StoredValue::new(files), StoredValue::new(name));
     let save = move |_| {
-        let Some(live) = live.get_value() else { return };
+        let (Some(live), name) = (live.get_value(), name.get_value()) else { return };
         busy.set(true);
         refusal.set(None);
         spawn_local(async move {
-            match live.rejected_rows(files.get_value()).await {
+            match live.rejected_rows(files.get_value(), name).await {
                 Ok(rows) => browser::save_file("rejected.jsonl", &rows),
                 Err(error) => refusal.set(Some(error)),
             }

@@ -18,6 +18,9 @@ const MOST_LAYERS: usize = 1024;
 /// Largest width, vocabulary, context or other size.
 const MOST_WIDE: usize = 1 << 28;
 
+/// No head of attention is wider; its rotary frequencies are made before any tensor is looked for.
+const WIDEST_HEAD: usize = 1 << 16;
+
 /// One end token or several, as `config.json` allows both.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -345,6 +348,7 @@ impl DecoderConfig {
             ("num_attention_heads", self.num_attention_heads),
             ("num_key_value_heads", self.kv_heads()),
             ("vocab_size", self.vocab_size),
+            ("head_dim", self.head_width()),
             ("max_position_embeddings", self.max_position_embeddings),
             ("sliding_window", self.window().unwrap_or(1)),
             ("sliding_window_pattern", self.sliding_window_pattern.unwrap_or(1)),
@@ -355,8 +359,9 @@ impl DecoderConfig {
         }
         // What is listed per layer is made before any tensor is looked for.
         let layers = ("num_hidden_layers", self.num_hidden_layers, MOST_LAYERS);
+        let head = ("head_dim", self.head_width(), WIDEST_HEAD);
         let bounded = sizes.map(|(field, value)| (field, value, MOST_WIDE));
-        match bounded.into_iter().chain([layers]).find(|&(_, value, most)| value > most) {
+        match bounded.into_iter().chain([layers, head]).find(|&(_, value, most)| value > most) {
             Some((field, value, most)) => {
                 Err(refuse(field, &format!("be at most {most}"), value, MEND_CONFIG))
             }
@@ -525,6 +530,8 @@ mod tests {
             (json!({"num_key_value_heads": 0}), "num_key_value_heads"),
             (json!({"num_attention_heads": 6}), "hidden_size"),
             (json!({"head_dim": 15}), "head_dim"),
+            (json!({"head_dim": 0}), "head_dim"),
+            (json!({"head_dim": 4_000_000_000_u64}), "head_dim"),
             (json!({"vocab_size": 0}), "vocab_size"),
             (json!({"num_hidden_layers": 4_000_000_000_u64}), "num_hidden_layers"),
             (json!({"hidden_size": 4_000_000_000_u64}), "hidden_size"),

@@ -3,6 +3,7 @@
 //! tools refuse a file that names accounts which they don't have; so nobody is named as one.
 
 use domain::annotation::{Item, Judgement, LabelId};
+use domain::xml::escaped;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -165,31 +166,4 @@ fn fields(item: &Item) -> Value {
 
 fn text(value: &impl Serialize) -> Result<Vec<u8>, RoomError> {
     serde_json::to_vec_pretty(value).map_err(unwritable)
-}
-
-/// A text as the value of an XML attribute.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped += "&amp;",
-            '<' => escaped += "&lt;",
-            '>' => escaped += "&gt;",
-            '"' => escaped += "&quot;",
-            // XML 1.0 has no other control characters, not even escaped.
-            c if c.is_control() => escaped.push(' '),
-            c => escaped.push(c),
-        }
-    }
-    escaped
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_attribute_holds_any_name() {
-        assert_eq!(escaped("a<b> & \"c\"\n\u{7}é"), "a&lt;b&gt; &amp; &quot;c&quot;  é");
-    }
 }

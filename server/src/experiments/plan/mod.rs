@@ -16,12 +16,11 @@ use domain::method::{AdapterTarget, LONGEST_NAME, MethodRequest};
 use domain::prompt::PromptStyle;
 use domain::score::{Metric, parts};
 use domain::training_set::Source;
-use domain::voice::Voice;
 
 use self::arms::{COLLECTION, QUANTITY, Shape};
 use super::report::Report;
 use super::section::{CultureParts, Section};
-use crate::jobs::ask::check_style;
+use crate::jobs::ask::check_cultures;
 use crate::jobs::evaluate::{CultureAnswers, VoiceKind};
 use crate::jobs::work::Watcher;
 use crate::jobs::{JobError, Method};
@@ -126,10 +125,7 @@ impl<'a> Bench<'a> {
 
     /// Whether the survey has what a style needs.
     fn can_ask(&self, style: PromptStyle) -> bool {
-        let codes = &self.base.settings.cultures;
-        codes
-            .iter()
-            .all(|code| check_style(&self.base.survey, &Voice::styled(*code, style)).is_ok())
+        check_cultures(&self.base.survey, &self.base.settings.cultures, style).is_ok()
     }
 
     fn report(&self, sections: Vec<Section>) -> Report {

@@ -30,6 +30,15 @@ const BATCH: usize = 64;
 /// New tokens of a sampled reply: an option's number, and a few words before it at most.
 const REPLY_TOKENS: usize = 16;
 
+/// A prompt of this step.
+struct Wanted {
+    /// Its place among all that there could be; what is drawn follows from it.
+    place: usize,
+    /// Under which its answer is stored.
+    key: UnitKey,
+    prompt: ScorePrompt,
+}
+
 impl Method {
     /// Asks everything that isn't answered yet. Returns the number of answers.
     ///
@@ -42,10 +51,11 @@ impl Method {
         match self.settings.elicitation {
             Elicitation::Probabilities => {
                 let ask = |prompts| ask::probabilities(&self.engine, prompts);
-                work.complete(wanted, watcher, ask).await?;
+                let keyed = wanted.into_iter().map(|wanted| (wanted.key, wanted.prompt));
+                work.complete(keyed.collect(), watcher, ask).await?;
             }
             Elicitation::Samples(count) => {
-                let seeded = wanted.into_iter().enumerate().map(|(place, (key, prompt))| {
+                let seeded = wanted.into_iter().map(|Wanted { place, key, prompt }| {
                     (key, (self.settings.seed ^ ((place as u64 + 1) << 20), prompt))
                 });
                 let ask = |prompts| self.sampled(prompts, count);
@@ -60,40 +70,42 @@ impl Method {
     /// # Errors
     /// As [`Self::elicit`].
     pub async fn prompts(&self) -> Result<Vec<ScorePrompt>, JobError> {
-        Ok(self.wanted().await?.into_iter().map(|(_, prompt)| prompt).collect())
+        Ok(self.wanted().await?.into_iter().map(|wanted| wanted.prompt).collect())
     }
 
-    /// All prompts of this step with the keys of their answers.
-    async fn wanted(&self) -> Result<Vec<(UnitKey, ScorePrompt)>, JobError> {
+    /// All prompts of this step.
+    async fn wanted(&self) -> Result<Vec<Wanted>, JobError> {
         let questions = self.questions().await?;
         let survey = self.survey_with_neighbours(&questions);
+        let voices = self.elicited_voices();
         let mut wanted = Vec::new();
-        for voice in self.elicited_voices() {
-            for question in &questions {
-                let prompt =
-                    ask::score_prompt(&self.settings.templates, &survey, &voice, question)?;
-                wanted.push((key(&voice, question), prompt));
+        let mut want = |place, key, prompt| wanted.push(Wanted { place, key, prompt });
+        let asked = questions.len();
+        for (turn, voice) in voices.iter().enumerate() {
+            for (index, question) in questions.iter().enumerate() {
+                let prompt = ask::score_prompt(&self.settings.templates, &survey, voice, question)?;
+                want(turn * asked + index, key(voice, question), prompt);
             }
         }
         if let (CollectionRule::Shift, Some(persona)) =
             (self.settings.rule, self.settings.templates.unaware_again())
         {
             let unaware = Voice::unaware();
-            for question in &questions {
+            for (index, question) in questions.iter().enumerate() {
                 let mut prompt =
                     ask::score_prompt(&self.settings.templates, &survey, &unaware, question)?;
                 prompt.messages[0] = Message::new(Role::System, persona);
-                wanted.push((again(question), prompt));
+                want(voices.len() * asked + index, again(question), prompt);
             }
         }
         if let Elicitation::Samples(_) = self.settings.elicitation {
-            // The same prompt with another seed, which comes from its place. These come last, so that all
-            // other prompts draw what they drew before there were any.
+            // The same prompt with another seed, which comes from its place: behind those of the persona in
+            // other words, also where these aren't asked, so that a run draws the same under every rule.
             let unaware = Voice::unaware();
-            for question in &questions {
+            for (index, question) in questions.iter().enumerate() {
                 let prompt =
                     ask::score_prompt(&self.settings.templates, &survey, &unaware, question)?;
-                wanted.push((twice(question), prompt));
+                want((voices.len() + 1) * asked + index, twice(question), prompt);
             }
         }
         Ok(wanted)

@@ -2,7 +2,10 @@
 //! holds beyond the questionnaire.
 
 use domain::culture::CultureCode;
+use domain::filter::held_out::HeldOut;
+use domain::question::Question;
 use domain::survey::asked_hash;
+use sha2::{Digest, Sha256};
 
 use super::{JobError, Method};
 
@@ -32,13 +35,37 @@ impl Method {
         self.survey.id == self.settings.survey
     }
 
-    /// What the store calls the answers of `step`: those to another survey lie apart, under what that
-    /// survey asks, so that none is taken for an answer to other words.
+    /// What the store calls the answers of `step`: those to another survey lie apart, under a hash of what
+    /// that survey asks of whom, so that none is taken for an answer to other words.
     pub(super) fn kept_as(&self, step: &str) -> String {
         if self.is_at_home() {
             return step.to_owned();
         }
-        let asked = asked_hash(&self.survey.questions);
-        format!("{step}@{}@{}", self.survey.id, asked.get(..12).unwrap_or(&asked))
+        let asked = self.settings.cultures.iter().filter_map(|code| self.survey.culture(*code));
+        let asked = asked.fold(asked_hash(&self.survey.questions), |text, culture| {
+            format!("{text}\n{}\n{}\n{}", culture.code, culture.name, culture.demonym)
+        });
+        let hash = format!("{:x}", Sha256::digest(asked));
+        format!("{step}@{}@{}", self.survey.id, hash.get(..12).unwrap_or(&hash))
+    }
+
+    /// How many of the evaluated questions the run has seen in the same or nearly the same words, among the
+    /// seeds of its own survey and the questions that it wrote. `None` at home, where the survey says which
+    /// are held out.
+    ///
+    /// # Errors
+    /// A failure of the store.
+    pub(super) async fn seen(&self) -> Result<Option<usize>, JobError> {
+        if self.is_at_home() {
+            return Ok(None);
+        }
+        let home = Self { survey: self.store.survey(&self.settings.survey).await?, ..self.clone() };
+        let mut learnt = home.generated().await?.0;
+        learnt.extend(home.survey.seeds().into_iter().cloned());
+        let learnt: Vec<Question> =
+            learnt.into_iter().map(|question| Question { held_out: true, ..question }).collect();
+        let mut learnt = HeldOut::new(&learnt, self.settings.filter.near_duplicates);
+        let asked = self.survey.evaluated();
+        Ok(Some(asked.into_iter().filter(|question| learnt.is_asked_by(&question.text)).count()))
     }
 }

@@ -144,7 +144,7 @@ impl Method {
         let units = self.store.units(&self.run, &self.kept_as(STEP)).await?;
         let ability = self.guarded().await?;
         let report = self.report(metric, adapters, &units, !tuned.is_empty());
-        Ok(EvaluationReport { ability, ..report })
+        Ok(EvaluationReport { ability, seen: self.seen().await?, ..report })
     }
 
     /// Asks these voices the held-out questions that the step has no answers to yet. Of the
@@ -176,16 +176,17 @@ impl Method {
         &self,
         tuned: &BTreeMap<String, TunedAdapter>,
     ) -> BTreeMap<String, String> {
-        if !tuned.is_empty() {
-            let own = tuned.values().filter_map(|adapter| {
-                Some((adapter.name.clone(), adapter.hash.as_ref()?.chars().take(12).collect()))
-            });
-            return own.collect();
-        }
         let belongs = |name: &str| {
             name == "joint"
                 || self.settings.cultures.iter().any(|code| name == specific_name(*code))
         };
+        if !tuned.is_empty() {
+            let own = tuned.values().filter(|adapter| belongs(&adapter.name));
+            let own = own.filter_map(|adapter| {
+                Some((adapter.name.clone(), adapter.hash.as_ref()?.chars().take(12).collect()))
+            });
+            return own.collect();
+        }
         let loaded = self.engine.adapters().into_iter().filter(|adapter| belongs(&adapter.name));
         loaded.map(|adapter| (adapter.name, adapter.hash)).collect()
     }
@@ -240,6 +241,7 @@ impl Method {
             topics: self.topics(metric, &voices),
             refusals: self.refusals(&adapters, units),
             movement: self.movement(&adapters, units),
+            seen: None,
             ability: None,
             cross: None,
             robustness: BTreeMap::new(),

@@ -145,9 +145,11 @@ pub struct EvaluationReport {
     /// Questions asked.
     pub questions: usize,
     /// Whether they are held out, so that no training step has seen one; where not, they were seeds too, as
-    /// in the paper. `None` on another survey than the one that the run learnt from, whose questions no
-    /// step knows.
+    /// in the paper. `None` on another survey than the one that the run learnt from.
     pub held_out: Option<bool>,
+    /// On such a survey: how many of its questions the run has seen in the same or nearly the same words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seen: Option<usize>,
     /// Kinds of voices whose results rest on people's answers: adapters that learnt what was answered after
     /// seeing some (P3). Comparing them with people is no fair test.
     pub uses_reference: Vec<String>,

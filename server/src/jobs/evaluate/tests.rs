@@ -122,13 +122,15 @@ async fn a_run_is_evaluated_on_another_survey_than_it_learnt_from() {
     other.cultures.retain(|culture| culture.code == thai);
     other.reference.retain(|code, _| *code == thai);
     for question in &mut other.questions {
-        (question.held_out, question.text) = (false, format!("And {}", question.text));
+        let text = format!("Which colour has number {} of all?", question.id);
+        (question.held_out, question.text) = (false, text);
     }
     store.put_survey(&other).await.unwrap();
     let away = method.on("other").await.unwrap();
     let report = away.evaluate(Metric::EarthMover, &mut go_on).await.unwrap();
     let told = (report.survey.as_str(), report.questions, report.held_out);
-    assert_eq!(told, ("other", 8, None), "no step knows them");
+    assert_eq!(told, ("other", 8, None));
+    assert_eq!((report.seen, home.seen), (Some(0), None), "the words are others");
     assert_eq!(report.rows.len(), 1, "{:?}", report.rows);
     let row = &report.rows[0];
     assert_eq!((row.culture, row.questions), (Some(thai), 8));
@@ -145,17 +147,22 @@ async fn a_run_is_evaluated_on_another_survey_than_it_learnt_from() {
     assert_eq!(method.evaluate(Metric::EarthMover, &mut count).await.unwrap(), home);
     assert_eq!(away.evaluate(Metric::EarthMover, &mut count).await.unwrap(), report);
     assert_eq!((calls, Manifest::of(&store, "r").await.unwrap()), (2, before));
-    // Other words are asked anew.
-    other.questions[0].text = "Changed?".to_owned();
-    store.put_survey(&other).await.unwrap();
-    let changed = method.on("other").await.unwrap();
-    let mut told = Vec::new();
-    let mut tell = |progress: &Progress| {
-        told.push(progress.done);
-        ControlFlow::Continue(())
-    };
-    changed.evaluate(Metric::EarthMover, &mut tell).await.unwrap();
-    assert_eq!(told.first(), Some(&0), "{told:?}");
+    // Other words are asked anew: those of a question, and those by which people are called.
+    other.questions[0].text = method.survey.questions[0].text.clone();
+    let mut named = other.clone();
+    named.cultures[0].demonym = "Siamese".to_owned();
+    for changed in [other, named] {
+        store.put_survey(&changed).await.unwrap();
+        let mut told = Vec::new();
+        let mut tell = |progress: &Progress| {
+            told.push(progress.done);
+            ControlFlow::Continue(())
+        };
+        let changed = method.on("other").await.unwrap();
+        let report = changed.evaluate(Metric::EarthMover, &mut tell).await.unwrap();
+        assert_eq!(told.first(), Some(&0), "{told:?}");
+        assert_eq!(report.seen, Some(1), "a seed of the run");
+    }
 }
 
 #[tokio::test]

@@ -2,7 +2,8 @@
 //! the shares of every country, lists and objects written as Python prints them.
 //!
 //! Columns: `question`, `selections` (country to shares), `options`, `source`. Countries are known
-//! by name; samples of part of a country become groups within it.
+//! by name; samples of part of a country become groups within it. Whether options have an order the file
+//! doesn't say: all are taken as ordered, and the survey's provenance says so.
 
 use std::path::Path;
 
@@ -51,7 +52,8 @@ pub fn fill(path: &Path, draft: &mut Draft) -> Result<(), JobError> {
     };
     let source = column(COLUMNS[3]);
     draft.provenance = Provenance::Respondents(
-        "World Values Survey and Pew Global Attitudes Survey, as in GlobalOpinionQA (arXiv 2306.16388)"
+        "World Values Survey and Pew Global Attitudes Survey, as in GlobalOpinionQA (arXiv 2306.16388); \
+         all options are taken as ordered, which the file doesn't say"
             .to_owned(),
     );
     for (index, (place, record)) in records.into_iter().enumerate() {

@@ -29,7 +29,7 @@ impl Live for Played {
     fn import_survey(&self, _: Files, _: Option<String>, _: bool) -> Answer<ImportReport> {
         unreachable!()
     }
-    fn rejected_rows(&self, _: Files) -> Answer<Vec<u8>> {
+    fn rejected_rows(&self, _: Files, _: Option<String>) -> Answer<Vec<u8>> {
         unreachable!()
     }
     fn start_survey_run(&self, _: SurveyRunRequest) -> Answer<SurveyRunInfo> {
