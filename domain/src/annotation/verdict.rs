@@ -46,7 +46,8 @@ pub struct Verdict {
     pub basis: Basis,
 }
 
-/// The verdict of an item; `None` where nothing is complete, or no label has more than half.
+/// The verdict of an item; `None` where nothing is complete, where somebody's word can't be seen yet, or where
+/// no label has more than half.
 pub fn verdict(settings: &ProjectSettings, state: &State, item: &ItemInfo) -> Option<Verdict> {
     let record = state.record(&item.id)?;
     if let Some((_, decision)) = record.adjudication() {
@@ -57,6 +58,10 @@ pub fn verdict(settings: &ProjectSettings, state: &State, item: &ItemInfo) -> Op
         return None;
     }
     let judgements = record.judgements();
+    if judgements.len() < record.judged_by() {
+        // Others' words are still to come: one's own doesn't speak for them.
+        return None;
+    }
     let (label, votes) = most(judgements.values().map(|judgement| &judgement.label))?;
     let basis = match votes {
         votes if votes == judgements.len() => Basis::Unanimous,

@@ -286,13 +286,16 @@ impl Desk {
 
     /// Notes what became of a submission. What was refused stays where the person sees it.
     pub(super) fn settle(self, submission: &Submission, outcome: Outcome) {
-        if let Outcome::Refused { error } = &outcome {
+        let kept = match &outcome {
             // First: between the two it is kept twice rather than nowhere.
-            self.keep_refused(submission, error.clone());
-        }
+            Outcome::Refused { error } => self.keep_refused(submission, error.clone()),
+            Outcome::Accepted { .. } => true,
+        };
         outbox::forget(&self.outbox_owner(), submission);
         self.outbox.update(|outbox| outbox.retain(|other| other.id != submission.id));
-        if self.outbox.with_untracked(Vec::is_empty) {
+        if !kept {
+            self.kept.set(false);
+        } else if self.outbox.with_untracked(Vec::is_empty) {
             // Nothing is left that a closed page would lose.
             self.kept.set(true);
         }
@@ -304,18 +307,23 @@ impl Desk {
         });
     }
 
-    fn keep_refused(self, submission: &Submission, error: ApiError) {
+    /// Returns whether what has to be kept of it is.
+    fn keep_refused(self, submission: &Submission, error: ApiError) -> bool {
         if submission.act == Act::Undone {
             // It was to be judged again, and is others' now.
             self.queue.update(|queue| queue.retain(|item| item.id != submission.item));
         }
         match self.refused.with_untracked(|refused| outbox::left_of(submission, refused)) {
-            Left::Nothing => {}
-            Left::Reason => self.refuse(error),
+            Left::Nothing => true,
+            Left::Reason => {
+                self.refuse(error);
+                true
+            }
             Left::Content => {
                 let refused = Refused { submission: submission.clone(), error };
-                outbox::keep_refused(&self.outbox_owner(), &refused);
+                let kept = outbox::keep_refused(&self.outbox_owner(), &refused);
                 self.refused.update(|all| all.push(refused));
+                kept
             }
         }
     }

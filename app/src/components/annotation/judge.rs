@@ -90,6 +90,8 @@ impl Judging {
         let Some(meaning) = meaning else { return };
         event.prevent_default();
         match meaning {
+            // Digits are reasons then; one that is none must not judge.
+            Meaning::Label(_) if self.skipping.get_untracked() => {}
             Meaning::Label(label) => self.judge(label),
             Meaning::Command(Command::Undo) => self.undo(),
             Meaning::Command(Command::Skip) => {

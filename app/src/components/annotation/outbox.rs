@@ -116,10 +116,10 @@ pub fn load_refused(owner: &Owner) -> Vec<Refused> {
     names.iter().filter_map(|name| serde_json::from_str(&storage::read(name)?).ok()).collect()
 }
 
-/// Keeps what was refused.
-pub fn keep_refused(owner: &Owner, refused: &Refused) {
+/// Keeps what was refused. Returns whether the storage has taken it.
+pub fn keep_refused(owner: &Owner, refused: &Refused) -> bool {
     let text = serde_json::to_string(refused).unwrap_or_default();
-    storage::write(&refused_name(owner, &refused.submission), &text);
+    storage::write(&refused_name(owner, &refused.submission), &text)
 }
 
 /// Forgets what the person has discarded.

@@ -32,6 +32,15 @@ fn verdicts_need_more_than_half() {
     }
     let incomplete = state(&[("ann", "a", "right"), ("bob", "a", "right")]);
     assert_eq!(verdict(&settings, &incomplete, &info), None);
+    // One's own word completes a blind item before the others' can be seen.
+    let hidden = |who: &str| {
+        let kind = HiddenKind::Judged;
+        event(&format!("h{who}"), who, 0, "a", Act::Hidden { kind })
+    };
+    let mut blind = state(&[("ann", "a", "right")]);
+    blind.apply(&hidden("bob"));
+    blind.apply(&hidden("cem"));
+    assert_eq!(verdict(&settings, &blind, &info), None);
 }
 
 #[test]
