@@ -205,9 +205,19 @@ impl Page {
 
     /// Takes the network away from the page, or gives it back.
     pub async fn cut_off(&self, offline: bool) {
+        self.network(offline, None).await;
+    }
+
+    /// Lets so many bytes a second arrive at the page; `None` for as many as come.
+    pub async fn slow_down(&self, bytes_per_second: Option<u32>) {
+        self.network(false, bytes_per_second).await;
+    }
+
+    async fn network(&self, offline: bool, bytes_per_second: Option<u32>) {
         self.devtools("Network.enable", json!({})).await;
+        let download = bytes_per_second.map_or(-1, i64::from);
         let conditions = json!({
-            "offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1
+            "offline": offline, "latency": 0, "downloadThroughput": download, "uploadThroughput": -1
         });
         self.devtools("Network.emulateNetworkConditions", conditions).await;
     }

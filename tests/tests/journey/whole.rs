@@ -28,8 +28,11 @@ async fn a_first_visit() {
 async fn compare_three_voices(page: &Page) {
     watch_comparison(page).await;
     page.fill("message", "What matters most in your life?").await;
+    // Text arrives bit by bit, however busy the machine is.
+    page.slow_down(Some(2000)).await;
     page.click("send").await;
     page.until("three voices have answered", &answered(3)).await;
+    page.slow_down(None).await;
     assert_eq!(page.data("voice-card", "voice").await, ["unaware", "THA", "NGA"]);
     for meta in page.texts("reply-meta").await {
         assert!(meta.contains("seed 7"), "every reply says its seed: {meta}");
@@ -40,8 +43,7 @@ async fn compare_three_voices(page: &Page) {
     )
     .await;
     let seen = page.eval("window.comparisonsSeen.size").await.as_u64().unwrap();
-    // How often depends on how fast both are; once before the end is enough.
-    assert!(seen > 1, "the comparison changes while text arrives, and was seen {seen} times");
+    assert!(seen > 2, "the comparison changes while text arrives, and was seen {seen} times");
     assert!(page.path().await.contains("voices="), "the address opens the same again");
 }
 
