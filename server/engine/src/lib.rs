@@ -6,7 +6,7 @@
 //! - [`mailbox`]: how replies travel back;
 //! - [`hub`], [`gguf`], [`loading`], [`weights`], [`weight_format`], `starter_files`: from files to a
 //!   model in memory;
-//! - [`tokenizer`], [`chat_template`], [`text_stream`]: text and tokens;
+//! - [`tokenizer`], `added_tokens`, [`chat_template`], [`text_stream`]: text and tokens;
 //! - [`adapters`], [`adapter_source`], [`residents`], [`blends`], `starter_adapters`: which adapters
 //!   are known, where their files are, which are in memory, and mixtures of them;
 //! - [`places`], [`turns`]: who may queue work, and whose turn it is;
@@ -32,6 +32,7 @@ mod starter_files;
 pub mod weight_format;
 pub mod weights;
 
+mod added_tokens;
 pub mod chat_template;
 pub mod text_stream;
 pub mod tokenizer;

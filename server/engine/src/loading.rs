@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::decoder::family::supported;
 use super::decoder::init::parameter_shapes;
+use super::decoder::text_model::text_settings;
 use super::decoder::{Decoder, DecoderConfig, DecoderError, TokenIds};
 use super::error::EngineError;
 use super::gguf::GgufFile;
@@ -225,7 +226,7 @@ impl Files<'_> {
     }
 
     fn config(&self) -> Result<DecoderConfig, EngineError> {
-        let value = self.json("config.json")?;
+        let value = text_settings(self.json("config.json")?);
         let path = self.path("config.json");
         // An architecture that isn't known may have other fields, so it is refused before they are read.
         let names = DecoderConfig {
