@@ -6,7 +6,8 @@
 //! - [`mailbox`]: how replies travel back;
 //! - [`hub`], [`gguf`], [`loading`], [`weights`], [`weight_format`], `starter_files`: from files to a
 //!   model in memory;
-//! - [`tokenizer`], `added_tokens`, [`chat_template`], [`text_stream`]: text and tokens;
+//! - [`tokenizer`], `added_tokens`, [`chat_template`], [`text_stream`]: text and tokens; [`confined`]: what
+//!   a template may take;
 //! - [`adapters`], [`adapter_source`], [`residents`], [`blends`], `starter_adapters`: which adapters
 //!   are known, where their files are, which are in memory, and mixtures of them;
 //! - [`places`], [`turns`]: who may queue work, and whose turn it is;
@@ -34,6 +35,7 @@ pub mod weights;
 
 mod added_tokens;
 pub mod chat_template;
+pub mod confined;
 pub mod text_stream;
 pub mod tokenizer;
 
@@ -68,6 +70,11 @@ pub mod tuning;
 
 #[cfg(test)]
 mod tests;
+
+/// As in the product: templates are stopped by it.
+#[cfg(test)]
+#[global_allocator]
+static ALLOCATOR: confined::Confining<std::alloc::System> = confined::Confining(std::alloc::System);
 
 pub use device::DeviceChoice;
 pub use error::EngineError;
