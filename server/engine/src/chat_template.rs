@@ -17,6 +17,7 @@ use time::format_description::parse_strftime_owned;
 
 use super::confined::Confined;
 use super::error::EngineError;
+use super::python_json::tojson;
 
 /// Instructions that a template may run; the longest published one needs a few hundred per message.
 const FUEL: u64 = 200_000;
@@ -166,6 +167,7 @@ impl Program {
             .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
         environment.add_function("raise_exception", raise_exception);
         environment.add_function("strftime_now", strftime_now);
+        environment.add_filter("tojson", tojson);
         environment.add_template(NAME, &self.source).map_err(|error| refuse(&error))?;
         Ok(environment)
     }
@@ -280,7 +282,7 @@ mod tests {
                 "2",
             ),
             ("{% if add_generation_prompt %}<a>{% endif %}", "<a>"),
-            ("{{ messages[1] | tojson }}", r#"{"role":"user","content":"Hi"}"#),
+            ("{{ messages[1] | tojson }}", r#"{"role": "user", "content": "Hi"}"#),
             ("{{ strftime_now('%Y') | length }}", "4"),
         ] {
             assert_eq!(render(source).as_deref(), Ok(text), "{source}");

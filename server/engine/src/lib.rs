@@ -6,8 +6,8 @@
 //! - [`mailbox`]: how replies travel back;
 //! - [`hub`], [`gguf`], [`loading`], [`weights`], [`weight_format`], `starter_files`: from files to a
 //!   model in memory;
-//! - [`tokenizer`], `added_tokens`, [`chat_template`], [`text_stream`]: text and tokens; [`confined`]: what
-//!   a template may take;
+//! - [`tokenizer`], `added_tokens`, [`chat_template`], `python_json`, [`text_stream`]: text and tokens;
+//!   [`confined`]: what a template may take;
 //! - [`adapters`], [`adapter_source`], [`residents`], [`blends`], `starter_adapters`: which adapters
 //!   are known, where their files are, which are in memory, and mixtures of them;
 //! - [`places`], [`turns`]: who may queue work, and whose turn it is;
@@ -36,6 +36,7 @@ pub mod weights;
 mod added_tokens;
 pub mod chat_template;
 pub mod confined;
+mod python_json;
 pub mod text_stream;
 pub mod tokenizer;
 

@@ -10,6 +10,7 @@ mod quantised;
 mod queue;
 mod scoring;
 mod speed;
+mod templates;
 
 use std::path::Path;
 use std::sync::Arc;
