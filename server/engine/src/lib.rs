@@ -4,7 +4,7 @@
 //! [`sampler`] and back through a mailbox of its own. In reading order:
 //! - [`error`], [`request`], [`limits`], [`handle`]: what callers see;
 //! - [`mailbox`]: how replies travel back;
-//! - [`hub`], [`gguf`], [`loading`], [`weights`], [`weight_format`], `starter_files`: from files to a
+//! - [`hub`], `hub_snapshot`, [`gguf`], [`loading`], [`weights`], [`weight_format`], `starter_files`: from files to a
 //!   model in memory;
 //! - [`tokenizer`], `added_tokens`, [`chat_template`], `python_json`, [`text_stream`]: text and tokens;
 //!   [`confined`]: what a template may take;
@@ -28,6 +28,7 @@ pub mod request;
 
 pub mod gguf;
 pub mod hub;
+mod hub_snapshot;
 pub mod loading;
 mod starter_files;
 pub mod weight_format;
