@@ -102,6 +102,14 @@ pub enum EngineError {
         reason: String,
     },
 
+    /// The model's files hold no chat template.
+    #[error(
+        "the model has no chat template: there is neither a `chat_template` in tokenizer_config.json nor a \
+         chat_template.jinja\nUse a model that was made for conversations (often named `-Instruct` or \
+         `-it`), or put a chat_template.jinja into its folder."
+    )]
+    TemplateMissing,
+
     /// The chat template can't be parsed or rendered.
     #[error(
         "the chat template of the model failed: {reason}\nMend `chat_template` in \
@@ -231,7 +239,7 @@ impl EngineError {
             Self::FileBroken { .. } | Self::ModelRefused { .. } => "model-broken",
             Self::UnsupportedArchitecture { .. } => "unsupported-architecture",
             Self::TokenizerMismatch { .. } => "tokenizer-mismatch",
-            Self::Template { .. } => "chat-template",
+            Self::TemplateMissing | Self::Template { .. } => "chat-template",
             Self::Tokenizer { .. } => "tokenizer",
             Self::ContextExceeded { .. } => "context-exceeded",
             Self::InvalidRequest { .. } => "invalid-request",
@@ -279,11 +287,14 @@ fn known_adapters(known: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decoder::family::supported;
 
     #[test]
     fn every_message_has_a_hint_on_its_second_line() {
         let errors = [
             EngineError::StarterMissing,
+            EngineError::from(DeviceError::Unknown("gpu".to_owned())),
+            EngineError::from(DeviceError::NotCompiled(0)),
             EngineError::FolderMissing { path: "m".into() },
             EngineError::Hub {
                 model: "a/b".to_owned(),
@@ -291,7 +302,19 @@ mod tests {
                 hint: "Choose another.".to_owned(),
                 reachable: true,
             },
+            EngineError::FileMissing { path: "m".into(), hint: "Fetch it.".to_owned() },
+            EngineError::FileBroken { path: "m".into(), reason: "it is cut off".to_owned() },
+            EngineError::UnsupportedArchitecture {
+                path: "m".into(),
+                architecture: "Other".to_owned(),
+                supported: supported(),
+            },
+            EngineError::TokenizerMismatch { reason: "it is another's".to_owned() },
+            EngineError::TemplateMissing,
+            EngineError::Template { reason: "it never ends".to_owned() },
+            EngineError::Tokenizer { reason: "it is no text".to_owned() },
             EngineError::ContextExceeded { tokens: 9, limit: 8, model: "m".to_owned() },
+            EngineError::Compute { reason: "a number is none".to_owned() },
             EngineError::UnknownAdapter { name: "x".to_owned(), known: vec!["joint".to_owned()] },
             EngineError::UnknownAdapter { name: "x".to_owned(), known: vec![] },
             EngineError::invalid("`top_p` must be above 0, not 0", "Use a value such as 0.9."),

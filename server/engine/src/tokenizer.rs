@@ -73,7 +73,7 @@ impl ModelTokenizer {
     /// Reads the files and checks that they fit each other and the model.
     ///
     /// # Errors
-    /// [`EngineError::FileBroken`], [`EngineError::Template`], or
+    /// [`EngineError::FileBroken`], [`EngineError::TemplateMissing`], [`EngineError::Template`], or
     /// [`EngineError::TokenizerMismatch`] if the vocabulary is larger than the embedding table, a
     /// named special token is missing from it, or no end token is known. Added tokens that nothing
     /// names may lie beyond the table; they are left out.
@@ -93,9 +93,7 @@ impl ModelTokenizer {
         let named = config.named_tokens();
         let source = match &files.template {
             Some(template) => template.clone(),
-            None => config.template().ok_or_else(|| {
-                broken("tokenizer_config.json", &"`chat_template` must be there, and is missing")
-            })?,
+            None => config.template().ok_or(EngineError::TemplateMissing)?,
         };
         let template = ChatTemplate::new(source, named.clone())?;
         check_beyond(&beyond, &named, template.source(), files.vocab_size)?;

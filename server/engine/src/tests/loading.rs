@@ -308,7 +308,7 @@ fn a_tokenizer_that_does_not_fit_is_refused() {
     check("tokenizer-mismatch", "end token 999", |folder| {
         fs::write(folder.join("generation_config.json"), "{\"eos_token_id\": [4, 999]}").unwrap();
     });
-    check("model-broken", "`chat_template` must be there", |folder| {
+    check("chat-template", "put a chat_template.jinja", |folder| {
         edit(folder, "tokenizer_config.json", |config| {
             drop(config.as_object_mut().unwrap().remove("chat_template"))
         });

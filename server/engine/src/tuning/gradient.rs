@@ -35,7 +35,11 @@ impl Workers {
         };
         let build = |_| {
             let pool = ThreadPoolBuilder::new().num_threads(1).build().map_err(|error| {
-                TuningError::Setting { name: "workers", problem: error.to_string() }
+                TuningError::Setting {
+                    name: "workers",
+                    problem: format!("can't be `{count}`: {error}"),
+                    hint: "Use fewer, or 0 for one on every core.",
+                }
             })?;
             pool.install(ops::flush_denormals);
             Ok(pool)
