@@ -334,8 +334,7 @@ mod tests {
             doubling("'xxxxxxxxxxxxxxxx'", "ns.s + ns.s", 40),
             doubling("'xxxxxxxxxxxxxxxx'", "ns.s ~ ns.s", 40),
             doubling("'x'", "ns.s | replace('x', 'xxxxxxxxxxxxxxxx')", 20),
-            "{% for a in range(40000) %}{% set b = messages[0].role * 10000000 %}{% endfor %}"
-                .to_owned(),
+            "{% for a in range(40000) %}{% set b = 'x' * 100000000 %}{% endfor %}".to_owned(),
             "{{ 'x' * 90000000 }}".to_owned(),
             captured,
         ] {
@@ -343,6 +342,15 @@ mod tests {
             assert_eq!(error.code(), "chat-template", "{source}");
             assert_eq!(error.to_string().lines().count(), 2, "{source}: {error}");
         }
+    }
+
+    #[test]
+    fn what_does_not_end_is_refused() {
+        // Every step is within bounds, and takes long; all of them would take minutes.
+        let slow =
+            "{% for a in range(40000) %}{% set b = messages[0].role * 3000000 %}{% endfor %}";
+        let error = render(slow).unwrap_err().to_string();
+        assert!(error.contains("doesn't end within") && error.lines().count() == 2, "{error}");
     }
 
     #[test]

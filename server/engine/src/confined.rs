@@ -7,8 +7,8 @@
 //! asks for more than is left to it is stopped there, for good, with what it holds. Who waits for it is
 //! told, and the program isn't run again, so that at most one thread of each is lost.
 //!
-//! Bounded are the memory, always, and the time that the caller waits. Not bounded is the time of a
-//! thread that neither ends nor asks for memory: it goes on where nobody waits for it.
+//! Bounded are the memory, beside the thread's own stack, and the time that the caller waits. Not bounded
+//! is the time of a thread that neither ends nor asks for memory: it goes on where nobody waits for it.
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::Cell;
