@@ -7,9 +7,11 @@
 //! - [`hub`], [`gguf`], [`loading`], [`weights`], [`weight_format`], `starter_files`: from files to a
 //!   model in memory;
 //! - [`tokenizer`], [`chat_template`], [`text_stream`]: text and tokens;
-//! - [`adapters`], [`adapter_source`], [`residents`], [`blends`], `starter_adapters`: which adapters
-//!   are known, where their files are, which are in memory, and mixtures of them;
-//! - [`places`], [`turns`]: who may queue work, and whose turn it is;
+//! - [`adapters`], [`adapter_source`], [`residents`], [`adapter_memory`], [`blends`], [`asked`],
+//!   `starter_adapters`: which adapters are known, where their files are, which are in memory and what
+//!   they take of it, mixtures of them, and those of one request;
+//! - [`places`], [`turns`], [`cache_memory`]: who may queue work, whose turn it is, and who gets
+//!   memory;
 //! - [`prompts`], [`worker`], [`scheduler`], [`row`], [`portions`], [`pass`], [`sampler`]: one
 //!   thread, one batch for all replies;
 //! - [`prefixes`]: what was read before and needn't be read again;
@@ -36,12 +38,15 @@ pub mod chat_template;
 pub mod text_stream;
 pub mod tokenizer;
 
+pub mod adapter_memory;
 pub mod adapter_source;
 pub mod adapters;
+pub mod asked;
 pub mod blends;
 pub mod residents;
 mod starter_adapters;
 
+pub mod cache_memory;
 mod load;
 pub mod pass;
 pub mod places;

@@ -36,11 +36,20 @@ impl<T> Turns<T> {
         self.queues.iter().map(|(_, queue)| queue.len()).sum()
     }
 
-    /// The item whose turn it is among the clients that `may` have one, and its number for
-    /// [`Self::take`].
-    pub fn next(&self, may: impl Fn(&ClientId) -> bool) -> Option<(usize, &T)> {
-        let turn = self.queues.iter().position(|(client, _)| may(client))?;
-        Some((turn, self.queues[turn].1.front()?))
+    /// Number of clients that have an item here.
+    pub fn clients(&self) -> usize {
+        self.queues.len()
+    }
+
+    /// Each client with the next of its items, in the order of their turns. Where an item stands here
+    /// is its number for [`Self::take`].
+    pub fn fronts(&self) -> impl Iterator<Item = (&ClientId, &T)> {
+        self.queues.iter().filter_map(|(client, queue)| Some((client, queue.front()?)))
+    }
+
+    /// The item with that number.
+    pub fn front_mut(&mut self, turn: usize) -> Option<&mut T> {
+        self.queues.get_mut(turn)?.1.front_mut()
     }
 
     /// Takes the item with that number out; its client goes to the back.
@@ -89,16 +98,19 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_may_not_go_is_passed_over_and_stays_in_front() {
+    fn a_client_that_is_passed_over_stays_in_front() {
         let mut turns = Turns::default();
         let names = clients(2);
         turns.push(&names[0], 'a');
         turns.push(&names[1], 'b');
-        assert_eq!(turns.next(|client| *client == names[1]), Some((1, &'b')));
+        turns.push(&names[1], 'c');
+        assert_eq!(turns.fronts().collect::<Vec<_>>(), [(&names[0], &'a'), (&names[1], &'b')]);
         assert_eq!(turns.take(1), Some('b'));
-        assert_eq!(turns.next(|client| *client == names[1]), None);
-        assert_eq!(turns.next(|_| true), Some((0, &'a')));
-        assert_eq!((turns.take(7), turns.len()), (None, 1));
+        assert_eq!(turns.fronts().collect::<Vec<_>>(), [(&names[0], &'a'), (&names[1], &'c')]);
+        *turns.front_mut(0).unwrap() = 'd';
+        assert_eq!(turns.front_mut(2), None);
+        assert_eq!(turns.take(7), None);
+        assert_eq!((turns.take(0), turns.clients(), turns.len()), (Some('d'), 1, 1));
     }
 
     proptest! {
