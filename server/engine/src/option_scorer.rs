@@ -46,8 +46,8 @@ pub struct Budget {
     /// Bytes of scores, of which only probabilities outlive the pass: so the number of prompts in a
     /// request doesn't matter.
     pub score_bytes: usize,
-    /// Bytes of the prompts' caches. A prompt that needs more by itself is refused before it gets
-    /// here.
+    /// Bytes of the prompts' caches in one pass, and of those that requests hold between their passes.
+    /// A prompt that needs more by itself is refused before it gets here.
     pub cache_bytes: usize,
 }
 
@@ -100,6 +100,17 @@ impl ScoreJob {
     /// The same request, whose passes are the same whatever else there is if `repeatable`.
     pub fn with_repeatable(self, repeatable: bool) -> Self {
         Self { repeatable, ..self }
+    }
+
+    /// Tokens that its caches may come to hold between two passes: the start of a group, and the prompt
+    /// that is being read.
+    fn longest(&self) -> usize {
+        2 * self.prompts.iter().map(|prompt| prompt.tokens.len()).max().unwrap_or_default()
+    }
+
+    /// Whether it may hold caches.
+    fn is_begun(&self) -> bool {
+        self.done > 0 || self.reading.is_some()
     }
 
     /// Answers, after giving the place back. A receiver that has gone away needs no answer.
@@ -284,7 +295,7 @@ impl ScoreQueue {
     /// it. Requests that nobody waits for any more are dropped.
     pub fn step(&mut self, model: &LoadedModel, prefixes: &Prefixes, budget: Budget) -> usize {
         drop(self.jobs.extract(|job| job.reply.is_closed()));
-        let Some(mut job) = self.jobs.take(0) else { return 0 };
+        let Some(mut job) = self.next(model, budget) else { return 0 };
         let tokens = if job.repeatable { REPEATABLE } else { budget.tokens };
         let mut read = 0;
         loop {
@@ -307,5 +318,22 @@ impl ScoreQueue {
                 return read;
             }
         }
+    }
+
+    /// The request whose turn it is. One that hasn't begun waits until those that have leave memory for
+    /// its caches.
+    fn next(&mut self, model: &LoadedModel, budget: Budget) -> Option<ScoreJob> {
+        let room = budget.cache_bytes / model.decoder.new_cache().bytes_per_token().max(1);
+        let held: usize = self.jobs.all().filter(|job| job.is_begun()).map(ScoreJob::longest).sum();
+        let fits = |job: &ScoreJob| held == 0 || held.saturating_add(job.longest()) <= room;
+        self.jobs.take_first(|job| job.is_begun() || fits(job))
+    }
+}
+
+#[cfg(test)]
+impl ScoreQueue {
+    /// Number of requests that may hold caches.
+    pub fn begun(&self) -> usize {
+        self.jobs.all().filter(|job| job.is_begun()).count()
     }
 }

@@ -62,6 +62,25 @@ impl<T> Turns<T> {
         item
     }
 
+    /// Takes the first item that `may` go, of the first client who has one; that client goes to the
+    /// back.
+    pub fn take_first(&mut self, may: impl Fn(&T) -> bool) -> Option<T> {
+        let place_in = |(_, queue): &(ClientId, VecDeque<T>)| queue.iter().position(&may);
+        let mut places = self.queues.iter().map(place_in).enumerate();
+        let (turn, place) = places.find_map(|(turn, place)| Some((turn, place?)))?;
+        let (client, mut queue) = self.queues.remove(turn)?;
+        let item = queue.remove(place);
+        if !queue.is_empty() {
+            self.queues.push_back((client, queue));
+        }
+        item
+    }
+
+    /// All items, in no order that means anything.
+    pub fn all(&self) -> impl Iterator<Item = &T> {
+        self.queues.iter().flat_map(|(_, queue)| queue)
+    }
+
     /// Takes every item out that is `gone`; the others keep their order.
     pub fn extract(&mut self, gone: impl Fn(&T) -> bool) -> Vec<T> {
         let mut taken = Vec::new();
@@ -111,6 +130,22 @@ mod tests {
         assert_eq!(turns.front_mut(2), None);
         assert_eq!(turns.take(7), None);
         assert_eq!((turns.take(0), turns.clients(), turns.len()), (Some('d'), 1, 1));
+    }
+
+    #[test]
+    fn an_item_that_may_not_go_yet_lets_others_of_its_client_go() {
+        let mut turns = Turns::default();
+        let names = clients(2);
+        for (client, item) in [(0, 1), (0, 2), (1, 3), (0, 4)] {
+            turns.push(&names[client], item);
+        }
+        assert_eq!(turns.take_first(|item| *item != 1), Some(2));
+        assert_eq!(turns.take_first(|item| *item != 1), Some(3), "the other client's turn");
+        assert_eq!(turns.take_first(|item| *item != 1), Some(4));
+        assert_eq!(turns.take_first(|item| *item != 1), None);
+        assert_eq!(turns.all().collect::<Vec<_>>(), [&1]);
+        assert_eq!(turns.take_first(|_| true), Some(1));
+        assert!(turns.is_empty());
     }
 
     proptest! {

@@ -203,6 +203,39 @@ fn requests_of_several_clients_take_turns() {
 }
 
 #[test]
+fn requests_hold_no_more_caches_than_there_is_memory_for() {
+    let bench = Bench::new();
+    let prompts: Vec<ScorePrompt> =
+        prompts().into_iter().filter(|prompt| prompt.adapter == AdapterChoice::Base).collect();
+    let (expected, _) = Bench::new().score(&prompts, budget(20));
+    let longest =
+        |prompt: &ScorePrompt| bench.model.tokenizer.encode_chat(&prompt.messages).unwrap().len();
+    let longest = prompts.iter().map(longest).max().unwrap();
+    // A token takes 256 bytes: room for two requests, one of which would fill half by itself.
+    for (room, most) in [(4 * longest, 2), (4 * longest - 1, 1), (0, 1)] {
+        let little = Budget { cache_bytes: 256 * room, ..budget(20) };
+        let mut queue = ScoreQueue::default();
+        let mut answers = Vec::new();
+        for client in ["one", "two", "one", "three", "one"] {
+            let (job, answer) = bench.job(client, &prompts);
+            queue.push(job);
+            answers.push(answer);
+        }
+        let mut largest = 0;
+        while !queue.is_empty() {
+            queue.step(&bench.model, &bench.prefixes, little);
+            largest = largest.max(queue.begun());
+        }
+        assert_eq!(largest, most);
+        for mut answer in answers {
+            for (found, expected) in answer.try_recv().unwrap().unwrap().iter().zip(&expected) {
+                assert_close(found, expected);
+            }
+        }
+    }
+}
+
+#[test]
 fn a_request_that_nobody_waits_for_is_dropped() {
     let bench = with_joint();
     let all = bench.places.free();
