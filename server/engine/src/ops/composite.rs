@@ -11,6 +11,9 @@ use super::{
 /// conversation has many times more.
 const SCORES: usize = 64 << 20;
 
+/// Tokens that buffers of keys have room for at least when they have grown.
+const SPARE: usize = 32;
+
 /// See [`super::rms_norm`]; multiplies in the weight's data type.
 pub fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor> {
     let wide = x.to_dtype(DType::F32)?;
@@ -157,7 +160,8 @@ fn attend_in_blocks(
     Tensor::cat(&outputs, 0)
 }
 
-/// Keys and values of one layer of one sequence as tensors, in buffers that double when full.
+/// Keys and values of one layer of one sequence as tensors, in buffers that grow by an eighth when they
+/// are full: doubling would take up to twice the memory that was reserved for the sequence.
 #[derive(Debug, Clone, Default)]
 pub struct DeviceKeys {
     buffers: Option<(Tensor, Tensor)>,
@@ -168,6 +172,11 @@ impl DeviceKeys {
     /// Keeps the first `len` tokens.
     pub fn truncate(&mut self, len: usize) {
         self.len = self.len.min(len);
+    }
+
+    /// Tokens that its buffers have room for.
+    pub fn capacity(&self) -> usize {
+        self.buffers.as_ref().map_or(0, |(keys, _)| keys.dims()[0])
     }
 
     /// A copy that shares no memory with this one: appending writes into the buffers in place.
@@ -184,9 +193,8 @@ impl DeviceKeys {
     fn append(&mut self, k: &Tensor, v: &Tensor) -> Result<(Tensor, Tensor)> {
         let (rows, heads, width) = k.dims3()?;
         let total = self.len + rows;
-        let full = |buffers: &(Tensor, Tensor)| buffers.0.dims()[0] < total;
-        if self.buffers.as_ref().is_none_or(full) {
-            let capacity = total.next_power_of_two().max(64);
+        if self.buffers.is_none() || self.capacity() < total {
+            let capacity = total + (total / 8).max(SPARE);
             let grow = |old: Option<&Tensor>| {
                 let new = Tensor::zeros((capacity, heads, width), k.dtype(), k.device())?;
                 if let Some(old) = old.filter(|_| self.len > 0) {
@@ -255,6 +263,22 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn buffers_take_little_more_than_their_tokens() {
+        let (mut keys, mut expected) = (DeviceKeys::default(), Vec::new());
+        for seed in 0..400 {
+            let new = random((1, 2, 4), seed).as_detached_tensor();
+            expected.extend(values(&new));
+            let (all, _) = keys.append(&new, &new).unwrap();
+            let tokens = seed as usize + 1;
+            assert!(keys.capacity() <= tokens + tokens / 8 + SPARE, "{tokens} tokens");
+            if tokens.is_multiple_of(50) {
+                assert_eq!(values(&all), expected);
+            }
+        }
+        assert_eq!(keys.fork().unwrap().capacity(), 400);
     }
 
     #[test]
