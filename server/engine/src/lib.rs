@@ -8,9 +8,11 @@
 //!   model in memory;
 //! - [`tokenizer`], `added_tokens`, [`chat_template`], `python_json`, [`text_stream`]: text and tokens;
 //!   [`confined`]: what a template may take;
-//! - [`adapters`], [`adapter_source`], [`residents`], [`blends`], `starter_adapters`: which adapters
-//!   are known, where their files are, which are in memory, and mixtures of them;
-//! - [`places`], [`turns`]: who may queue work, and whose turn it is;
+//! - [`adapters`], [`adapter_source`], [`residents`], [`adapter_memory`], [`blends`], [`asked`],
+//!   `starter_adapters`: which adapters are known, where their files are, which are in memory and what
+//!   they take of it, mixtures of them, and those of one request;
+//! - [`places`], [`turns`], [`cache_memory`]: who may queue work, whose turn it is, and who gets
+//!   memory;
 //! - [`prompts`], [`worker`], [`scheduler`], [`row`], [`portions`], [`pass`], [`sampler`]: one
 //!   thread, one batch for all replies;
 //! - [`prefixes`]: what was read before and needn't be read again;
@@ -41,12 +43,15 @@ mod python_json;
 pub mod text_stream;
 pub mod tokenizer;
 
+pub mod adapter_memory;
 pub mod adapter_source;
 pub mod adapters;
+pub mod asked;
 pub mod blends;
 pub mod residents;
 mod starter_adapters;
 
+pub mod cache_memory;
 mod load;
 pub mod pass;
 pub mod places;
