@@ -29,6 +29,6 @@ impl Default for Sampling {
 pub enum Finish {
     /// The model ended its turn.
     Stop,
-    /// It reached `max_tokens` or the model's context.
+    /// It reached `max_tokens`, the model's context or its share of the engine's memory.
     Length,
 }

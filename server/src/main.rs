@@ -4,10 +4,12 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use engine::confined::Confining;
 use server::cli::Cli;
 
+/// Also bounds what the chat template of a model may take.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: Confining<mimalloc::MiMalloc> = Confining(mimalloc::MiMalloc);
 
 fn main() -> ExitCode {
     calm_helpers();

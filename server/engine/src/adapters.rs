@@ -2,7 +2,8 @@
 //!
 //! An adapter that isn't in memory comes back from its files when it is asked for. Every load is a
 //! generation of its own: replacing an adapter doesn't touch rows in flight, which hold the one
-//! they started with. Reading files is [`super::adapter_source`]'s work, what stays in memory is
+//! they started with. One is read or blended at a time, so that two who ask for the same one share
+//! it. Reading files is [`super::adapter_source`]'s work, what stays in memory is
 //! decided in [`super::residents`]; the rules of blends are in [`super::blends`].
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use domain::adapter::{AdapterInfo, BlendPart};
 use domain::culture::CultureCode;
 
+use super::adapter_memory::MemoryPart;
 use super::adapter_source::AdapterSource;
 use super::blends;
 use super::decoder::LoraAdapter;
@@ -32,11 +34,13 @@ pub struct NamedAdapter {
     pub generation: u64,
     /// Bytes of its matrices.
     pub bytes: usize,
+    /// Its part of the memory for adapters, for as long as anybody holds it.
+    _memory: Option<MemoryPart>,
     retired: AtomicBool,
 }
 
 impl NamedAdapter {
-    /// An adapter with its name; `hash` is that of its weights.
+    /// An adapter with its name that counts in no memory; `hash` is that of its weights.
     pub fn new(name: &str, hash: &str, adapter: LoraAdapter, generation: u64) -> Self {
         let info = AdapterInfo {
             name: name.to_owned(),
@@ -45,7 +49,12 @@ impl NamedAdapter {
         };
         let bytes = adapter.bytes();
         let retired = AtomicBool::new(false);
-        Self { info, adapter: Arc::new(adapter), generation, bytes, retired }
+        Self { info, adapter: Arc::new(adapter), generation, bytes, _memory: None, retired }
+    }
+
+    /// The same adapter, holding that part of the memory until it is dropped.
+    pub(super) fn with_memory(self, memory: MemoryPart) -> Self {
+        Self { _memory: Some(memory), ..self }
     }
 
     /// Whether no new row will get it.
@@ -61,7 +70,11 @@ impl NamedAdapter {
 
 /// Every known adapter.
 #[derive(Debug)]
-pub struct Adapters(Mutex<State>);
+pub struct Adapters {
+    state: Mutex<State>,
+    /// Held by whoever reads or blends; always taken before the state.
+    reading: Mutex<()>,
+}
 
 #[derive(Debug)]
 struct State {
@@ -77,43 +90,37 @@ struct Known {
     source: AdapterSource,
 }
 
-impl State {
-    fn next_generation(&mut self) -> u64 {
-        self.generations += 1;
-        self.generations
-    }
-}
-
 impl Adapters {
     /// None yet; in memory at most `limit` of them with `byte_limit` bytes together, blends
     /// included. What `prefixes` keeps of one leaves with it.
     pub fn new(limit: usize, byte_limit: usize, prefixes: Arc<Prefixes>) -> Self {
         let residents = Residents::new(limit, byte_limit, prefixes);
-        Self(Mutex::new(State { known: BTreeMap::new(), residents, generations: 0 }))
+        let state = State { known: BTreeMap::new(), residents, generations: 0 };
+        Self { state: Mutex::new(state), reading: Mutex::new(()) }
     }
 
     /// Reads an adapter and puts it under `name`, instead of one of the same name.
     ///
     /// # Errors
-    /// [`EngineError::Adapter`] if it can't be read, or has no room; the one it was to replace stays.
+    /// [`EngineError::Adapter`] if it can't be read, or has no room, and
+    /// [`EngineError::Overloaded`] if rows hold the memory; the one it was to replace stays known.
     pub fn load(
         &self,
         model: &LoadedModel,
         name: &str,
         source: AdapterSource,
     ) -> Result<AdapterInfo, EngineError> {
-        let (adapter, hash) = self.read(model, name, &source)?;
-        let mut state = self.lock();
-        let named = NamedAdapter::new(name, &hash, adapter, state.next_generation());
-        Ok(state.take_in(named, source)?.info.clone())
+        let _reading = self.read_alone();
+        let named = self.read(model, name, &source)?;
+        Ok(self.lock().take_in(named, source).info.clone())
     }
 
     /// What a row is to be computed with; `None` is the base model.
     ///
     /// # Errors
     /// [`EngineError::UnknownAdapter`]: never silently the base model. [`EngineError::Adapter`] if
-    /// one that has left memory can't come back, and [`EngineError::InvalidRequest`] for a blend
-    /// against the rules.
+    /// one that has left memory can't come back, [`EngineError::Overloaded`] if what rows hold leaves
+    /// no memory for it, and [`EngineError::InvalidRequest`] for a blend against the rules.
     pub fn find(
         &self,
         model: &LoadedModel,
@@ -142,10 +149,20 @@ impl Adapters {
         state.residents.remove(&Key::Named(name.to_owned()));
     }
 
+    /// Bytes of adapters that rows hold, or that are being read.
+    pub fn held(&self) -> usize {
+        self.lock().residents.held()
+    }
+
     fn named(&self, model: &LoadedModel, name: &str) -> Result<Arc<NamedAdapter>, EngineError> {
         let key = Key::Named(name.to_owned());
+        if let Some(found) = self.lock().residents.find(&key) {
+            return Ok(found);
+        }
+        let _reading = self.read_alone();
         let source = {
             let mut state = self.lock();
+            // Whoever was reading has perhaps read this one.
             if let Some(found) = state.residents.find(&key) {
                 return Ok(found);
             }
@@ -155,14 +172,8 @@ impl Adapters {
             };
             known.source.clone()
         };
-        let (adapter, hash) = self.read(model, name, &source)?;
-        let mut state = self.lock();
-        // Another thread may have been faster, perhaps with newer files.
-        if let Some(found) = state.residents.find(&key) {
-            return Ok(found);
-        }
-        let named = NamedAdapter::new(name, &hash, adapter, state.next_generation());
-        state.take_in(named, source)
+        let named = self.read(model, name, &source)?;
+        Ok(self.lock().take_back(named, source))
     }
 
     fn blend(
@@ -186,14 +197,19 @@ impl Adapters {
         }
         let key = found.iter().map(|(part, weight)| (part.generation, weight.to_bits())).collect();
         let key = Key::Blend(key);
+        if let Some(blend) = self.lock().residents.find(&key) {
+            return Ok(Some(blend));
+        }
+        let _reading = self.read_alone();
         let name = blends::name(&found);
-        {
+        let memory = {
             let mut state = self.lock();
             if let Some(blend) = state.residents.find(&key) {
                 return Ok(Some(blend));
             }
-            state.residents.check(&name, found.iter().map(|(part, _)| part.bytes).sum())?;
-        }
+            let bytes = found.iter().map(|(part, _)| part.bytes).sum();
+            state.residents.reserve(&name, bytes, bytes)?
+        };
         let factors: Vec<(&LoraAdapter, f64)> =
             found.iter().map(|(part, weight)| (part.adapter.as_ref(), *weight)).collect();
         let blended = LoraAdapter::blend(&factors).map_err(|error| EngineError::Adapter {
@@ -201,47 +217,77 @@ impl Adapters {
             reason: format!("{error}\nBlend adapters that were made for this model."),
         })?;
         let mut state = self.lock();
-        let blended =
-            NamedAdapter::new(&name, &blends::hash(&found), blended, state.next_generation());
+        let blended = state.named(&name, &blends::hash(&found), blended, memory)?;
         let blended = Arc::new(blended);
-        if found.iter().any(|(part, _)| part.is_retired()) {
-            // A part was replaced meanwhile: this row still gets it, later ones get the new one.
-            blended.retire();
-        } else {
-            state.residents.insert(key, Arc::clone(&blended))?;
-        }
+        // Where a part was replaced meanwhile, this row still gets it, later ones get the new one.
+        let parts: Vec<Arc<NamedAdapter>> = found.into_iter().map(|(part, _)| part).collect();
+        state.residents.insert(key, Arc::clone(&blended), &parts);
         Ok(Some(blended))
     }
 
-    /// Reads without holding the lock, after a look at the size.
+    /// Reads without holding the state's lock, once there is memory for it.
     fn read(
         &self,
         model: &LoadedModel,
         name: &str,
         source: &AdapterSource,
-    ) -> Result<(LoraAdapter, String), EngineError> {
-        if let Some(bytes) = source.bytes() {
-            self.lock().residents.check(name, bytes)?;
-        }
-        source.read(model, name)
+    ) -> Result<NamedAdapter, EngineError> {
+        // Where the files don't say how much it is, reading them explains why.
+        let bytes = source.bytes().unwrap_or_default();
+        let memory = self.lock().residents.reserve(name, bytes, 0)?;
+        let (adapter, hash) = source.read(model, name)?;
+        self.lock().named(name, &hash, adapter, memory)
+    }
+
+    /// Waits until nobody else reads or blends.
+    fn read_alone(&self) -> MutexGuard<'_, ()> {
+        self.reading.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
-    fn take_in(
+    /// The next generation, in the memory that was taken for it.
+    fn named(
         &mut self,
-        named: NamedAdapter,
-        source: AdapterSource,
-    ) -> Result<Arc<NamedAdapter>, EngineError> {
+        name: &str,
+        hash: &str,
+        adapter: LoraAdapter,
+        memory: MemoryPart,
+    ) -> Result<NamedAdapter, EngineError> {
+        let bytes = adapter.bytes();
+        let memory = match memory.bytes() == bytes {
+            true => memory,
+            // Its tensors turned out to be of another size than was thought.
+            false => {
+                drop(memory);
+                self.residents.reserve(name, bytes, 0)?
+            }
+        };
+        self.generations += 1;
+        Ok(NamedAdapter::new(name, hash, adapter, self.generations).with_memory(memory))
+    }
+
+    /// Makes it the adapter of its name.
+    fn take_in(&mut self, named: NamedAdapter, source: AdapterSource) -> Arc<NamedAdapter> {
         let named = Arc::new(named);
         let name = named.info.name.clone();
-        self.residents.insert(Key::Named(name.clone()), Arc::clone(&named))?;
+        self.residents.insert(Key::Named(name.clone()), Arc::clone(&named), &[]);
         self.known.insert(name, Known { info: named.info.clone(), source });
-        Ok(named)
+        named
+    }
+
+    /// The same for one that had left memory. If its name was given up while it was read, only the row
+    /// that asked for it gets it.
+    fn take_back(&mut self, named: NamedAdapter, source: AdapterSource) -> Arc<NamedAdapter> {
+        if self.known.contains_key(&named.info.name) {
+            return self.take_in(named, source);
+        }
+        named.retire();
+        Arc::new(named)
     }
 }
 
@@ -274,14 +320,19 @@ impl Adapters {
     /// Puts an adapter that was made by a test under `name`.
     pub fn insert(&self, name: &str, adapter: LoraAdapter) {
         let mut state = self.lock();
-        let generation = state.next_generation();
-        let named = NamedAdapter::new(name, "00", adapter.clone(), generation);
-        state.take_in(named, AdapterSource::Memory(adapter)).unwrap();
+        let memory = state.residents.reserve(name, adapter.bytes(), 0).unwrap();
+        let named = state.named(name, "00", adapter.clone(), memory).unwrap();
+        state.take_in(named, AdapterSource::Memory(adapter));
     }
 
     /// Where what is read under them is kept.
     pub fn prefixes(&self) -> Arc<Prefixes> {
         self.lock().residents.prefixes()
+    }
+
+    /// Bytes of all that are alive.
+    pub fn bytes(&self) -> usize {
+        self.lock().residents.bytes()
     }
 
     /// Names of those in memory, blends included.
@@ -291,43 +342,5 @@ impl Adapters {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::{tiny_adapter, tiny_config};
-
-    #[test]
-    fn lists_joint_adapters_first_and_knows_cultures() {
-        let adapters = Adapters::new(64, usize::MAX, Prefixes::new(0));
-        for name in ["a/specific-KEN@step-2", "specific-THA", "a/joint", "specific-BOL", "joint"] {
-            adapters.insert(name, tiny_adapter(&tiny_config(), 1));
-        }
-        let list = adapters.list();
-        let names: Vec<&str> = list.iter().map(|info| info.name.as_str()).collect();
-        let expect = ["joint", "a/joint", "specific-BOL", "specific-THA", "a/specific-KEN@step-2"];
-        assert_eq!(names, expect);
-        assert_eq!(list[0].culture, None);
-        assert_eq!(list[3].culture, "THA".parse().ok());
-        assert_eq!(list[4].culture, "KEN".parse().ok());
-        adapters.forget("a/joint");
-        assert_eq!(adapters.list().len(), 4);
-        assert!(!adapters.resident().contains(&"a/joint".to_owned()));
-    }
-
-    #[test]
-    fn a_hash_is_told_by_its_first_digits() {
-        let adapter = tiny_adapter(&tiny_config(), 1);
-        let named = NamedAdapter::new("joint", &"ab".repeat(32), adapter, 1);
-        assert_eq!(named.info.hash, "abababababab");
-    }
-
-    #[test]
-    fn odd_names_are_refused() {
-        for name in
-            ["", "a/", "/b", "a/../b", "a/b/c", "..", ".hidden", "a b", "\n", &"x".repeat(65)]
-        {
-            assert!(check_name(name).is_err(), "{name:?}");
-        }
-        assert!(check_name("specific-THA_2.1").is_ok());
-        assert!(check_name("method-3/joint@step-12").is_ok());
-    }
-}
+#[path = "adapters_tests.rs"]
+mod tests;

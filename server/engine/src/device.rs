@@ -21,7 +21,9 @@ pub enum DeviceChoice {
 #[derive(Debug, Error)]
 pub enum DeviceError {
     /// Not one of the known words.
-    #[error("device `{0}` must be `auto`, `cpu` or `cuda:N` with a number N")]
+    #[error(
+        "device `{0}` must be `auto`, `cpu` or `cuda:N` with a number N\nUse `auto` for the first GPU, or the CPU where there is none."
+    )]
     Unknown(String),
     /// The binary holds no GPU code.
     #[error(
@@ -135,6 +137,7 @@ mod tests {
         for text in ["", "gpu", "cuda:", "cuda:x", "cuda:-1", "CPU"] {
             let error = text.parse::<DeviceChoice>().unwrap_err().to_string();
             assert!(error.starts_with(&format!("device `{text}` must be")), "{error}");
+            assert!(error.contains("\nUse `auto`"), "{error}");
         }
     }
 

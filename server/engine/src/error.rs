@@ -102,6 +102,14 @@ pub enum EngineError {
         reason: String,
     },
 
+    /// The model's files hold no chat template.
+    #[error(
+        "the model has no chat template: there is neither a `chat_template` in tokenizer_config.json nor a \
+         chat_template.jinja\nUse a model that was made for conversations (often named `-Instruct` or \
+         `-it`), or put a chat_template.jinja into its folder."
+    )]
+    TemplateMissing,
+
     /// The chat template can't be parsed or rendered.
     #[error(
         "the chat template of the model failed: {reason}\nMend `chat_template` in \
@@ -121,8 +129,10 @@ pub enum EngineError {
 
     /// The prompt leaves no room for a reply.
     #[error(
-        "the prompt has {tokens} tokens, but the context of `{model}` holds {limit} including the \
-         reply\nShorten the message or start a new conversation."
+        "the prompt has {tokens} tokens, but {} {limit} including the reply\nShorten the message \
+         or start a new conversation{}.",
+        context_of(model, *memory),
+        if memory.is_some() { ", or use a smaller model" } else { "" }
     )]
     ContextExceeded {
         /// Tokens of the prompt.
@@ -131,6 +141,9 @@ pub enum EngineError {
         limit: usize,
         /// The model's name.
         model: String,
+        /// Bytes that there are for what the model remembers of one text, where they and not the
+        /// model are the limit.
+        memory: Option<usize>,
     },
 
     /// A request that asks for nothing, or for something that has no meaning.
@@ -159,13 +172,16 @@ pub enum EngineError {
     },
 
     /// More work is queued than the engine takes on.
-    #[error("the engine is busy: its queue of {limit} {unit} is full\nTry again in {} s.", retry_after.as_secs().max(1))]
+    #[error(
+        "the engine is busy: it takes on no more than {limit} {unit} at once\nTry again in {} s.",
+        retry_after.as_secs().max(1)
+    )]
     Overloaded {
         /// When there is likely to be room.
         retry_after: Duration,
-        /// Largest number that may wait.
+        /// Largest number that it takes on.
         limit: usize,
-        /// What is counted: `replies` or `survey requests`.
+        /// What is counted: `replies`, `survey requests` or `MB of adapters`.
         unit: &'static str,
     },
 
@@ -231,7 +247,7 @@ impl EngineError {
             Self::FileBroken { .. } | Self::ModelRefused { .. } => "model-broken",
             Self::UnsupportedArchitecture { .. } => "unsupported-architecture",
             Self::TokenizerMismatch { .. } => "tokenizer-mismatch",
-            Self::Template { .. } => "chat-template",
+            Self::TemplateMissing | Self::Template { .. } => "chat-template",
             Self::Tokenizer { .. } => "tokenizer",
             Self::ContextExceeded { .. } => "context-exceeded",
             Self::InvalidRequest { .. } => "invalid-request",
@@ -268,6 +284,17 @@ impl From<DeviceError> for EngineError {
     }
 }
 
+/// What holds a prompt and its reply, as the start of a sentence that says how many tokens.
+fn context_of(model: &str, memory: Option<usize>) -> String {
+    match memory {
+        None => format!("the context of `{model}` holds"),
+        Some(bytes) => {
+            let megabytes = bytes as f64 / 1e6;
+            format!("the {megabytes:.1} MB of memory for what `{model}` has read hold")
+        }
+    }
+}
+
 fn known_adapters(known: &[String]) -> String {
     if known.is_empty() {
         return "No adapter is loaded; leave the adapter out.".to_owned();
@@ -279,11 +306,14 @@ fn known_adapters(known: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decoder::family::supported;
 
     #[test]
     fn every_message_has_a_hint_on_its_second_line() {
         let errors = [
             EngineError::StarterMissing,
+            EngineError::from(DeviceError::Unknown("gpu".to_owned())),
+            EngineError::from(DeviceError::NotCompiled(0)),
             EngineError::FolderMissing { path: "m".into() },
             EngineError::Hub {
                 model: "a/b".to_owned(),
@@ -291,7 +321,30 @@ mod tests {
                 hint: "Choose another.".to_owned(),
                 reachable: true,
             },
-            EngineError::ContextExceeded { tokens: 9, limit: 8, model: "m".to_owned() },
+            EngineError::FileMissing { path: "m".into(), hint: "Fetch it.".to_owned() },
+            EngineError::FileBroken { path: "m".into(), reason: "it is cut off".to_owned() },
+            EngineError::UnsupportedArchitecture {
+                path: "m".into(),
+                architecture: "Other".to_owned(),
+                supported: supported(),
+            },
+            EngineError::TokenizerMismatch { reason: "it is another's".to_owned() },
+            EngineError::TemplateMissing,
+            EngineError::Template { reason: "it never ends".to_owned() },
+            EngineError::Tokenizer { reason: "it is no text".to_owned() },
+            EngineError::ContextExceeded {
+                tokens: 9,
+                limit: 8,
+                model: "m".to_owned(),
+                memory: None,
+            },
+            EngineError::ContextExceeded {
+                tokens: 9,
+                limit: 8,
+                model: "m".to_owned(),
+                memory: Some(5_000_000),
+            },
+            EngineError::Compute { reason: "a number is none".to_owned() },
             EngineError::UnknownAdapter { name: "x".to_owned(), known: vec!["joint".to_owned()] },
             EngineError::UnknownAdapter { name: "x".to_owned(), known: vec![] },
             EngineError::invalid("`top_p` must be above 0, not 0", "Use a value such as 0.9."),

@@ -13,6 +13,8 @@ use tokio::sync::oneshot;
 use super::adapter_source::AdapterSource;
 use super::adapters;
 use super::adapters::Adapters;
+use super::asked::Asked;
+use super::cache_memory::CacheMemory;
 use super::device::DeviceChoice;
 use super::error::EngineError;
 use super::hub::HubModel;
@@ -20,7 +22,7 @@ use super::limits::{Deadlines, Limits};
 use super::load::Load;
 use super::loading::LoadedModel;
 use super::mailbox::{self, GenerationStream};
-use super::option_scorer::ScoreJob;
+use super::option_scorer::{Budget, ScoreJob};
 use super::places::Places;
 use super::prefixes::Prefixes;
 use super::prompts::{encode_prompts, encode_row};
@@ -95,6 +97,8 @@ struct Shared {
     model: Arc<LoadedModel>,
     adapters: Arc<Adapters>,
     load: Arc<Load>,
+    /// Memory for the caches of the prompts that are scored in one pass.
+    score_caches: CacheMemory,
     limits: Limits,
     commands: Sender<Command>,
     rows: Arc<Places>,
@@ -120,7 +124,9 @@ impl Engine {
         let shape = model.decoder.config();
         let width = weights.dtype(&device)?.size_in_bytes();
         let per_layer = 2 * shape.kv_heads() * shape.head_width() * width;
-        let load = Arc::new(Load::new(shape.num_hidden_layers * per_layer));
+        let per_token = shape.num_hidden_layers * per_layer;
+        let load = Arc::new(Load::new(CacheMemory::new(limits.cache_bytes, per_token)));
+        let score_caches = CacheMemory::new(Budget::ALONE.cache_bytes, per_token);
         let (commands, received) = mpsc::channel();
         let (worker_model, worker_load) = (Arc::clone(&model), Arc::clone(&load));
         thread::Builder::new()
@@ -129,7 +135,7 @@ impl Engine {
             .map_err(|error| EngineError::Compute { reason: error.to_string() })?;
         let rows = Places::new(limits.rows, limits.client_rows, "replies");
         let scores = Places::new(limits.scores, limits.client_scores, "survey requests");
-        let shared = Shared { model, adapters, load, limits, commands, rows, scores };
+        let shared = Shared { model, adapters, load, score_caches, limits, commands, rows, scores };
         let (client, patient, repeatable) = (ClientId::server(), false, false);
         Ok(Self { shared: Arc::new(shared), client, patient, repeatable })
     }
@@ -177,8 +183,8 @@ impl Engine {
     /// message near the size limit belongs into `spawn_blocking`.
     ///
     /// # Errors
-    /// Refusals come at once: too much queued, an unknown adapter, a prompt beyond the context,
-    /// sampling out of range. Failures of a single row come as events.
+    /// Refusals come at once: too much queued, an unknown adapter, no memory for one, a prompt beyond
+    /// the context or memory, sampling out of range. Failures of a single row come as events.
     pub fn generate(&self, rows: Vec<GenerateRow>) -> Result<GenerationStream, EngineError> {
         let shared = &*self.shared;
         let most = shared.limits.client_rows.min(shared.limits.rows);
@@ -192,12 +198,14 @@ impl Engine {
             false => Deadlines::new(&shared.limits, Instant::now()),
         };
         let (senders, stream) = mailbox::open(rows.len());
+        let mut asked = Asked::new(&shared.adapters);
         let mut ready = Vec::with_capacity(rows.len());
         for (row, (place, events)) in rows.iter().zip(places.into_iter().zip(senders)) {
             let ticket = Ticket { place, events, deadlines };
-            let row = encode_row(&shared.model, &shared.adapters, row, ticket)?;
+            let row = encode_row(&shared.model, &mut asked, shared.load.caches, row, ticket)?;
             ready.push(NewRow { fresh: self.repeatable, ..row });
         }
+        drop(asked);
         shared.commands.send(Command::Generate(ready)).map_err(|_| EngineError::Stopped)?;
         Ok(stream)
     }
@@ -217,7 +225,10 @@ impl Engine {
         let Some(place) = places.pop() else { return Err(EngineError::Stopped) };
         let (reply, answer) = oneshot::channel();
         blocking(move || {
-            let encoded = encode_prompts(&shared.model, &shared.adapters, &prompts)?;
+            let mut asked = Asked::new(&shared.adapters);
+            let caches = shared.score_caches;
+            let encoded = encode_prompts(&shared.model, &mut asked, caches, &prompts)?;
+            drop(asked);
             let job = ScoreJob::new(encoded, reply, place).with_repeatable(repeatable);
             shared.commands.send(Command::Score(job)).map_err(|_| EngineError::Stopped)
         })
@@ -230,16 +241,24 @@ impl Engine {
     }
 
     /// Loads the adapter in `dir` (PEFT layout) under `name`, replacing one of the same name; rows
-    /// in flight finish with the one they started with.
+    /// in flight finish with the one they started with. Waits while rows hold the memory that it
+    /// needs.
     ///
     /// # Errors
     /// [`EngineError::Adapter`] if the files are broken, belong to another base model, or need more
     /// memory than adapters may take.
     pub async fn load_adapter(&self, name: &str, dir: &Path) -> Result<AdapterInfo, EngineError> {
         adapters::check_name(name)?;
-        let (shared, name, dir) = (Arc::clone(&self.shared), name.to_owned(), dir.to_owned());
-        blocking(move || shared.adapters.load(&shared.model, &name, AdapterSource::Folder(dir)))
-            .await
+        loop {
+            let (shared, name) = (Arc::clone(&self.shared), name.to_owned());
+            let source = AdapterSource::Folder(dir.to_owned());
+            let load = move || shared.adapters.load(&shared.model, &name, source);
+            let loaded = blocking(load).await;
+            match loaded.as_ref().err().and_then(EngineError::retry_after) {
+                Some(time) => tokio::time::sleep(time).await,
+                None => return loaded,
+            }
+        }
     }
 
     /// Lets an adapter go that nobody is to ask for again.

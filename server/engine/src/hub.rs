@@ -1,30 +1,28 @@
 //! Models of the Hugging Face hub: which files a model needs, fetched into the cache that Hugging
 //! Face's other libraries use, and resumed after a break.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use hf_hub::api::Progress;
-use hf_hub::api::sync::{ApiBuilder, ApiError, ApiRepo};
+use hf_hub::api::sync::{Api, ApiBuilder, ApiError};
 use hf_hub::{Cache, Repo, RepoType};
 
 use super::error::EngineError;
+use super::hub_snapshot::Snapshot;
 use super::weights::{INDEX, SINGLE, shard_names};
 
 /// Attempts after a broken connection; each goes on where the one before stopped.
 const RETRIES: usize = 5;
 
+/// What says whether the model can be used.
+const CONFIG: &str = "config.json";
+
 /// Files beside the weights that are taken where they are.
-const FILES: [&str; 5] = [
-    "config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "generation_config.json",
-    "chat_template.jinja",
-];
+const BESIDE: [&str; 4] =
+    ["tokenizer.json", "tokenizer_config.json", "generation_config.json", "chat_template.jinja"];
 
 /// A model of the hub by its name there: `owner/name`, or `owner/name@revision`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,6 +74,8 @@ pub struct Hub {
     token: Option<String>,
     /// Whether only the cache may be used.
     offline: bool,
+    /// [`RETRIES`], or fewer in a test.
+    retries: usize,
 }
 
 impl Hub {
@@ -92,21 +92,24 @@ impl Hub {
             token: read("HF_TOKEN").or_else(|| cache.token()),
             cache,
             offline,
+            retries: RETRIES,
         }
     }
 
-    /// The folder with the model's files, after what is missing has been fetched. `report` hears
-    /// lines about what is fetched. Where the hub can't be reached but the cache holds the model, the
-    /// cache is used.
+    /// The folder with the model's files, after what is missing has been fetched; all are of one commit.
+    /// `check` looks at the folder when its config.json is there, before the large files are fetched.
+    /// `report` hears lines about what is fetched. Where the hub can't be reached but the cache holds the
+    /// model, the cache is used.
     ///
     /// # Errors
-    /// [`EngineError::Hub`].
+    /// [`EngineError::Hub`], and what `check` says.
     pub fn fetch(
         &self,
         model: &HubModel,
+        check: &dyn Fn(&Path) -> Result<(), EngineError>,
         report: &mut dyn FnMut(&str),
     ) -> Result<PathBuf, EngineError> {
-        let cached = self.cache.repo(repo_of(model)).get(FILES[0]);
+        let cached = self.cache.repo(repo_of(model)).get(CONFIG);
         let cached = cached.and_then(|config| Some(config.parent()?.to_owned()));
         if self.offline {
             return cached.ok_or_else(|| {
@@ -118,11 +121,10 @@ impl Hub {
             .with_endpoint(self.endpoint.clone())
             .with_token(self.token.clone())
             .with_progress(false)
-            .with_retries(RETRIES)
+            .with_retries(self.retries)
             .build()
             .map_err(|error| explained(model, &error))?;
-        let api = api.repo(repo_of(model));
-        match (self.fetch_files(model, &api, report), cached) {
+        match (self.fetch_files(model, &api, check, report), cached) {
             (Err(error @ EngineError::Hub { reachable: false, .. }), Some(folder)) => {
                 let first = error.to_string();
                 report(first.lines().next().unwrap_or_default());
@@ -136,52 +138,46 @@ impl Hub {
     fn fetch_files(
         &self,
         model: &HubModel,
-        api: &ApiRepo,
+        api: &Api,
+        check: &dyn Fn(&Path) -> Result<(), EngineError>,
         report: &mut dyn FnMut(&str),
     ) -> Result<PathBuf, EngineError> {
-        let info = api.info().map_err(|error| explained(model, &error))?;
-        let names: BTreeSet<String> =
-            info.siblings.into_iter().map(|file| file.rfilename).collect();
-        let mut get = |name: &str| {
-            let cached = self.cache.repo(repo_of(model)).get(name);
-            match cached {
-                Some(path) => Ok(path),
-                None => api
-                    .download_with_progress(name, Lines::new(report))
-                    .map_err(|error| explained(model, &error)),
-            }
-        };
-        let mut folder = None;
-        for name in FILES.into_iter().filter(|name| names.contains(*name)) {
-            folder = get(name)?.parent().map(Path::to_owned).or(folder);
+        let snapshot = Snapshot::newest(model, api, &self.cache)?;
+        if !snapshot.has(CONFIG) {
+            let reason = format!("it holds no `{CONFIG}`");
+            return Err(failed(model, reason, "Choose a model for Hugging Face's transformers."));
         }
-        if names.contains(INDEX) {
-            for shard in shard_names(&get(INDEX)?)? {
-                get(&shard)?;
-            }
-        } else if names.contains(SINGLE) {
-            get(SINGLE)?;
-        } else {
+        if !snapshot.has(INDEX) && !snapshot.has(SINGLE) {
             let reason = format!("it holds neither `{SINGLE}` nor `{INDEX}`");
             return Err(failed(model, reason, "Choose a model with safetensors weights."));
         }
-        folder.ok_or_else(|| {
-            let reason = format!("it holds no `{}`", FILES[0]);
-            failed(model, reason, "Choose a model for Hugging Face's transformers.")
-        })
+        snapshot.get(CONFIG, report)?;
+        check(&snapshot.folder())?;
+        for name in BESIDE.into_iter().filter(|name| snapshot.has(name)) {
+            snapshot.get(name, report)?;
+        }
+        if snapshot.has(INDEX) {
+            for shard in shard_names(&snapshot.get(INDEX, report)?)? {
+                snapshot.get(&shard, report)?;
+            }
+        } else {
+            snapshot.get(SINGLE, report)?;
+        }
+        snapshot.complete()?;
+        Ok(snapshot.folder())
     }
 }
 
-fn repo_of(model: &HubModel) -> Repo {
+pub(super) fn repo_of(model: &HubModel) -> Repo {
     Repo::with_revision(model.id.clone(), RepoType::Model, model.revision.clone())
 }
 
-fn failed(model: &HubModel, reason: String, hint: &str) -> EngineError {
+pub(super) fn failed(model: &HubModel, reason: String, hint: &str) -> EngineError {
     EngineError::Hub { model: model.to_string(), reason, hint: hint.to_owned(), reachable: true }
 }
 
 /// What the hub's answer means for somebody who wants a model.
-fn explained(model: &HubModel, error: &ApiError) -> EngineError {
+pub(super) fn explained(model: &HubModel, error: &ApiError) -> EngineError {
     let status = match error {
         ApiError::RequestError(error) => match **error {
             ureq::Error::StatusCode(status) => Some(status),
@@ -210,7 +206,7 @@ fn explained(model: &HubModel, error: &ApiError) -> EngineError {
 }
 
 /// Says how far a file is, a line every few seconds.
-struct Lines<'a> {
+pub(super) struct Lines<'a> {
     report: &'a mut dyn FnMut(&str),
     file: String,
     size: usize,
@@ -224,7 +220,7 @@ struct Lines<'a> {
 impl<'a> Lines<'a> {
     const EVERY: Duration = Duration::from_secs(2);
 
-    fn new(report: &'a mut dyn FnMut(&str)) -> Self {
+    pub fn new(report: &'a mut dyn FnMut(&str)) -> Self {
         let now = Instant::now();
         let file = String::new();
         Self { report, file, size: 0, done: 0, before: None, started: now, said: now }

@@ -4,12 +4,15 @@
 //! [`sampler`] and back through a mailbox of its own. In reading order:
 //! - [`error`], [`request`], [`limits`], [`handle`]: what callers see;
 //! - [`mailbox`]: how replies travel back;
-//! - [`hub`], [`gguf`], [`loading`], [`weights`], [`weight_format`], `starter_files`: from files to a
+//! - [`hub`], `hub_snapshot`, [`gguf`], [`loading`], [`weights`], [`weight_format`], `starter_files`: from files to a
 //!   model in memory;
-//! - [`tokenizer`], [`chat_template`], [`text_stream`]: text and tokens;
-//! - [`adapters`], [`adapter_source`], [`residents`], [`blends`], `starter_adapters`: which adapters
-//!   are known, where their files are, which are in memory, and mixtures of them;
-//! - [`places`], [`turns`]: who may queue work, and whose turn it is;
+//! - [`tokenizer`], `added_tokens`, [`chat_template`], `python_json`, [`text_stream`]: text and tokens;
+//!   [`confined`]: what a template may take;
+//! - [`adapters`], [`adapter_source`], [`residents`], [`adapter_memory`], [`blends`], [`asked`],
+//!   `starter_adapters`: which adapters are known, where their files are, which are in memory and what
+//!   they take of it, mixtures of them, and those of one request;
+//! - [`places`], [`turns`], [`cache_memory`]: who may queue work, whose turn it is, and who gets
+//!   memory;
 //! - [`prompts`], [`worker`], [`scheduler`], [`row`], [`portions`], [`pass`], [`sampler`]: one
 //!   thread, one batch for all replies;
 //! - [`prefixes`]: what was read before and needn't be read again;
@@ -27,21 +30,28 @@ pub mod request;
 
 pub mod gguf;
 pub mod hub;
+mod hub_snapshot;
 pub mod loading;
 mod starter_files;
 pub mod weight_format;
 pub mod weights;
 
+mod added_tokens;
 pub mod chat_template;
+pub mod confined;
+mod python_json;
 pub mod text_stream;
 pub mod tokenizer;
 
+pub mod adapter_memory;
 pub mod adapter_source;
 pub mod adapters;
+pub mod asked;
 pub mod blends;
 pub mod residents;
 mod starter_adapters;
 
+pub mod cache_memory;
 mod load;
 pub mod pass;
 pub mod places;
@@ -67,6 +77,11 @@ pub mod tuning;
 
 #[cfg(test)]
 mod tests;
+
+/// As in the product: templates are stopped by it.
+#[cfg(test)]
+#[global_allocator]
+static ALLOCATOR: confined::Confining<std::alloc::System> = confined::Confining(std::alloc::System);
 
 pub use device::DeviceChoice;
 pub use error::EngineError;

@@ -1,5 +1,5 @@
 //! How much the engine takes on and how long a reply may take. Places are counted in
-//! [`super::places`]; the memory of caches in [`super::scheduler`].
+//! [`super::places`]; the memory of caches in [`super::cache_memory`].
 
 use std::time::{Duration, Instant};
 
@@ -24,8 +24,11 @@ pub struct Limits {
     pub score: Duration,
     /// Adapters in memory, blends included.
     pub adapters: usize,
-    /// Bytes of all adapters in memory together.
+    /// Bytes of all adapters together: those in memory for the next row, those that rows hold, and
+    /// what is being read.
     pub adapter_bytes: usize,
+    /// Bytes of the caches of replies in the batch together.
+    pub cache_bytes: usize,
     /// Bytes of caches that are kept of what was read before.
     pub prefix_bytes: usize,
 }
@@ -45,6 +48,7 @@ impl Default for Limits {
             score: Duration::from_secs(4 * 60 * 60),
             adapters: 64,
             adapter_bytes: 4 << 30,
+            cache_bytes: 2 << 30,
             prefix_bytes: 512 << 20,
         }
     }

@@ -3,22 +3,24 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::cache_memory::CacheMemory;
+
 /// Longest wait that a refusal suggests.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// Measures that a refusal needs.
 #[derive(Debug)]
 pub struct Load {
-    /// Bytes that one token takes in a cache.
-    pub bytes_per_token: usize,
+    /// Memory for the caches of replies.
+    pub caches: CacheMemory,
     /// How long a reply takes, in milliseconds: a mean that forgets.
     row_millis: AtomicU64,
 }
 
 impl Load {
     /// Before the first reply.
-    pub fn new(bytes_per_token: usize) -> Self {
-        Self { bytes_per_token, row_millis: AtomicU64::new(1000) }
+    pub fn new(caches: CacheMemory) -> Self {
+        Self { caches, row_millis: AtomicU64::new(1000) }
     }
 
     /// Notes how long a reply took.

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::decoder::family::supported;
 use super::decoder::init::parameter_shapes;
+use super::decoder::text_model::text_settings;
 use super::decoder::{Decoder, DecoderConfig, DecoderError, TokenIds};
 use super::error::EngineError;
 use super::gguf::GgufFile;
@@ -84,8 +85,7 @@ impl LoadedModel {
             (decoder, joined(hash), joined(tokenizer))
         });
         let tokenizer = tokenizer?;
-        let decoder = decoder?
-            .map_err(|error| EngineError::ModelRefused { path, reason: error.to_string() })?;
+        let decoder = decoder?.map_err(|error| refused(path, &error))?;
         let hash = hash?;
         let info = ModelInfo {
             name,
@@ -165,7 +165,9 @@ impl Parts {
             ModelSource::Folder(path) => Err(EngineError::FolderMissing { path: path.clone() }),
             ModelSource::Gguf(path) => Self::gguf(path),
             ModelSource::Hub(model) => {
-                let folder = Hub::from_env().fetch(model, &mut |line| eprintln!("{line}"))?;
+                let check = |folder: &Path| Files::Folder(folder, Some(model)).config().map(drop);
+                let report = &mut |line: &str| eprintln!("{line}");
+                let folder = Hub::from_env().fetch(model, &check, report)?;
                 Files::Folder(&folder, Some(model)).parts()
             }
         }
@@ -225,7 +227,7 @@ impl Files<'_> {
     }
 
     fn config(&self) -> Result<DecoderConfig, EngineError> {
-        let value = self.json("config.json")?;
+        let value = text_settings(self.json("config.json")?);
         let path = self.path("config.json");
         // An architecture that isn't known may have other fields, so it is refused before they are read.
         let names = DecoderConfig {
@@ -310,8 +312,21 @@ impl Files<'_> {
     }
 
     fn refuse(&self, error: &DecoderError) -> EngineError {
-        EngineError::ModelRefused { path: self.path(""), reason: error.to_string() }
+        refused(self.path(""), error)
     }
+}
+
+fn refused(path: PathBuf, error: &DecoderError) -> EngineError {
+    let reason = match error {
+        // The tensor library says no way out; what follows its first line is where it was.
+        DecoderError::Candle(error) => {
+            let text = error.to_string();
+            let reason = text.lines().next().unwrap_or_default();
+            format!("{reason}\nDownload or copy the model again, or load it as other `--weights`.")
+        }
+        error => error.to_string(),
+    };
+    EngineError::ModelRefused { path, reason }
 }
 
 fn token_ids(ids: TokenIds) -> Vec<u32> {

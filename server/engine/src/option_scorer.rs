@@ -18,9 +18,9 @@ use super::places::Place;
 use super::prefixes::{Prefixes, SHORTEST, Start, common_start};
 use super::turns::Turns;
 
-/// Tokens per step of a request whose passes are always the same: between what is read while nobody
-/// waits for a reply, and what is read beside replies.
-const REPEATABLE: usize = 512;
+/// Tokens per pass of a request whose passes are always the same: as few as beside replies, since
+/// nobody knows beforehand whether there will be any. While there are none, a step has several passes.
+const REPEATABLE: usize = Budget::BESIDE.tokens;
 
 /// One prompt, ready to be scored.
 #[derive(Debug)]
@@ -37,15 +37,17 @@ pub struct EncodedPrompt {
     pub persona: Option<String>,
 }
 
-/// How much one step may take; a single prompt with its options may take more.
+/// How much one pass may take. What can't be split may take more: the last token of a prompt, with
+/// which all of its options are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget {
     /// Tokens of prompts and options.
     pub tokens: usize,
-    /// Bytes of scores, of which only probabilities outlive the step: so the number of prompts in a
+    /// Bytes of scores, of which only probabilities outlive the pass: so the number of prompts in a
     /// request doesn't matter.
     pub score_bytes: usize,
-    /// Bytes of the prompts' caches.
+    /// Bytes of the prompts' caches in one pass, and of those that requests hold between their passes.
+    /// A prompt that needs more by itself is refused before it gets here.
     pub cache_bytes: usize,
 }
 
@@ -100,28 +102,42 @@ impl ScoreJob {
         Self { repeatable, ..self }
     }
 
+    /// Tokens that its caches may come to hold between two passes: the start of a group, and the prompt
+    /// that is being read.
+    fn longest(&self) -> usize {
+        2 * self.prompts.iter().map(|prompt| prompt.tokens.len()).max().unwrap_or_default()
+    }
+
+    /// Whether it may hold caches.
+    fn is_begun(&self) -> bool {
+        self.done > 0 || self.reading.is_some()
+    }
+
     /// Answers, after giving the place back. A receiver that has gone away needs no answer.
     fn end(self, error: Option<EngineError>) {
         drop(self.place);
         drop(self.reply.send(error.map_or(Ok(self.results), Err)));
     }
 
-    /// Scores the next prompts within the budget, or reads on in a long one.
+    /// Scores the next prompts within the budget, or reads on in a long one; one pass. Returns the
+    /// number of tokens that were read.
     fn advance(
         &mut self,
         model: &LoadedModel,
         prefixes: &Prefixes,
         budget: Budget,
-    ) -> Result<(), EngineError> {
+    ) -> Result<usize, EngineError> {
         let mut cache = match self.reading.take() {
             Some(cache) => cache,
             None => self.begin(model, self.start_of(prefixes, self.done))?,
         };
         let prompt = &self.prompts[self.done];
-        let portion = cache.len()..cache.len().saturating_add(budget.tokens.max(1));
-        if portion.end < prompt.tokens.len() {
+        let (unread, room) = (prompt.tokens.len() - cache.len(), budget.tokens.max(1));
+        // The options go on from the prompt's last token, so that one is read together with them.
+        if unread > 1 && unread + prompt.plan.tokens() > room {
+            let portion = room.min(unread - 1);
             let part = Part {
-                tokens: &prompt.tokens[portion],
+                tokens: &prompt.tokens[cache.len()..cache.len() + portion],
                 cache: &mut cache,
                 adapter: prompt.adapter.as_ref(),
                 want: Want::Nothing,
@@ -129,16 +145,16 @@ impl ScoreJob {
             };
             pass::run(&model.decoder, &mut [part])?;
             self.reading = Some(cache);
-            return Ok(());
+            return Ok(portion);
         }
         let mut caches = vec![cache];
         for start in self.beside(model, prefixes, budget, &caches[0]) {
             caches.push(self.begin(model, start)?);
         }
-        self.score(model, &mut caches)?;
+        let read = self.score(model, &mut caches)?;
         let last = caches.pop();
         self.keep_start(prefixes, last);
-        Ok(())
+        Ok(read)
     }
 
     /// A cache that has read what is known of a prompt.
@@ -194,8 +210,8 @@ impl ScoreJob {
         beside
     }
 
-    /// Scores the next prompts, one per cache, in one pass.
-    fn score(&mut self, model: &LoadedModel, caches: &mut [KvCache]) -> Result<(), EngineError> {
+    /// Scores the next prompts, one per cache, in one pass; returns the number of tokens read.
+    fn score(&mut self, model: &LoadedModel, caches: &mut [KvCache]) -> Result<usize, EngineError> {
         let prompts = &self.prompts[self.done..self.done + caches.len()];
         let mut parts: Vec<Part<'_>> = prompts
             .iter()
@@ -208,6 +224,9 @@ impl ScoreJob {
                 paths: prompt.plan.paths(),
             })
             .collect();
+        let tokens =
+            |part: &Part<'_>| part.tokens.len() + part.paths.iter().map(Vec::len).sum::<usize>();
+        let read = parts.iter().map(tokens).sum();
         let scores = pass::run(&model.decoder, &mut parts)?;
         let mut next = 0;
         for prompt in prompts {
@@ -218,7 +237,7 @@ impl ScoreJob {
                 prompt.plan.probabilities(&rows, model.tokenizer.end_ids())?;
         }
         self.done += prompts.len();
-        Ok(())
+        Ok(read)
     }
 
     /// Keeps the cache of the prompt that was scored last, if others of its group follow that can
@@ -272,21 +291,49 @@ impl ScoreQueue {
         self.jobs.is_empty()
     }
 
-    /// Scores one chunk of the request whose turn it is. Requests that nobody waits for any more are
-    /// dropped.
-    pub fn step(&mut self, model: &LoadedModel, prefixes: &Prefixes, budget: Budget) {
+    /// Scores one chunk of the request whose turn it is, and returns the number of tokens read for
+    /// it. Requests that nobody waits for any more are dropped.
+    pub fn step(&mut self, model: &LoadedModel, prefixes: &Prefixes, budget: Budget) -> usize {
         drop(self.jobs.extract(|job| job.reply.is_closed()));
-        let Some(mut job) = self.jobs.take(0) else { return };
+        let Some(mut job) = self.next(model, budget) else { return 0 };
         let tokens = if job.repeatable { REPEATABLE } else { budget.tokens };
-        let budget = Budget { tokens, ..budget };
-        match pass::guard(|| job.advance(model, prefixes, budget)) {
-            Err(error) => {
-                // What was kept may be why it failed.
-                prefixes.clear();
-                job.end(Some(error));
+        let mut read = 0;
+        loop {
+            match pass::guard(|| job.advance(model, prefixes, Budget { tokens, ..budget })) {
+                Ok(tokens) => read += tokens,
+                Err(error) => {
+                    // What was kept may be why it failed.
+                    prefixes.clear();
+                    job.end(Some(error));
+                    return read;
+                }
             }
-            Ok(()) if job.done == job.prompts.len() => job.end(None),
-            Ok(()) => self.push(job),
+            if job.done == job.prompts.len() {
+                job.end(None);
+                return read;
+            }
+            // How many passes a step has changes nothing in them.
+            if !job.repeatable || read + REPEATABLE > budget.tokens {
+                self.push(job);
+                return read;
+            }
         }
+    }
+
+    /// The request whose turn it is. One that hasn't begun waits until those that have leave memory for
+    /// its caches.
+    fn next(&mut self, model: &LoadedModel, budget: Budget) -> Option<ScoreJob> {
+        let room = budget.cache_bytes / model.decoder.new_cache().bytes_per_token().max(1);
+        let held: usize = self.jobs.all().filter(|job| job.is_begun()).map(ScoreJob::longest).sum();
+        let fits = |job: &ScoreJob| held == 0 || held.saturating_add(job.longest()) <= room;
+        self.jobs.take_first(|job| job.is_begun() || fits(job))
+    }
+}
+
+#[cfg(test)]
+impl ScoreQueue {
+    /// Number of requests that may hold caches.
+    pub fn begun(&self) -> usize {
+        self.jobs.all().filter(|job| job.is_begun()).count()
     }
 }

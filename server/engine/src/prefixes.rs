@@ -21,6 +21,9 @@ const MOST: usize = 1024;
 pub struct Prefixes {
     byte_limit: usize,
     state: Mutex<State>,
+    /// Whether keeping panics, as a test wants it.
+    #[cfg(test)]
+    broken: std::sync::atomic::AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -75,7 +78,12 @@ impl Start {
 impl Prefixes {
     /// None yet; all together take at most `byte_limit` bytes.
     pub fn new(byte_limit: usize) -> Arc<Self> {
-        Arc::new(Self { byte_limit, state: Mutex::default() })
+        Arc::new(Self {
+            byte_limit,
+            state: Mutex::default(),
+            #[cfg(test)]
+            broken: false.into(),
+        })
     }
 
     /// The longest known start of `tokens` under that adapter. At least one token is left to read,
@@ -98,6 +106,8 @@ impl Prefixes {
     /// Keeps the cache of `tokens`, read under that adapter. Entries that it makes superfluous leave,
     /// then those that were of no use for the longest, until there is room.
     pub fn keep(&self, adapter: Option<&Arc<NamedAdapter>>, tokens: Vec<u32>, cache: Arc<KvCache>) {
+        #[cfg(test)]
+        assert!(!self.broken.load(std::sync::atomic::Ordering::Relaxed), "keeping is broken");
         let bytes = cache.bytes() + tokens.len() * size_of::<u32>();
         if tokens.len() < SHORTEST || tokens.len() != cache.len() || bytes > self.byte_limit {
             return;
@@ -126,9 +136,9 @@ impl Prefixes {
         bytes <= self.byte_limit
     }
 
-    /// Drops the entries of one generation of an adapter.
-    pub fn forget(&self, generation: u64) {
-        self.lock().entries.remove(&Some(generation));
+    /// Drops the entries of one generation of an adapter, or of the base model.
+    pub fn forget(&self, generation: Option<u64>) {
+        self.lock().entries.remove(&generation);
     }
 
     /// Drops every entry, as after a failure that may have left one of them wrong.
@@ -175,6 +185,11 @@ impl Prefixes {
         let mut lengths: Vec<usize> = self.lock().all().map(|entry| entry.tokens.len()).collect();
         lengths.sort_unstable();
         lengths
+    }
+
+    /// Makes keeping panic from here on.
+    pub fn break_keeping(&self) {
+        self.broken.store(true, std::sync::atomic::Ordering::Relaxed);
     }
 
     /// Bytes of all entries.
@@ -235,7 +250,7 @@ mod tests {
         assert_eq!(found(&prefixes, Some(&new), &text(0, 30)), 0);
         assert_eq!(found(&prefixes, Some(&old), &text(0, 30)), 29);
         old.retire();
-        prefixes.forget(1);
+        prefixes.forget(Some(1));
         assert_eq!(found(&prefixes, Some(&old), &text(0, 30)), 0);
         keep(&prefixes, Some(&old), &text(0, 30));
         assert!(prefixes.lengths().is_empty(), "a row in flight leaves nothing behind");

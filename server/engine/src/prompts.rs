@@ -5,56 +5,51 @@ use std::sync::Arc;
 
 use domain::prompt::{Message, Role};
 
-use super::adapters::{Adapters, NamedAdapter};
+use super::asked::Asked;
+use super::cache_memory::CacheMemory;
 use super::error::EngineError;
 use super::loading::LoadedModel;
 use super::option_plan::OptionPlan;
 use super::option_scorer::EncodedPrompt;
-use super::request::{AdapterChoice, GenerateRow, ScorePrompt};
+use super::request::{GenerateRow, ScorePrompt};
 use super::row::{NewRow, Ticket};
 use super::sampler::Sampler;
 
-/// Checks one row and makes it ready to join the batch.
+/// Checks one row and makes it ready to join the batch, where `caches` is the memory for all rows.
 ///
 /// # Errors
 /// See [`super::Engine::generate`].
 pub fn encode_row(
     model: &LoadedModel,
-    adapters: &Adapters,
+    asked: &mut Asked<'_>,
+    caches: CacheMemory,
     row: &GenerateRow,
     ticket: Ticket,
 ) -> Result<NewRow, EngineError> {
-    let adapter = adapters.find(model, &row.adapter)?;
+    let adapter = asked.find(model, &row.adapter)?;
     let sampler = Sampler::new(&row.sampling)?;
     check_messages(&row.messages)?;
     let tokens = model.tokenizer.encode_chat(&row.messages)?;
-    let room = room(model, tokens.len(), 1)?;
+    let room = room(model, caches, tokens.len(), 1)?.min(caches.reply(tokens.len()));
     let max_tokens = row.sampling.max_tokens.min(room);
-    Ok(NewRow { ticket, tokens, adapter, sampler, max_tokens, fresh: false })
+    Ok(NewRow { ticket, tokens, adapter, sampler, max_tokens, fresh: false, passed: 0 })
 }
 
-/// Checks prompts and makes them ready to be scored.
+/// Checks prompts and makes them ready to be scored, where `caches` is the memory for those of one
+/// pass.
 ///
 /// # Errors
 /// See [`super::Engine::score`].
 pub fn encode_prompts(
     model: &LoadedModel,
-    adapters: &Adapters,
+    asked: &mut Asked<'_>,
+    caches: CacheMemory,
     prompts: &[ScorePrompt],
 ) -> Result<Vec<EncodedPrompt>, EngineError> {
     let mut plans: HashMap<&[String], Arc<OptionPlan>> = HashMap::new();
-    // Found once, so that an adapter that is replaced meanwhile doesn't mix with its successor.
-    let mut found: Vec<(&AdapterChoice, Option<Arc<NamedAdapter>>)> = Vec::new();
     let mut encoded = Vec::with_capacity(prompts.len());
     for (index, prompt) in prompts.iter().enumerate() {
-        let adapter = match found.iter().find(|(choice, _)| **choice == prompt.adapter) {
-            Some((_, adapter)) => adapter.clone(),
-            None => {
-                let adapter = adapters.find(model, &prompt.adapter)?;
-                found.push((&prompt.adapter, adapter.clone()));
-                adapter
-            }
-        };
+        let adapter = asked.find(model, &prompt.adapter)?;
         check_messages(&prompt.messages)?;
         let text = model.tokenizer.render(&prompt.messages, true)?;
         let tokens = model.tokenizer.encode(&text)?;
@@ -68,7 +63,7 @@ pub fn encode_prompts(
             }
         };
         let longest = plan.paths().iter().map(Vec::len).max().unwrap_or_default();
-        room(model, tokens.len(), longest)?;
+        room(model, caches, tokens.len(), longest)?;
         let system = prompt.messages.iter().find(|message| message.role == Role::System);
         encoded.push(EncodedPrompt {
             index,
@@ -101,12 +96,22 @@ fn encode_options(
     Ok(encoded)
 }
 
-/// Tokens that fit behind a prompt; at least `needed`.
-fn room(model: &LoadedModel, tokens: usize, needed: usize) -> Result<usize, EngineError> {
-    let limit = model.info.context;
+/// Tokens that fit behind a prompt, into the model's context and into memory; at least `needed`.
+fn room(
+    model: &LoadedModel,
+    caches: CacheMemory,
+    tokens: usize,
+    needed: usize,
+) -> Result<usize, EngineError> {
+    let context = model.info.context;
+    let limit = context.min(caches.tokens());
+    let memory = (limit < context).then_some(caches.bytes());
     match limit.checked_sub(tokens) {
         Some(room) if room >= needed => Ok(room),
-        _ => Err(EngineError::ContextExceeded { tokens, limit, model: model.info.name.clone() }),
+        _ => {
+            let model = model.info.name.clone();
+            Err(EngineError::ContextExceeded { tokens, limit, model, memory })
+        }
     }
 }
 

@@ -42,10 +42,12 @@ pub struct NewRow {
     pub adapter: Option<Arc<NamedAdapter>>,
     /// How tokens are drawn.
     pub sampler: Sampler,
-    /// Largest number of new tokens; together with the prompt it fits the context.
+    /// Largest number of new tokens; together with the prompt it fits the context and the memory.
     pub max_tokens: usize,
     /// Whether its prompt is read whole, whatever is known of it.
     pub fresh: bool,
+    /// Rows that came in before it, because there wasn't enough memory for it.
+    pub passed: usize,
 }
 
 /// A reply in the batch.
@@ -218,16 +220,21 @@ impl Row {
         if !prefixes.has_room_for(self.cache.bytes()) {
             return;
         }
-        if let Ok(copy) = self.cache.fork() {
-            prefixes.keep(self.new.adapter.as_ref(), self.seen.clone(), Arc::new(copy));
-        }
+        keeping(prefixes, || {
+            if let Ok(copy) = self.cache.fork() {
+                prefixes.keep(self.new.adapter.as_ref(), self.seen.clone(), Arc::new(copy));
+            }
+        });
     }
 
     /// Keeps what the row has read for those that begin like it, and lets the rest go.
-    pub fn keep(mut self, prefixes: &Prefixes) -> Ticket {
-        self.cache.shrink();
-        prefixes.keep(self.new.adapter.as_ref(), self.seen, Arc::new(self.cache));
-        self.new.ticket
+    pub fn keep(self, prefixes: &Prefixes) -> Ticket {
+        let Self { new: NewRow { adapter, ticket, .. }, mut cache, seen, .. } = self;
+        keeping(prefixes, || {
+            cache.shrink();
+            prefixes.keep(adapter.as_ref(), seen, Arc::new(cache));
+        });
+        ticket
     }
 
     /// Ends the row.
@@ -241,7 +248,24 @@ impl Row {
 
     /// Ends the row with an error.
     pub fn fail(self, error: EngineError) {
-        self.new.ticket.fail(error);
+        self.into_ticket().fail(error);
+    }
+
+    /// Lets everything go but the ticket: whoever hears of the end finds the memory free.
+    fn into_ticket(self) -> Ticket {
+        self.new.ticket
+    }
+}
+
+/// Runs `work`, which keeps what was read. A reply is worth more than that: if it panics, the row goes
+/// on without, and so do those that would have begun with what is kept.
+fn keeping(prefixes: &Prefixes, work: impl FnOnce()) {
+    let kept = pass::guard(|| {
+        work();
+        Ok(())
+    });
+    if kept.is_err() {
+        prefixes.clear();
     }
 }
 

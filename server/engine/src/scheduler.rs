@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::cache_memory::{Reserved, Verdict};
 use super::error::EngineError;
 use super::load::Load;
 use super::loading::LoadedModel;
@@ -24,8 +25,9 @@ pub const MAX_LIVE: usize = 64;
 const RESERVED: usize = 16;
 /// A client with fewer rows than this in the batch has few.
 const FEW: usize = 8;
-/// Bytes that all caches may take together, f32 keys and values; a single row may take more.
-const CACHE_BYTES: usize = 2 << 30;
+/// Rows that may come in before one that needs more memory than is left. Then no other does until it
+/// fits, so that nobody waits for ever.
+pub(super) const PATIENCE: usize = 64;
 
 /// All replies: in the batch and waiting for a place in it.
 pub struct Scheduler {
@@ -113,22 +115,50 @@ impl Scheduler {
     /// Lets waiting rows in while there is room, their clients taking turns.
     fn admit(&mut self, now: Instant) {
         while self.live.len() < MAX_LIVE {
-            let roomy = self.live.len() < MAX_LIVE - RESERVED;
-            let few = |client: &ClientId| {
-                self.live.iter().filter(|row| row.wanted().client() == client).count() < FEW
-            };
-            let Some((turn, new)) = self.waiting.next(|client| roomy || few(client)) else { break };
-            let held: usize = self.live.iter().map(Row::reserved).sum();
-            let bytes = (held + new.reserved()) * self.load.bytes_per_token;
-            if !self.live.is_empty() && bytes > CACHE_BYTES {
+            let Some(new) = self.next_turn().and_then(|turn| self.waiting.take(turn)) else {
                 break;
-            }
-            let Some(new) = self.waiting.take(turn) else { break };
+            };
             let row = Row::new(new, &self.model, &self.prefixes, now);
             // Neighbours with the same adapter share its products.
             let at = self.live.partition_point(|other| other.generation() <= row.generation());
             self.live.insert(at, row);
         }
+    }
+
+    /// Whose turn it is among the rows that there is a place and memory for. Those that would need
+    /// more memory than is left are passed over, so many times.
+    fn next_turn(&mut self) -> Option<usize> {
+        let roomy = self.live.len() < MAX_LIVE - RESERVED;
+        let (all, others_wait) = (self.reserved(), self.waiting.clients() > 1);
+        let (mut passed, mut chosen) = (Vec::new(), None);
+        for (turn, (client, new)) in self.waiting.fronts().enumerate() {
+            let of_client = || self.live.iter().filter(|row| row.wanted().client() == client);
+            if !roomy && of_client().count() >= FEW {
+                continue;
+            }
+            let own = of_client().map(Row::reserved).sum();
+            let held = Reserved { all, own, others_wait };
+            match self.load.caches.verdict(held, new.reserved()) {
+                Verdict::Fits => {
+                    chosen = Some(turn);
+                    break;
+                }
+                Verdict::Share => {}
+                Verdict::Full if new.passed >= PATIENCE => return None,
+                Verdict::Full => passed.push(turn),
+            }
+        }
+        if chosen.is_some() {
+            for turn in passed {
+                self.waiting.front_mut(turn)?.passed += 1;
+            }
+        }
+        chosen
+    }
+
+    /// Tokens that the caches of all rows in the batch may come to hold.
+    pub(super) fn reserved(&self) -> usize {
+        self.live.iter().map(Row::reserved).sum()
     }
 
     /// Draws a token for every row whose pending tokens have all been fed.
@@ -152,8 +182,10 @@ impl Scheduler {
                     row.done(finish, &self.prefixes);
                 }
                 Err(error) => {
+                    // Scores that are no numbers come from its adapter, or from what was read under
+                    // it; what others have read is sound.
                     if matches!(error, EngineError::Compute { .. }) {
-                        self.prefixes.clear();
+                        self.prefixes.forget(row.generation());
                     }
                     row.fail(error);
                 }

@@ -3,11 +3,14 @@
 //! The files' faults are found here, when the model is loaded, not when somebody speaks to it.
 //! What a streamed reply needs is in [`super::text_stream`].
 
+use std::collections::HashMap;
+
 use domain::prompt::Message;
 use serde::Deserialize;
 use serde_json::Value;
 use tokenizers::Tokenizer;
 
+use super::added_tokens::{Fitted, table};
 use super::chat_template::ChatTemplate;
 use super::error::EngineError;
 
@@ -70,16 +73,16 @@ impl ModelTokenizer {
     /// Reads the files and checks that they fit each other and the model.
     ///
     /// # Errors
-    /// [`EngineError::FileBroken`], [`EngineError::Template`], or
+    /// [`EngineError::FileBroken`], [`EngineError::TemplateMissing`], [`EngineError::Template`], or
     /// [`EngineError::TokenizerMismatch`] if the vocabulary is larger than the embedding table, a
-    /// named special token is missing from it, or no end token is known.
+    /// named special token is missing from it, or no end token is known. Added tokens that nothing
+    /// names may lie beyond the table; they are left out.
     pub fn new(files: &TokenizerFiles) -> Result<Self, EngineError> {
         let broken = |file: &str, error: &dyn std::fmt::Display| EngineError::FileBroken {
             path: file.into(),
             reason: error.to_string(),
         };
-        let mut tokenizer = Tokenizer::from_bytes(&files.tokenizer)
-            .map_err(|error| broken("tokenizer.json", &error))?;
+        let Fitted { mut tokenizer, beyond } = Fitted::read(&files.tokenizer, files.vocab_size)?;
         // A file may ask for both; a prompt is never cut or padded here.
         tokenizer
             .with_truncation(None)
@@ -90,12 +93,10 @@ impl ModelTokenizer {
         let named = config.named_tokens();
         let source = match &files.template {
             Some(template) => template.clone(),
-            None => config.template().ok_or_else(|| {
-                broken("tokenizer_config.json", &"`chat_template` must be there, and is missing")
-            })?,
+            None => config.template().ok_or(EngineError::TemplateMissing)?,
         };
         let template = ChatTemplate::new(source, named.clone())?;
-        check_vocabulary(&tokenizer, files.vocab_size)?;
+        check_beyond(&beyond, &named, template.source(), files.vocab_size)?;
         check_tokens(&tokenizer, &named, template.source())?;
         let eos = config.eos_token.as_ref().and_then(|token| tokenizer.token_to_id(token.text()));
         let end_ids = end_ids(&files.end_ids, eos, files.vocab_size)?;
@@ -216,16 +217,26 @@ fn mismatch(reason: String) -> EngineError {
     EngineError::TokenizerMismatch { reason }
 }
 
-fn check_vocabulary(tokenizer: &Tokenizer, vocab_size: usize) -> Result<(), EngineError> {
-    let largest = tokenizer.get_vocab(true).into_iter().max_by_key(|(_, id)| *id);
-    match largest {
-        None => Err(mismatch("tokenizer.json has an empty vocabulary".to_owned())),
-        Some((token, id)) if id as usize >= vocab_size => Err(mismatch(format!(
-            "its token `{token}` has number {id}, but the model's embedding table has \
-             {vocab_size} rows"
-        ))),
-        Some(_) => Ok(()),
+/// Tokens beyond the embedding table must be neither named nor written by the template: a prompt would
+/// then say them letter by letter.
+fn check_beyond(
+    beyond: &HashMap<String, u32>,
+    named: &[(String, String)],
+    template: &str,
+    rows: usize,
+) -> Result<(), EngineError> {
+    for (token, id) in beyond {
+        let named = named.iter().find(|(_, named)| named == token);
+        let whose = match named {
+            Some((name, _)) => format!("its {name} `{token}`"),
+            None if template.contains(token.as_str()) => {
+                format!("the token `{token}`, which the chat template writes,")
+            }
+            None => continue,
+        };
+        return Err(mismatch(format!("{whose} has number {id}, but {}", table(rows))));
     }
+    Ok(())
 }
 
 /// Named tokens must be in the vocabulary. So must markers such as `<|user|>` in the template, if

@@ -36,11 +36,20 @@ impl<T> Turns<T> {
         self.queues.iter().map(|(_, queue)| queue.len()).sum()
     }
 
-    /// The item whose turn it is among the clients that `may` have one, and its number for
-    /// [`Self::take`].
-    pub fn next(&self, may: impl Fn(&ClientId) -> bool) -> Option<(usize, &T)> {
-        let turn = self.queues.iter().position(|(client, _)| may(client))?;
-        Some((turn, self.queues[turn].1.front()?))
+    /// Number of clients that have an item here.
+    pub fn clients(&self) -> usize {
+        self.queues.len()
+    }
+
+    /// Each client with the next of its items, in the order of their turns. Where an item stands here
+    /// is its number for [`Self::take`].
+    pub fn fronts(&self) -> impl Iterator<Item = (&ClientId, &T)> {
+        self.queues.iter().filter_map(|(client, queue)| Some((client, queue.front()?)))
+    }
+
+    /// The item with that number.
+    pub fn front_mut(&mut self, turn: usize) -> Option<&mut T> {
+        self.queues.get_mut(turn)?.1.front_mut()
     }
 
     /// Takes the item with that number out; its client goes to the back.
@@ -51,6 +60,25 @@ impl<T> Turns<T> {
             self.queues.push_back((client, queue));
         }
         item
+    }
+
+    /// Takes the first item that `may` go, of the first client who has one; that client goes to the
+    /// back.
+    pub fn take_first(&mut self, may: impl Fn(&T) -> bool) -> Option<T> {
+        let place_in = |(_, queue): &(ClientId, VecDeque<T>)| queue.iter().position(&may);
+        let mut places = self.queues.iter().map(place_in).enumerate();
+        let (turn, place) = places.find_map(|(turn, place)| Some((turn, place?)))?;
+        let (client, mut queue) = self.queues.remove(turn)?;
+        let item = queue.remove(place);
+        if !queue.is_empty() {
+            self.queues.push_back((client, queue));
+        }
+        item
+    }
+
+    /// All items, in no order that means anything.
+    pub fn all(&self) -> impl Iterator<Item = &T> {
+        self.queues.iter().flat_map(|(_, queue)| queue)
     }
 
     /// Takes every item out that is `gone`; the others keep their order.
@@ -89,16 +117,35 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_may_not_go_is_passed_over_and_stays_in_front() {
+    fn a_client_that_is_passed_over_stays_in_front() {
         let mut turns = Turns::default();
         let names = clients(2);
         turns.push(&names[0], 'a');
         turns.push(&names[1], 'b');
-        assert_eq!(turns.next(|client| *client == names[1]), Some((1, &'b')));
+        turns.push(&names[1], 'c');
+        assert_eq!(turns.fronts().collect::<Vec<_>>(), [(&names[0], &'a'), (&names[1], &'b')]);
         assert_eq!(turns.take(1), Some('b'));
-        assert_eq!(turns.next(|client| *client == names[1]), None);
-        assert_eq!(turns.next(|_| true), Some((0, &'a')));
-        assert_eq!((turns.take(7), turns.len()), (None, 1));
+        assert_eq!(turns.fronts().collect::<Vec<_>>(), [(&names[0], &'a'), (&names[1], &'c')]);
+        *turns.front_mut(0).unwrap() = 'd';
+        assert_eq!(turns.front_mut(2), None);
+        assert_eq!(turns.take(7), None);
+        assert_eq!((turns.take(0), turns.clients(), turns.len()), (Some('d'), 1, 1));
+    }
+
+    #[test]
+    fn an_item_that_may_not_go_yet_lets_others_of_its_client_go() {
+        let mut turns = Turns::default();
+        let names = clients(2);
+        for (client, item) in [(0, 1), (0, 2), (1, 3), (0, 4)] {
+            turns.push(&names[client], item);
+        }
+        assert_eq!(turns.take_first(|item| *item != 1), Some(2));
+        assert_eq!(turns.take_first(|item| *item != 1), Some(3), "the other client's turn");
+        assert_eq!(turns.take_first(|item| *item != 1), Some(4));
+        assert_eq!(turns.take_first(|item| *item != 1), None);
+        assert_eq!(turns.all().collect::<Vec<_>>(), [&1]);
+        assert_eq!(turns.take_first(|_| true), Some(1));
+        assert!(turns.is_empty());
     }
 
     proptest! {

@@ -13,6 +13,7 @@ use rayon::prelude::*;
 use safetensors::Dtype;
 
 use super::decoder::DecoderError;
+use super::decoder::text_model::Names;
 use super::decoder::weight::{Compact, Matrices};
 use super::error::EngineError;
 use super::gguf::GgufFile;
@@ -150,7 +151,11 @@ impl WeightFormat {
                 SliceSafetensors::new(bytes)
                     .map_err(|error| weights::broken(Path::new(weights::SINGLE), &error))?,
             ),
-            Weights::Files(files) => Tensors::Mapped(weights::mapped(files)?),
+            Weights::Files(files) => {
+                let tensors = weights::mapped(files)?;
+                let names = Names::of(|name| tensors.get(name).is_ok());
+                Tensors::Mapped(tensors, names)
+            }
         };
         Ok(Some(Quantising { format: self, tensors }))
     }
@@ -164,7 +169,7 @@ pub struct Quantising {
 
 enum Tensors {
     Bytes(SliceSafetensors<'static>),
-    Mapped(MmapedSafetensors),
+    Mapped(MmapedSafetensors, Names),
     Gguf(Arc<GgufFile>),
 }
 
@@ -179,7 +184,7 @@ impl Quantising {
     fn stored(&self, name: &str, shape: [usize; 2]) -> Result<Option<Stored<'_>>, DecoderError> {
         let view = match &self.tensors {
             Tensors::Bytes(tensors) => tensors.get(name).ok(),
-            Tensors::Mapped(tensors) => tensors.get(name).ok(),
+            Tensors::Mapped(tensors, names) => tensors.get(&names.in_file(name)).ok(),
             Tensors::Gguf(file) => return self.of_gguf(file, name, shape),
         };
         let Some(view) = view.filter(|view| view.shape() == shape) else { return Ok(None) };

@@ -15,6 +15,7 @@ use safetensors::tensor::Metadata;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
+use super::decoder::text_model::Names;
 use super::error::EngineError;
 use super::gguf::GgufFile;
 
@@ -100,8 +101,10 @@ impl Weights {
                 (VarBuilder::from_slice_safetensors(bytes, dtype, device), Path::new(SINGLE))
             }
             Self::Files(files) => {
-                let backend = Box::new(mapped(files)?);
-                return Ok(VarBuilder::from_backend(backend, dtype, device.clone()));
+                let tensors = mapped(files)?;
+                let names = Names::of(|name| tensors.get(name).is_ok());
+                let builder = VarBuilder::from_backend(Box::new(tensors), dtype, device.clone());
+                return Ok(builder.rename_f(move |name| names.in_file(name)));
             }
         };
         built.map_err(|error| broken(path, &error))

@@ -117,6 +117,9 @@ impl EngineBench {
             progress(&format!("{}: ours", measure.key()));
             let ours = ours(options, measure)?;
             let mut comparison = Comparison::new(measure, &ours);
+            if let Some(kernel) = roofline.kernel.as_deref().filter(|_| few_bits(options.weights)) {
+                comparison.name_kernel(kernel);
+            }
             comparison.share = limits::share(
                 measure,
                 ours.value,
@@ -132,7 +135,7 @@ impl EngineBench {
             measures.insert(measure.key(), comparison);
         }
         let errors = match options.weights {
-            WeightFormat::Q8_0 | WeightFormat::Q4K | WeightFormat::Stored if roofline.on_cpu() => {
+            weights if few_bits(weights) && roofline.on_cpu() => {
                 progress("the scores beside those in f32");
                 Some(process(options, "error")?.0)
             }
@@ -141,6 +144,11 @@ impl EngineBench {
         let (shape, threads) = (options.shape.as_str(), options.threads);
         Ok(Self { measures, roofline, errors, shape, threads })
     }
+}
+
+/// Whether matrices are kept in few bits, for which products of our own are used; the bench's GGUF file is.
+fn few_bits(weights: WeightFormat) -> bool {
+    matches!(weights, WeightFormat::Q8_0 | WeightFormat::Q4K | WeightFormat::Stored)
 }
 
 fn ours(options: &Options, measure: Measure) -> Result<Measured, BenchError> {
@@ -181,6 +189,13 @@ impl Comparison {
             share: None,
             unit: measure.unit(),
             notes: BTreeMap::from([("ours", ours.note.clone())]),
+        }
+    }
+
+    /// Says by which instructions our matrices were multiplied.
+    fn name_kernel(&mut self, kernel: &str) {
+        if let Some(note) = self.notes.get_mut("ours") {
+            note.push_str(&format!("; products by {kernel}"));
         }
     }
 
@@ -237,6 +252,7 @@ impl fmt::Display for EngineBench {
             byte_gop_s,
             q8_0_gop_s,
             candle_q8_0_gop_s,
+            kernel,
         } = &self.roofline;
         write!(
             f,
@@ -249,6 +265,9 @@ impl fmt::Display for EngineBench {
                 f,
                 ", Q8_0 at {ours:.0} billion operations/s with our product and {candle:.0} with candle's"
             )?;
+        }
+        if let Some(kernel) = kernel {
+            write!(f, " (ours is {kernel})")?;
         }
         if let Some(bytes) = byte_gop_s {
             write!(f, ", bytes in registers at {bytes:.0}")?;
@@ -289,6 +308,8 @@ mod tests {
             (speed.llama_cpp, speed.notes["llama_cpp"].as_str()),
             (None, "not measured: gone")
         );
+        speed.name_kernel("AVX2");
+        assert_eq!(speed.notes["ours"], "n; products by AVX2");
         let mut memory = Comparison::new(Measure::PeakMemory, &measured(30.0));
         assert_eq!(memory.ratio_to_best_peer, None);
         memory.add(Measure::PeakMemory, Peer::Transformers, Ok(measured(60.0)));

@@ -53,7 +53,9 @@ pub enum BenchError {
     #[error("{0}")]
     Method(String),
     /// A measure's process ended without a result.
-    #[error("the measure `{measure}` of {whose} failed: {reason}")]
+    #[error(
+        "the measure `{measure}` of {whose} failed: {reason}\nRun the bench again with nothing else at work; if it stays, the reason is in what is said above."
+    )]
     Process {
         /// The measure.
         measure: String,

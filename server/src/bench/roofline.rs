@@ -32,6 +32,8 @@ pub struct Roofline {
     pub q8_0_gop_s: Option<f64>,
     /// The same with candle's product.
     pub candle_q8_0_gop_s: Option<f64>,
+    /// The instructions of our products, see [`quantised::kernel`]; CPU only.
+    pub kernel: Option<String>,
 }
 
 impl Roofline {
@@ -80,6 +82,7 @@ fn on_cpu() -> candle_core::Result<Roofline> {
         byte_gop_s: bytes,
         q8_0_gop_s: Some(operations / quantised),
         candle_q8_0_gop_s: Some(operations / candle),
+        kernel: Some(quantised::kernel()),
     })
 }
 
@@ -105,6 +108,7 @@ fn on_gpu(device: &Device) -> candle_core::Result<Roofline> {
         byte_gop_s: None,
         q8_0_gop_s: None,
         candle_q8_0_gop_s: None,
+        kernel: None,
     })
 }
 

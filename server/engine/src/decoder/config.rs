@@ -125,15 +125,16 @@ pub struct DecoderConfig {
     /// Settings of a quantised checkpoint; must be absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quantization_config: Option<serde_json::Value>,
-    /// The token before every text.
+    /// The token before every text. Like the padding token it is kept for who reads the file next, and
+    /// needn't be a token: some files have -1 or a list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bos_token_id: Option<u32>,
+    pub bos_token_id: Option<serde_json::Value>,
     /// The tokens that end a reply.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub eos_token_id: Option<TokenIds>,
     /// The padding token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pad_token_id: Option<u32>,
+    pub pad_token_id: Option<serde_json::Value>,
 }
 
 mod defaults {
@@ -466,6 +467,16 @@ mod tests {
         assert_eq!(config.eos_token_id, Some(TokenIds::Many(vec![1, 2])));
         let text = serde_json::to_string(&config).unwrap();
         assert_eq!(serde_json::from_str::<DecoderConfig>(&text).unwrap(), config);
+    }
+
+    #[test]
+    fn tokens_that_nobody_asks_for_may_be_anything() {
+        let config = read(json!({"bos_token_id": [1, 2], "pad_token_id": -1}));
+        config.validate().unwrap();
+        assert_eq!(
+            (config.bos_token_id, config.pad_token_id),
+            (Some(json!([1, 2])), Some(json!(-1)))
+        );
     }
 
     #[test]

@@ -49,7 +49,9 @@ pub enum DecoderError {
         rule: String,
     },
     /// An adapter's settings can't be used.
-    #[error("adapter setting `{field}` must {rule}, got {given}")]
+    #[error(
+        "adapter setting `{field}` must {rule}, got {given}\nUse the settings of a plain LoRA adapter for the layers of this model."
+    )]
     AdapterConfig {
         /// The field's name in `adapter_config.json`.
         field: &'static str,

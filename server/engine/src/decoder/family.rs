@@ -3,6 +3,8 @@
 //! Here is what follows from the family's name. What a checkpoint decides for itself is in its
 //! [`super::config`]; both meet there.
 
+use super::text_model::GEMMA3_WITH_EYES;
+
 /// Which layers of an attention block have biases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Biases {
@@ -147,5 +149,6 @@ pub const FAMILIES: [Family; 7] = [
 
 /// Names of all architectures, for messages.
 pub fn supported() -> String {
-    FAMILIES.map(|family| family.architecture).join(", ")
+    let names = FAMILIES.map(|family| family.architecture).join(", ");
+    format!("{names}, {GEMMA3_WITH_EYES} (its text model)")
 }

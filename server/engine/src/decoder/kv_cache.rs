@@ -62,8 +62,10 @@ impl KvCache {
                 let values = |layer: &HostKeys| layer.keys.capacity() + layer.values.capacity();
                 layers.iter().map(values).sum::<usize>() * self.value_bytes
             }
-            // Buffers on a device double when they are full.
-            Layers::Device(_) => self.len.next_power_of_two().max(64) * self.bytes_per_token(),
+            Layers::Device(layers) => {
+                let tokens: usize = layers.iter().map(DeviceKeys::capacity).sum();
+                2 * tokens * self.width * self.value_bytes
+            }
             Layers::Shared(_) => 0,
         }
     }

@@ -1,6 +1,7 @@
 //! One decoder for serving, training from scratch and adapters.
 //!
 //! Layout: [`family`] (what sets the supported families apart), [`config`] (what a checkpoint says),
+//! [`text_model`] (where it says it, if it also sees),
 //! [`rotary`] (frequencies), `layer` (one layer), [`batch`] (rows packed end to end), [`lora`]
 //! (adapters), `blend` (sums of them), [`dropout`] (what they don't see while they are tuned), [`kv_cache`] (what a sequence has seen), [`init`] (fresh weights),
 //! [`weight`] (dense and compact matrices), `projection` (linear layers with the rows' adapters),
@@ -20,6 +21,7 @@ pub mod lora;
 mod projection;
 pub mod rotary;
 pub mod stages;
+pub mod text_model;
 pub mod weight;
 
 use candle_core::{DType, Device, Tensor};

@@ -113,8 +113,10 @@ fn rotate_back(grad: &mut [f32], width: usize, rotary: Option<Rotary<'_>>, scale
 pub fn append(past: &mut HostKeys, rows: &[f32], plan: &HeadPlan<'_>) {
     let heads = plan.heads;
     let (stride, width) = (heads.row(), heads.kv * heads.width);
-    let first = past.keys.len();
-    past.keys.resize(first + rows.len() / stride * width, 0.0);
+    let (first, more) = (past.keys.len(), rows.len() / stride * width);
+    make_room(&mut past.keys, more, width);
+    make_room(&mut past.values, more, width);
+    past.keys.resize(first + more, 0.0);
     for head in 0..heads.kv {
         let at = (heads.query + head) * heads.width;
         let keys = rotated(rows, stride, at, heads.width, plan.rotary, 1.0);
@@ -125,6 +127,14 @@ pub fn append(past: &mut HostKeys, rows: &[f32], plan: &HeadPlan<'_>) {
     }
     for row in rows.chunks_exact(stride) {
         past.values.extend_from_slice(&row[(heads.query + heads.kv) * heads.width..]);
+    }
+}
+
+/// Makes room for `more` values, and for some tokens of `width` values to come. A vector would double
+/// by itself, and so take up to twice the memory that was reserved for its row.
+fn make_room(values: &mut Vec<f32>, more: usize, width: usize) {
+    if values.capacity() - values.len() < more {
+        values.reserve_exact(more.max(values.len() / 8).max(16 * width));
     }
 }
 
@@ -331,5 +341,26 @@ impl Block {
                 }
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cache_takes_little_more_than_its_tokens() {
+        let (mut values, width) = (Vec::new(), 4);
+        let mut moves = 0;
+        for tokens in 1..=2000 {
+            let before = values.capacity();
+            make_room(&mut values, width, width);
+            values.resize(tokens * width, 0.0);
+            moves += usize::from(values.capacity() != before);
+            assert!(values.capacity() <= (tokens + tokens / 8 + 16) * width, "{tokens} tokens");
+        }
+        assert!(moves < 60, "{moves} times moved");
+        make_room(&mut values, 10_000 * width, width);
+        assert!(values.capacity() >= 12_000 * width, "a long prompt at once");
     }
 }

@@ -214,19 +214,94 @@ async fn a_row_may_mix_adapters() {
 #[tokio::test]
 async fn blends_count_as_adapters_in_memory() {
     let folder = tiny_model_dir();
-    // Room for two adapters and a blend of both.
-    let limits = Limits { adapter_bytes: 4 * size(), ..Limits::default() };
+    // Room for three adapters and a blend of all of them.
+    let limits = Limits { adapter_bytes: 6 * size(), ..Limits::default() };
     let engine = start(folder.path(), limits);
     for (name, seed) in [("a", 1), ("b", 2), ("c", 3)] {
         engine.adapter_store().insert(name, tiny_adapter(&tiny_config(), seed));
     }
     let all = blend(&[("a", 0.5), ("b", 0.5), ("c", 0.5)]);
     text(&engine, blend(&[("b", 0.5), ("c", 0.5)])).await;
-    assert_eq!(engine.adapter_store().resident(), ["0.5 b + 0.5 c", "b", "c"]);
-    text(&engine, all).await;
-    assert!(engine.adapter_store().resident().len() <= 2, "three times the size, and one beside");
+    assert_eq!(engine.adapter_store().resident(), ["0.5 b + 0.5 c", "a", "b", "c"]);
+    text(&engine, all.clone()).await;
+    assert_eq!(engine.adapter_store().resident(), ["0.5 a + 0.5 b + 0.5 c", "a", "b", "c"]);
     let unknown = GenerateRow { adapter: blend(&[("a", 0.5), ("x", 0.5)]), ..row("p", None, 4) };
     assert_eq!(engine.generate(vec![unknown]).unwrap_err().code(), "unknown-adapter");
     let twice = GenerateRow { adapter: blend(&[("a", 0.5), ("a", 0.5)]), ..row("p", None, 4) };
     assert_eq!(engine.generate(vec![twice]).unwrap_err().code(), "invalid-request");
+    // A blend is made of what is in memory, so that both must fit.
+    let little = start(folder.path(), Limits { adapter_bytes: 5 * size(), ..Limits::default() });
+    for (name, seed) in [("a", 1), ("b", 2), ("c", 3)] {
+        little.adapter_store().insert(name, tiny_adapter(&tiny_config(), seed));
+    }
+    let wanted = GenerateRow { adapter: all, ..row("p", None, 4) };
+    let error = little.generate(vec![wanted]).unwrap_err();
+    assert!(error.code() == "adapter" && error.to_string().contains("fewer adapters"), "{error}");
+}
+
+#[test]
+fn rows_that_wait_hold_no_more_adapters_than_there_is_memory_for() {
+    let mut bench = Bench::new();
+    bench.adapters = Adapters::new(64, 4 * size(), Arc::clone(&bench.prefixes));
+    for (name, seed) in [("a", 1), ("b", 2)] {
+        bench.adapters.insert(name, tiny_adapter(&tiny_config(), seed));
+    }
+    let mixed = |number: usize| {
+        let adapter = blend(&[("a", 0.5), ("b", 0.01 * (number + 1) as f64)]);
+        GenerateRow { adapter, ..row("p", None, 4) }
+    };
+    let mut taken = Vec::new();
+    for number in 0..50 {
+        match bench.try_push("one", &[mixed(number)]) {
+            Ok(stream) => taken.push(stream),
+            Err(error) => {
+                assert!(error.code() == "overloaded" && error.retry_after().is_some(), "{error}");
+            }
+        }
+        assert!(bench.adapters.bytes() <= 4 * size());
+    }
+    assert_eq!(
+        (taken.len(), bench.places.free()),
+        (1, 999),
+        "a blend takes twice as much as a part"
+    );
+    // The same blend needs nothing more.
+    taken.push(bench.push("one", &[mixed(0)]));
+    bench.finish();
+    assert_eq!(said(&mut taken[0]), said(&mut taken[1]));
+    let _next = bench.push("one", &[mixed(49)]);
+    bench.finish();
+    assert!(bench.adapters.bytes() <= 4 * size());
+    // Waiting wouldn't help a request that needs more than there is.
+    let error = bench.try_push("one", &[mixed(1), mixed(2)]).unwrap_err();
+    assert_eq!(error.code(), "invalid-request", "{error}");
+    assert!(error.to_string().contains("MB of adapters"), "{error}");
+    assert_eq!(bench.adapters.held(), 0);
+}
+
+#[test]
+fn what_must_leave_has_left_before_another_is_read() {
+    let bench = Bench::new();
+    let folder = TempDir::new().unwrap();
+    for (seed, name) in [(1, "a"), (2, "b")] {
+        save(folder.path(), name, seed, &bench.model.hash);
+    }
+    // Cut behind its head, which says how much it takes: it can't be read.
+    let tensors = folder.path().join("b").join(peft::MODEL_FILE);
+    let bytes = fs::read(&tensors).unwrap();
+    fs::write(&tensors, &bytes[..bytes.len() - 100]).unwrap();
+    let adapters = Adapters::new(64, size(), Prefixes::new(0));
+    let load = |name: &str| {
+        let source = AdapterSource::Folder(folder.path().join(name));
+        adapters.load(&bench.model, name, source)
+    };
+    load("a").unwrap();
+    assert_eq!(load("b").unwrap_err().code(), "adapter");
+    assert!(adapters.resident().is_empty(), "`a` had left");
+    assert_eq!(adapters.bytes(), 0, "what wasn't read takes nothing");
+    let held = adapters.find(&bench.model, &"a".into()).unwrap().unwrap();
+    let error = load("b").unwrap_err();
+    assert!(error.retry_after().is_some(), "{error}");
+    assert_eq!(adapters.resident(), ["a"]);
+    drop(held);
 }

@@ -1,7 +1,7 @@
 //! Passes that fail or panic: their rows are told, and the engine goes on.
 
 use super::*;
-use crate::decoder::{KvCache, PackedBatch, Segment};
+use crate::decoder::{KvCache, LoraAdapter, PackedBatch, Segment};
 use crate::testing::{tiny_adapter, write_model};
 
 /// A cache of `tokens` that makes every pass panic which begins with it: it has one layer, and the
@@ -95,6 +95,43 @@ async fn an_entry_that_cannot_be_copied_is_dropped_and_the_row_reads_everything(
     let found = engine.generate(vec![asked()]).unwrap().texts(1).await.unwrap();
     let (fresh, _folder) = tiny_engine();
     assert_eq!(fresh.generate(vec![asked()]).unwrap().texts(1).await.unwrap(), found);
+}
+
+#[test]
+fn a_panic_while_something_is_kept_costs_no_reply() {
+    let asked = || row("You are somebody from Thailand.", None, 1);
+    let mut sound = Bench::new();
+    let mut expected = sound.push("one", &[asked()]);
+    sound.finish();
+    let expected = said(&mut expected);
+    let mut bench = Bench::new();
+    bench.prefixes.break_keeping();
+    let mut stream = bench.push("one", &[asked()]);
+    let left = bench.push("one", &[asked()]);
+    bench.step();
+    drop(left);
+    bench.finish();
+    assert_eq!(said(&mut stream), expected);
+    assert_eq!(bench.places.free(), 1000, "whoever asked was told of the end");
+    assert!(bench.prefixes.lengths().is_empty());
+}
+
+#[test]
+fn a_damaged_adapter_leaves_what_others_have_read() {
+    let mut bench = Bench::new();
+    let sound = tiny_adapter(&tiny_config(), 1);
+    bench.adapters.insert("odd", LoraAdapter::blend(&[(&sound, f64::NAN)]).unwrap());
+    let _first = bench.push("one", &[row("You are somebody.", None, 1)]);
+    bench.finish();
+    let kept = bench.prefixes.lengths();
+    assert!(!kept.is_empty());
+    let mut odd = bench.push("one", &[row("You are somebody.", Some("odd"), 1)]);
+    bench.finish();
+    match odd.next().now_or_never() {
+        Some(Some(RowEvent::Failed { error, .. })) => assert_eq!(error.code(), "compute"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(bench.prefixes.lengths(), kept);
 }
 
 #[tokio::test]

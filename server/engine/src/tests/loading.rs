@@ -180,6 +180,110 @@ fn broken_weights_are_named() {
     check("model-broken", "is empty", index(json!({})));
 }
 
+/// Adds a special token with the next number that is free.
+fn add_token(folder: &Path, content: &str) {
+    edit(folder, "tokenizer.json", |tokenizer| {
+        let added = tokenizer["added_tokens"].as_array_mut().unwrap();
+        let mut token = added[0].clone();
+        token["content"] = json!(content);
+        // Five special tokens and one for every byte go before.
+        token["id"] = json!(261 + added.len() - 5);
+        added.push(token);
+    });
+}
+
+#[test]
+fn added_tokens_beyond_the_embedding_are_text_like_any_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = crate::decoder::DecoderConfig { vocab_size: 261, ..crate::testing::tiny_config() };
+    crate::testing::write_model(folder.path(), &config, 1);
+    add_token(folder.path(), "<image_soft_token>");
+    let model = load(folder.path()).unwrap();
+    let text = "a<image_soft_token>b";
+    let tokens = model.tokenizer.encode(text).unwrap();
+    assert!(tokens.iter().all(|token| *token < 261), "{tokens:?}");
+    assert_eq!((tokens.len(), model.tokenizer.decode(&tokens).unwrap().as_str()), (20, text));
+
+    let refused = |file: &str, value: Value| {
+        let before = fs::read(folder.path().join("tokenizer_config.json")).unwrap();
+        edit(folder.path(), "tokenizer_config.json", |config| config[file] = value);
+        let error = load(folder.path()).unwrap_err();
+        fs::write(folder.path().join("tokenizer_config.json"), before).unwrap();
+        assert_eq!(error.code(), "tokenizer-mismatch", "{error}");
+        let text = error.to_string();
+        assert!(
+            text.contains("number 261, but the model's embedding table has 261 rows"),
+            "{text}"
+        );
+        text
+    };
+    let named = refused("bos_token", json!("<image_soft_token>"));
+    assert!(named.contains("its bos_token `<image_soft_token>`"), "{named}");
+    let template = "<|user|>{{ messages[0].content }}<image_soft_token>";
+    let written = refused("chat_template", json!(template));
+    assert!(written.contains("which the chat template writes"), "{written}");
+}
+
+#[test]
+fn a_model_that_also_sees_speaks_as_its_text_model_does() {
+    let plain = tempfile::tempdir().unwrap();
+    let config = crate::decoder::DecoderConfig {
+        architectures: Some(vec!["Gemma3ForCausalLM".to_owned()]),
+        model_type: Some("gemma3_text".to_owned()),
+        head_dim: Some(8),
+        query_pre_attn_scalar: Some(8.0),
+        sliding_window: Some(Some(16)),
+        tie_word_embeddings: Some(false),
+        ..crate::testing::tiny_config()
+    };
+    crate::testing::write_model(plain.path(), &config, 1);
+    let layouts = [("language_model.model.", "language_model."), ("model.language_model.", "")];
+    for (body, before_head) in layouts {
+        let seeing = tempfile::tempdir().unwrap();
+        for file in ["tokenizer.json", "tokenizer_config.json"] {
+            fs::copy(plain.path().join(file), seeing.path().join(file)).unwrap();
+        }
+        let mut text: Value =
+            serde_json::from_slice(&fs::read(plain.path().join("config.json")).unwrap()).unwrap();
+        let fields = text.as_object_mut().unwrap();
+        fields.remove("architectures");
+        let eos = fields.remove("eos_token_id").unwrap();
+        let outer = json!({
+            "architectures": ["Gemma3ForConditionalGeneration"], "model_type": "gemma3",
+            "eos_token_id": eos, "text_config": text, "vision_config": {"hidden_size": 4},
+        });
+        fs::write(seeing.path().join("config.json"), outer.to_string()).unwrap();
+        let mut renamed: HashMap<String, Tensor> = tensors(plain.path())
+            .into_iter()
+            .map(|(name, tensor)| match name.strip_prefix("model.") {
+                Some(rest) => (format!("{body}{rest}"), tensor),
+                None => (format!("{before_head}{name}"), tensor),
+            })
+            .collect();
+        let eye = Tensor::zeros((4, 4), DType::F32, &Device::Cpu).unwrap();
+        renamed.insert("vision_tower.vision_model.embeddings.weight".to_owned(), eye);
+        candle_core::safetensors::save(&renamed, seeing.path().join(WEIGHTS)).unwrap();
+        for format in
+            [crate::WeightFormat::F32, crate::WeightFormat::BF16, crate::WeightFormat::Q8_0]
+        {
+            let load = |folder: &Path| {
+                let source = ModelSource::Folder(folder.to_owned());
+                LoadedModel::load_as(&source, &Device::Cpu, format).unwrap()
+            };
+            let (plain, seeing) = (load(plain.path()), load(seeing.path()));
+            assert_eq!(answer(&plain), answer(&seeing), "{body} {format}");
+            assert_eq!(plain.info.parameters, seeing.info.parameters);
+            assert_eq!(plain.tokenizer.end_ids(), seeing.tokenizer.end_ids());
+        }
+    }
+    // What is missing is named as in a model of text alone.
+    let mut lacking = tensors(plain.path());
+    lacking.remove("model.embed_tokens.weight").unwrap();
+    candle_core::safetensors::save(&lacking, plain.path().join(WEIGHTS)).unwrap();
+    let error = load(plain.path()).unwrap_err().to_string();
+    assert!(error.contains("`model.embed_tokens.weight` is missing"), "{error}");
+}
+
 #[test]
 fn a_tokenizer_that_does_not_fit_is_refused() {
     check("tokenizer-mismatch", "100 rows", |folder| {
@@ -204,7 +308,7 @@ fn a_tokenizer_that_does_not_fit_is_refused() {
     check("tokenizer-mismatch", "end token 999", |folder| {
         fs::write(folder.join("generation_config.json"), "{\"eos_token_id\": [4, 999]}").unwrap();
     });
-    check("model-broken", "`chat_template` must be there", |folder| {
+    check("chat-template", "put a chat_template.jinja", |folder| {
         edit(folder, "tokenizer_config.json", |config| {
             drop(config.as_object_mut().unwrap().remove("chat_template"))
         });

@@ -1,6 +1,7 @@
 //! The engine as a whole, on a tiny random model.
 
 mod adapters;
+mod caches;
 mod failures;
 mod generation;
 mod gpu;
@@ -10,6 +11,7 @@ mod quantised;
 mod queue;
 mod scoring;
 mod speed;
+mod templates;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -22,6 +24,8 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 use super::adapters::Adapters;
+use super::asked::Asked;
+use super::cache_memory::CacheMemory;
 use super::decoder::DecoderConfig;
 use super::limits::Deadlines;
 use super::load::Load;
@@ -57,6 +61,8 @@ struct Bench {
     adapters: Adapters,
     places: Arc<Places>,
     scheduler: Scheduler,
+    /// Memory for caches, where a token takes one byte.
+    caches: CacheMemory,
     limits: Limits,
     start: Instant,
 }
@@ -71,10 +77,20 @@ impl Bench {
 
     /// With so many bytes for what was read before.
     fn with_prefixes(model: Arc<LoadedModel>, bytes: usize) -> Self {
-        let prefixes = Prefixes::new(bytes);
-        let (kept, load) = (Arc::clone(&prefixes), Arc::new(Load::new(1)));
+        Self::with_memory(model, bytes, Limits::default().cache_bytes)
+    }
+
+    /// With memory for caches of so many tokens, and nothing kept.
+    fn with_caches(tokens: usize) -> Self {
+        Self::with_memory(Self::new().model, 0, tokens)
+    }
+
+    fn with_memory(model: Arc<LoadedModel>, prefix_bytes: usize, cache_tokens: usize) -> Self {
+        let (prefixes, caches) = (Prefixes::new(prefix_bytes), CacheMemory::new(cache_tokens, 1));
+        let (kept, load) = (Arc::clone(&prefixes), Arc::new(Load::new(caches)));
         Self {
             scheduler: Scheduler::new(Arc::clone(&model), load, kept),
+            caches,
             adapters: Adapters::new(64, usize::MAX, Arc::clone(&prefixes)),
             model,
             prefixes,
@@ -99,10 +115,13 @@ impl Bench {
         let (senders, stream) = mailbox::open(rows.len());
         let deadlines = Deadlines::new(&self.limits, self.start);
         let tickets = places.into_iter().zip(senders);
-        let tickets = tickets.map(|(place, events)| Ticket { place, events, deadlines });
-        let rows = rows.iter().zip(tickets);
-        let new = |(row, ticket)| encode_row(&self.model, &self.adapters, row, ticket).unwrap();
-        self.scheduler.push(rows.map(new).collect());
+        let mut asked = Asked::new(&self.adapters);
+        let mut ready = Vec::with_capacity(rows.len());
+        for (row, (place, events)) in rows.iter().zip(tickets) {
+            let ticket = Ticket { place, events, deadlines };
+            ready.push(encode_row(&self.model, &mut asked, self.caches, row, ticket)?);
+        }
+        self.scheduler.push(ready);
         Ok(stream)
     }
 
@@ -119,7 +138,8 @@ impl Bench {
 
     /// A request to score, and where its answer comes.
     fn job(&self, client: &str, prompts: &[ScorePrompt]) -> (ScoreJob, Answer) {
-        let encoded = encode_prompts(&self.model, &self.adapters, prompts).unwrap();
+        let mut asked = Asked::new(&self.adapters);
+        let encoded = encode_prompts(&self.model, &mut asked, self.caches, prompts).unwrap();
         let (reply, answer) = oneshot::channel();
         let mut places = self.places.take(&ClientId::new(client), 1, Duration::ZERO).unwrap();
         (ScoreJob::new(encoded, reply, places.pop().unwrap()), answer)

@@ -116,4 +116,5 @@ fn what_is_no_number_is_refused_by_name() {
     let load = LoadedModel::load_as(&source, &candle_core::Device::Cpu, WeightFormat::Q8_0);
     let error = load.err().unwrap().to_string();
     assert!(error.contains(name) && error.contains("no finite numbers"), "{error}");
+    assert_eq!(error.lines().count(), 2, "no way out: {error}");
 }

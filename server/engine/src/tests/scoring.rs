@@ -104,6 +104,34 @@ async fn a_repeatable_request_gives_the_same_bits_whatever_else_there_is() {
 }
 
 #[test]
+fn a_repeatable_request_reads_little_at_a_time_and_the_same_with_and_without_replies() {
+    let mut asked = prompts();
+    asked.push(ScorePrompt {
+        messages: conversation("You.", &"word ".repeat(90)),
+        options: numbers(12),
+        adapter: AdapterChoice::Base,
+    });
+    // The scores, and the tokens that each step has read.
+    let score = |budget: Budget| {
+        let bench = with_joint();
+        let (job, mut answer) = bench.job("one", &asked);
+        let mut queue = ScoreQueue::default();
+        queue.push(job.with_repeatable(true));
+        let mut read = Vec::new();
+        while !queue.is_empty() {
+            read.push(queue.step(&bench.model, &bench.prefixes, budget));
+        }
+        (answer.try_recv().unwrap().unwrap(), read)
+    };
+    let ((alone, large), (beside, small)) = (score(Budget::ALONE), score(Budget::BESIDE));
+    assert_eq!(alone, beside, "to the bit");
+    assert!(small.iter().all(|read| (1..=128).contains(read)), "{small:?}");
+    assert!(large.iter().all(|read| *read <= Budget::ALONE.tokens), "{large:?}");
+    assert_eq!(large.iter().sum::<usize>(), small.iter().sum::<usize>());
+    assert!(large.len() < small.len(), "several passes a step: {large:?} {small:?}");
+}
+
+#[test]
 fn the_size_of_a_chunk_changes_nothing() {
     let all = [1, 100, 700, 100_000].map(|tokens| {
         let bench = with_joint();
@@ -168,8 +196,43 @@ fn requests_of_several_clients_take_turns() {
     let (one, mut one_answer) = bench.job("one", &prompts()[..1]);
     queue.push(many);
     queue.push(one);
-    (0..2).for_each(|_| queue.step(&bench.model, &bench.prefixes, budget(100)));
+    for _ in 0..2 {
+        queue.step(&bench.model, &bench.prefixes, budget(100));
+    }
     assert!(one_answer.try_recv().is_ok() && many_answer.try_recv().is_err());
+}
+
+#[test]
+fn requests_hold_no_more_caches_than_there_is_memory_for() {
+    let bench = Bench::new();
+    let prompts: Vec<ScorePrompt> =
+        prompts().into_iter().filter(|prompt| prompt.adapter == AdapterChoice::Base).collect();
+    let (expected, _) = Bench::new().score(&prompts, budget(20));
+    let longest =
+        |prompt: &ScorePrompt| bench.model.tokenizer.encode_chat(&prompt.messages).unwrap().len();
+    let longest = prompts.iter().map(longest).max().unwrap();
+    // A token takes 256 bytes: room for two requests, one of which would fill half by itself.
+    for (room, most) in [(4 * longest, 2), (4 * longest - 1, 1), (0, 1)] {
+        let little = Budget { cache_bytes: 256 * room, ..budget(20) };
+        let mut queue = ScoreQueue::default();
+        let mut answers = Vec::new();
+        for client in ["one", "two", "one", "three", "one"] {
+            let (job, answer) = bench.job(client, &prompts);
+            queue.push(job);
+            answers.push(answer);
+        }
+        let mut largest = 0;
+        while !queue.is_empty() {
+            queue.step(&bench.model, &bench.prefixes, little);
+            largest = largest.max(queue.begun());
+        }
+        assert_eq!(largest, most);
+        for mut answer in answers {
+            for (found, expected) in answer.try_recv().unwrap().unwrap().iter().zip(&expected) {
+                assert_close(found, expected);
+            }
+        }
+    }
 }
 
 #[test]

@@ -79,12 +79,14 @@ pub enum TuningError {
         hint: String,
     },
     /// A setting is out of range.
-    #[error("`{name}` {problem}")]
+    #[error("`{name}` {problem}\n{hint}")]
     Setting {
         /// The setting's name.
         name: &'static str,
         /// The rule and the given value.
         problem: String,
+        /// A way out.
+        hint: &'static str,
     },
     /// The caller asked to stop; a checkpoint was saved.
     #[error("stopped after step {step}\nStart again with the same folder to go on.")]
@@ -93,13 +95,18 @@ pub enum TuningError {
         step: u64,
     },
     /// The tokenizer failed.
-    #[error("the tokenizer failed: {0}")]
+    #[error(
+        "the tokenizer failed: {0}\nUse the tokenizer files that came with the model's weights."
+    )]
     Tokenizer(String),
     /// The model failed.
     #[error(transparent)]
     Decoder(#[from] DecoderError),
     /// A tensor operation failed.
-    #[error("a tensor operation failed: {0}")]
+    #[error(
+        "a tensor operation failed: {}\nStart again with the same folder to go on; where memory ran out, with `gradient_checkpointing`.",
+        .0.to_string().lines().next().unwrap_or_default()
+    )]
     Tensor(#[from] candle_core::Error),
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Each worker is one thread with a pool of one thread of its own: element-wise operations, which
 //! candle runs on one core, then fill all cores too. Gradients are added in the order of the
-//! micro-batches, so the sum does not depend on the number of workers.
+//! micro-batches, so the sum does not depend on the number of workers; they are added as soon as every
+//! worker has one, so that memory doesn't depend on the number of micro-batches.
 
 use std::borrow::Cow;
 use std::panic::resume_unwind;
@@ -35,12 +36,21 @@ impl Workers {
         };
         let build = |_| {
             let pool = ThreadPoolBuilder::new().num_threads(1).build().map_err(|error| {
-                TuningError::Setting { name: "workers", problem: error.to_string() }
+                TuningError::Setting {
+                    name: "workers",
+                    problem: format!("can't be `{count}`: {error}"),
+                    hint: "Use fewer, or 0 for one on every core.",
+                }
             })?;
             pool.install(ops::flush_denormals);
             Ok(pool)
         };
         Ok(Self { pools: (0..count).map(build).collect::<Result<_, TuningError>>()? })
+    }
+
+    /// How many there are; at least one.
+    fn count(&self) -> usize {
+        self.pools.len().max(1)
     }
 
     /// Runs `work` on every item, in parallel; results come back in the items' order.
@@ -124,7 +134,7 @@ impl Learner<'_> {
         workers: &Workers,
     ) -> Result<Learned, TuningError> {
         let weight: f64 = batches.iter().map(Packed::weight).sum();
-        let parts = workers.map(batches, |batch| -> Result<(f64, Gradients), TuningError> {
+        let learn_from = |batch: &Packed| -> Result<(f64, Gradients), TuningError> {
             let (loss, stores) = match self.checkpointing {
                 true => self.checkpointed(batch)?,
                 false => {
@@ -134,13 +144,15 @@ impl Learner<'_> {
                 }
             };
             Ok((f64::from(loss.to_scalar::<f32>()?), optimizer.collect(&stores)?))
-        });
+        };
         let (mut total, mut sum): (f64, Gradients) = (0.0, Vec::new());
-        for (batch, part) in batches.iter().zip(parts) {
-            let (loss, gradients) = part?;
-            let share = batch.weight() / weight;
-            total += loss * share;
-            add_scaled(&mut sum, gradients, share as f32);
+        for wave in batches.chunks(workers.count()) {
+            for (batch, part) in wave.iter().zip(workers.map(wave, learn_from)) {
+                let (loss, gradients) = part?;
+                let share = batch.weight() / weight;
+                total += loss * share;
+                add_scaled(&mut sum, gradients, share as f32);
+            }
         }
         Ok(Learned { loss: total, gradients: sum })
     }

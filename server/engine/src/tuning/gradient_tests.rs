@@ -88,6 +88,37 @@ fn of_an_adapter_to_the_bit() {
 }
 
 #[test]
+fn the_number_of_workers_changes_no_bit() {
+    let (adapter, variables) = adapter(0.5);
+    let (decoder, optimizer, adapters) = (frozen(DType::F32), optimizer(variables), [adapter]);
+    let learner = Learner { decoder: &decoder, adapters: &adapters, checkpointing: false };
+    // Seven micro-batches of other lengths and weights, in waves of one to as many as there are.
+    let mut all: Vec<Packed> =
+        std::iter::repeat_with(|| batches(Some(0))).take(3).flatten().collect();
+    all.truncate(7);
+    let learn = |batches: &[Packed], count: usize| {
+        let workers = Workers::new(count, &Device::Cpu).unwrap();
+        learner.learn(batches, &optimizer, &workers).unwrap()
+    };
+    let one = learn(&all, 1);
+    for count in [2, 3, 7, 9] {
+        let several = learn(&all, count);
+        assert_eq!(several.loss, one.loss, "{count} workers");
+        assert_eq!(several.gradients, one.gradients, "{count} workers");
+    }
+    // The sum is that of every micro-batch by itself, in order.
+    let weight: f64 = all.iter().map(Packed::weight).sum();
+    let (mut loss, mut gradients) = (0.0, Vec::new());
+    for batch in &all {
+        let alone = learn(std::slice::from_ref(batch), 1);
+        loss += alone.loss * (batch.weight() / weight);
+        add_scaled(&mut gradients, alone.gradients, (batch.weight() / weight) as f32);
+    }
+    assert_eq!((loss, gradients), (one.loss, one.gradients));
+    assert!(learn(&[], 2).gradients.is_empty());
+}
+
+#[test]
 fn of_an_adapter_with_dropout_to_the_bit() {
     let (adapter, variables) = adapter(0.5);
     let (decoder, optimizer, adapters) = (frozen(DType::F32), optimizer(variables), [adapter]);

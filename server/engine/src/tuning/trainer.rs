@@ -176,31 +176,34 @@ struct TuneState {
 
 impl TuneConfig {
     fn validate(&self, sequences: &[Sequence]) -> Result<(), TuningError> {
-        let wrong = |name, problem: String| Err(TuningError::Setting { name, problem });
+        let wrong = |name, problem: String, hint| Err(TuningError::Setting { name, problem, hint });
         if sequences.is_empty() {
-            return wrong("examples", "must not be empty\nCollect instances first.".to_owned());
+            let problem = "must not be empty".to_owned();
+            return wrong("examples", problem, "Collect instances first.");
         }
         for (name, value) in
             [("batch", self.batch), ("accumulation", self.accumulation), ("r", self.r)]
         {
             if value == 0 {
-                return wrong(name, "must be above zero, got `0`".to_owned());
+                let problem = "must be above zero, got `0`".to_owned();
+                return wrong(name, problem, "Use at least 1; leave it out for the usual value.");
             }
         }
         if !(0.0..=1.0).contains(&self.warmup) {
-            return wrong("warmup", format!("must be within 0 and 1, got `{}`", self.warmup));
+            let problem = format!("must be within 0 and 1, got `{}`", self.warmup);
+            return wrong("warmup", problem, "Use a share of all updates, such as 0.1.");
         }
         if !(0.0..1.0).contains(&self.dropout) {
             let problem = format!("must be 0 or more and below 1, got `{}`", self.dropout);
-            return wrong("dropout", problem);
+            return wrong("dropout", problem, "Use a share such as 0.05, or 0 for none.");
         }
         if !(self.epsilon.is_finite() && self.epsilon > 0.0) {
             let problem = format!("must be a number above zero, got `{}`", self.epsilon);
-            return wrong("epsilon", problem);
+            return wrong("epsilon", problem, "Use a small number such as 1e-8.");
         }
         if !(self.learning_rate.is_finite() && self.learning_rate > 0.0) {
             let problem = format!("must be a number above zero, got `{}`", self.learning_rate);
-            return wrong("learning_rate", problem);
+            return wrong("learning_rate", problem, "Use a small number such as 1e-4.");
         }
         Ok(())
     }

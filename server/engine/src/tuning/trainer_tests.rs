@@ -232,6 +232,7 @@ fn settings_out_of_range_are_named() {
     ] {
         let error = tune_until(folder.path(), &config, 0).1.unwrap_err().to_string();
         assert!(error.contains(name), "{error}");
+        assert_eq!(error.lines().count(), 2, "no way out: {error}");
     }
     let none =
         tune_sequences(&base().0, &[], &settings(), folder.path(), &mut |_| ControlFlow::Break(()));

@@ -102,7 +102,7 @@ pub fn starter_shape() -> DecoderConfig {
         tie_word_embeddings: Some(true),
         hidden_act: Some("silu".to_owned()),
         eos_token_id: Some(TokenIds::One(END)),
-        pad_token_id: Some(PAD),
+        pad_token_id: Some(PAD.into()),
         ..DecoderConfig::default()
     }
 }

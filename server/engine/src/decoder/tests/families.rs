@@ -80,8 +80,19 @@ impl Case {
     /// Greedy replies to `rows`, each for its voice, all in the same batches; and the logits after
     /// each prompt.
     fn converse(&self, rows: &[(&[u32], Option<usize>)]) -> (Vec<Vec<u32>>, Vec<Vec<f32>>) {
+        self.converse_in(rows, usize::MAX)
+    }
+
+    /// The same with prompts that are read in portions of so many tokens.
+    fn converse_in(
+        &self,
+        rows: &[(&[u32], Option<usize>)],
+        portion: usize,
+    ) -> (Vec<Vec<u32>>, Vec<Vec<f32>>) {
         let mut caches: Vec<KvCache> = rows.iter().map(|_| self.model.new_cache()).collect();
-        let mut next: Vec<Vec<u32>> = rows.iter().map(|(row, _)| row.to_vec()).collect();
+        while self.read_on(rows, &mut caches, portion) {}
+        let rest = |((row, _), cache): (&(&[u32], _), &KvCache)| row[cache.len()..].to_vec();
+        let mut next: Vec<Vec<u32>> = rows.iter().zip(&caches).map(rest).collect();
         let (mut replies, mut first) = (vec![vec![]; rows.len()], vec![]);
         let steps = self.expected.base.greedy[0].len();
         for step in 0..steps {
@@ -114,6 +125,30 @@ impl Case {
             }
         }
         (replies, first)
+    }
+
+    /// Reads a portion of every prompt that has more than one left; whether there was any.
+    fn read_on(
+        &self,
+        rows: &[(&[u32], Option<usize>)],
+        caches: &mut [KvCache],
+        portion: usize,
+    ) -> bool {
+        let (mut tokens, mut segments, mut lent) = (Vec::new(), Vec::new(), Vec::new());
+        for ((row, adapter), cache) in rows.iter().zip(caches) {
+            let position = cache.len();
+            if row.len() - position > portion {
+                tokens.extend_from_slice(&row[position..position + portion]);
+                segments.push(Segment { len: portion, position, adapter: *adapter });
+                lent.push(cache);
+            }
+        }
+        if lent.is_empty() {
+            return false;
+        }
+        let batch = PackedBatch { tokens: &tokens, segments: &segments, adapters: &self.adapters };
+        self.model.forward(&batch, Some(&mut lent)).unwrap();
+        true
     }
 }
 
@@ -154,6 +189,25 @@ fn a_ragged_batch_of_all_voices_says_the_same() {
         let (replies, _) = case.converse(&asked);
         for ((row, _, voice), reply) in all.iter().zip(replies) {
             assert_eq!(reply, case.answers(*voice).greedy[*row], "{} {voice:?}", case.name);
+        }
+    }
+}
+
+#[test]
+fn prompts_read_in_portions_give_the_same_logits_and_replies() {
+    for case in CASES.map(|name| Case::load(name, DType::F32)) {
+        let rows = case.expected.rows.iter().enumerate();
+        let all: Vec<(usize, &Vec<u32>, Option<usize>)> =
+            rows.flat_map(|(row, tokens)| VOICES.map(|voice| (row, tokens, voice))).collect();
+        let asked: Vec<(&[u32], Option<usize>)> =
+            all.iter().map(|(_, tokens, voice)| (tokens.as_slice(), *voice)).collect();
+        assert!(asked.iter().any(|(tokens, _)| tokens.len() > 6), "some are read in three or more");
+        let (replies, logits) = case.converse_in(&asked, 3);
+        for (((row, _, voice), reply), logits) in all.iter().zip(replies).zip(logits) {
+            let (row, answers) = (*row, case.answers(*voice));
+            let error = error(&logits, &answers.logits[row]);
+            assert!(error < 1e-4, "{} {voice:?} row {row}: logits off by {error}", case.name);
+            assert_eq!(reply, answers.greedy[row], "{} {voice:?} row {row}", case.name);
         }
     }
 }

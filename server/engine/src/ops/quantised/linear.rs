@@ -1,5 +1,6 @@
 //! The product as an operation on tensors, with a gradient for the rows: the weight is frozen.
 
+use std::fmt;
 use std::sync::{Arc, LazyLock};
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
@@ -61,6 +62,24 @@ impl Kernel {
             LazyLock::new(|| Kernel::available().pop().unwrap_or(Kernel::Portable));
         *BEST
     }
+}
+
+impl fmt::Display for Kernel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Portable => "portable",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => "AVX2",
+            #[cfg(target_arch = "x86_64")]
+            Self::Vnni => "AVX-512 VNNI",
+        })
+    }
+}
+
+/// The instructions that matrices of few bits are multiplied by on this processor: `portable`, `AVX2` or
+/// `AVX-512 VNNI`.
+pub fn kernel() -> String {
+    Kernel::best().to_string()
 }
 
 /// Writes `x · weightᵀ` to `dst`, or adds it.

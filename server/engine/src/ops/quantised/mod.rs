@@ -22,5 +22,5 @@ mod tests;
 
 pub use self::{
     layout::{Format, QuantisedMatrix},
-    linear::{linear, linear_add},
+    linear::{kernel, linear, linear_add},
 };

@@ -40,6 +40,15 @@ fn product(weight: &QuantisedMatrix, x: &[f32], kernel: Kernel) -> Vec<f32> {
     dst
 }
 
+/// What the tests of this file say nothing of on another processor.
+#[test]
+fn the_tested_kernels_are_named() {
+    let covered: Vec<String> = Kernel::available().iter().map(Kernel::to_string).collect();
+    println!("kernels of this processor, all of which are tested: {}", covered.join(", "));
+    assert_eq!(covered[0], "portable");
+    assert_eq!(covered.last(), Some(&kernel()));
+}
+
 #[test]
 fn values_are_those_of_the_blocks() {
     for format in Format::ALL {
