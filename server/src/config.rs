@@ -92,6 +92,13 @@ pub struct ModelArgs {
     /// the file. By default `stored` for GGUF files and `f32` for others; on a GPU `bf16`.
     #[arg(long, value_name = "FORMAT", env = "POLYLOGUE_WEIGHTS")]
     pub weights: Option<WeightFormat>,
+    /// Memory for the keys and values of all replies at work, in megabytes. By default 2048; on a GPU half
+    /// of what the model leaves. A prompt that needs more is refused.
+    #[arg(long, value_name = "MB", value_parser = clap::value_parser!(u32).range(1..))]
+    pub cache_memory: Option<u32>,
+    /// Memory for adapters, in megabytes; those that have not been asked for the longest leave it.
+    #[arg(long, value_name = "MB", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..))]
+    pub adapter_memory: u32,
 }
 
 impl ModelArgs {
@@ -105,8 +112,12 @@ impl ModelArgs {
 
     /// What the engine is started with.
     pub fn config(&self) -> EngineConfig {
-        let config = EngineConfig::new(self.model.as_str().into(), self.device);
-        EngineConfig { weights: self.weights, ..config }
+        let bytes = |megabytes: u32| megabytes as usize * (1 << 20);
+        let mut config = EngineConfig::new(self.model.as_str().into(), self.device);
+        config.weights = self.weights;
+        config.limits.cache_bytes = self.cache_memory.map(bytes);
+        config.limits.adapter_bytes = bytes(self.adapter_memory);
+        config
     }
 
     /// Loads the model and starts the engine, away from the async threads.
@@ -173,7 +184,13 @@ mod tests {
             ("it's", None, r"--model 'it'\''s'"),
             ("starter", Some(WeightFormat::Q8_0), "--weights q8_0"),
         ] {
-            let args = ModelArgs { model: model.to_owned(), device: DeviceChoice::Cpu, weights };
+            let args = ModelArgs {
+                model: model.to_owned(),
+                device: DeviceChoice::Cpu,
+                weights,
+                cache_memory: None,
+                adapter_memory: 4096,
+            };
             assert_eq!(args.options(), expect);
         }
         assert_eq!(TemplateArgs::default().options(), "");

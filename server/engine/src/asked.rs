@@ -34,7 +34,15 @@ impl<'a> Asked<'a> {
         if let Some((_, found)) = self.found.iter().find(|(known, _)| known == choice) {
             return Ok(found.clone());
         }
-        let found = match self.adapters.find(model, choice) {
+        let full = |found: &Result<_, EngineError>| {
+            matches!(found, Err(EngineError::Overloaded { .. })) && self.holds_everything()
+        };
+        let mut found = self.adapters.find(model, choice);
+        if full(&found) {
+            // What others held may have been let go of after it was refused.
+            found = self.adapters.find(model, choice);
+        }
+        let found = match found {
             Err(EngineError::Overloaded { limit, unit, .. }) if self.holds_everything() => {
                 let rule =
                     format!("a request must do with {limit} {unit}, and this one needs more");
@@ -54,6 +62,6 @@ impl<'a> Asked<'a> {
         own.sort_by_key(|named| named.generation);
         own.dedup_by_key(|named| named.generation);
         let own: usize = own.iter().map(|named| named.bytes).sum();
-        own > 0 && self.adapters.held() <= own
+        self.adapters.held() <= own
     }
 }

@@ -67,6 +67,8 @@ impl ChatTemplate {
             return Err(EngineError::Template { reason });
         }
         let source = without_markers(&source);
+        // What minijinja makes once for the whole process must not be begun by a thread that may be stopped.
+        drop(Environment::new().render_str("{{ 1 }}", ()));
         let program = Arc::new(Program { source, specials });
         let mut template = Self { program, confined: Confined::default(), folds_system: false };
         // Parsing computes what is constant, so it may ask for as much as running.
@@ -340,7 +342,9 @@ mod tests {
         ] {
             let error = render(&source).unwrap_err();
             assert_eq!(error.code(), "chat-template", "{source}");
-            assert_eq!(error.to_string().lines().count(), 2, "{source}: {error}");
+            let error = error.to_string();
+            assert!(["memory", "than"].iter().any(|why| error.contains(why)), "{source}: {error}");
+            assert_eq!(error.lines().count(), 2, "{source}: {error}");
         }
     }
 

@@ -19,10 +19,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long a caller waits; what is run here takes a millisecond.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 2 } else { 10 });
 /// After so long a thread is stopped where it asks for memory. Later than its caller has left, so that
-/// one that was merely kept from running can still end, and the next caller finds all well.
-const LIFETIME: Duration = Duration::from_secs(60);
+/// one that was merely kept from running can still end, and the next caller finds all well; one that was
+/// kept from it for longer than this can't.
+const LIFETIME: Duration = Duration::from_secs(if cfg!(test) { 6 } else { 60 });
 /// How often a caller looks whether the thread was stopped.
 const GLANCE: Duration = Duration::from_millis(10);
 /// Bytes of address space for the thread's stack: values may be nested as deep as a program has steps,

@@ -97,10 +97,19 @@ pub fn name(device: &Device) -> String {
 
 /// Megabytes of a GPU's memory that are in use, by everybody; `None` on the CPU.
 pub fn used_megabytes(device: &Device) -> Option<f64> {
+    memory(device).map(|(free, total)| (total - free) as f64 / f64::from(1 << 20))
+}
+
+/// Bytes of a GPU's memory that nobody uses; `None` on the CPU.
+pub fn free_bytes(device: &Device) -> Option<usize> {
+    memory(device).map(|(free, _)| free)
+}
+
+/// What is free of a GPU's memory, and all of it.
+fn memory(device: &Device) -> Option<(usize, usize)> {
     #[cfg(feature = "cuda")]
     if let Device::Cuda(device) = device {
-        let (free, total) = device.cuda_stream().context().mem_get_info().ok()?;
-        return Some((total - free) as f64 / f64::from(1 << 20));
+        return device.cuda_stream().context().mem_get_info().ok();
     }
     let _ = device;
     None

@@ -171,7 +171,7 @@ pub enum EngineError {
         reason: String,
     },
 
-    /// More work is queued than the engine takes on.
+    /// More work is queued than the engine takes on, or rows hold all memory for adapters.
     #[error(
         "the engine is busy: it takes on no more than {limit} {unit} at once\nTry again in {} s.",
         retry_after.as_secs().max(1)

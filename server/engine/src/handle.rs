@@ -6,6 +6,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Instant;
 
+use candle_core::Device;
 use domain::adapter::AdapterInfo;
 use domain::model::ModelInfo;
 use tokio::sync::oneshot;
@@ -15,7 +16,7 @@ use super::adapters;
 use super::adapters::Adapters;
 use super::asked::Asked;
 use super::cache_memory::CacheMemory;
-use super::device::DeviceChoice;
+use super::device::{self, DeviceChoice};
 use super::error::EngineError;
 use super::hub::HubModel;
 use super::limits::{Deadlines, Limits};
@@ -31,6 +32,9 @@ use super::row::{NewRow, Ticket};
 use super::starter_adapters;
 use super::weight_format::WeightFormat;
 use super::worker::{self, Command};
+
+/// Memory for the caches of replies on the CPU.
+const USUAL_CACHE_BYTES: usize = 2 << 30;
 
 /// Which model to load.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,11 +125,9 @@ impl Engine {
         if model.info.starter {
             starter_adapters::load(&model, &adapters);
         }
-        let shape = model.decoder.config();
-        let width = weights.dtype(&device)?.size_in_bytes();
-        let per_layer = 2 * shape.kv_heads() * shape.head_width() * width;
-        let per_token = shape.num_hidden_layers * per_layer;
-        let load = Arc::new(Load::new(CacheMemory::new(limits.cache_bytes, per_token)));
+        let per_token = model.decoder.new_cache().bytes_per_token();
+        let cache_bytes = limits.cache_bytes.unwrap_or_else(|| usual_cache_bytes(&device));
+        let load = Arc::new(Load::new(CacheMemory::new(cache_bytes, per_token)));
         let score_caches = CacheMemory::new(Budget::ALONE.cache_bytes, per_token);
         let (commands, received) = mpsc::channel();
         let (worker_model, worker_load) = (Arc::clone(&model), Arc::clone(&load));
@@ -183,7 +185,7 @@ impl Engine {
     /// message near the size limit belongs into `spawn_blocking`.
     ///
     /// # Errors
-    /// Refusals come at once: too much queued, an unknown adapter, no memory for one, a prompt beyond
+    /// Refusals come before anything is computed: too much queued, an unknown adapter, no memory for one, a prompt beyond
     /// the context or memory, sampling out of range. Failures of a single row come as events.
     pub fn generate(&self, rows: Vec<GenerateRow>) -> Result<GenerationStream, EngineError> {
         let shared = &*self.shared;
@@ -230,7 +232,7 @@ impl Engine {
             let encoded = encode_prompts(&shared.model, &mut asked, caches, &prompts)?;
             drop(asked);
             let job = ScoreJob::new(encoded, reply, place).with_repeatable(repeatable);
-            shared.commands.send(Command::Score(job)).map_err(|_| EngineError::Stopped)
+            shared.commands.send(Command::Score(Box::new(job))).map_err(|_| EngineError::Stopped)
         })
         .await?;
         // Whoever gives up drops the receiver, which takes the request out of the queue.
@@ -242,21 +244,24 @@ impl Engine {
 
     /// Loads the adapter in `dir` (PEFT layout) under `name`, replacing one of the same name; rows
     /// in flight finish with the one they started with. Waits while rows hold the memory that it
-    /// needs.
+    /// needs, as long as a row would wait for its place.
     ///
     /// # Errors
     /// [`EngineError::Adapter`] if the files are broken, belong to another base model, or need more
-    /// memory than adapters may take.
+    /// memory than adapters may take; [`EngineError::Overloaded`] if rows hold it for too long.
     pub async fn load_adapter(&self, name: &str, dir: &Path) -> Result<AdapterInfo, EngineError> {
         adapters::check_name(name)?;
+        let started = Instant::now();
         loop {
             let (shared, name) = (Arc::clone(&self.shared), name.to_owned());
             let source = AdapterSource::Folder(dir.to_owned());
             let load = move || shared.adapters.load(&shared.model, &name, source);
             let loaded = blocking(load).await;
             match loaded.as_ref().err().and_then(EngineError::retry_after) {
-                Some(time) => tokio::time::sleep(time).await,
-                None => return loaded,
+                Some(time) if started.elapsed() < self.shared.limits.waiting => {
+                    tokio::time::sleep(time).await;
+                }
+                _ => return loaded,
             }
         }
     }
@@ -285,6 +290,11 @@ impl Engine {
     pub(super) fn row_places(&self) -> &Arc<Places> {
         &self.shared.rows
     }
+}
+
+/// Memory for the caches of replies where nobody says how much: of a GPU half of what the model leaves.
+fn usual_cache_bytes(device: &Device) -> usize {
+    device::free_bytes(device).map_or(USUAL_CACHE_BYTES, |free| free / 2)
 }
 
 /// Runs `work` where it may take its time.

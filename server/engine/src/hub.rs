@@ -14,11 +14,12 @@ use super::error::EngineError;
 use super::hub_snapshot::Snapshot;
 use super::weights::{INDEX, SINGLE, shard_names};
 
-/// Attempts after a broken connection; each goes on where the one before stopped.
+/// Attempts after a broken connection; each goes on where the one before stopped, unless that brought
+/// nothing.
 const RETRIES: usize = 5;
 
 /// What says whether the model can be used.
-const CONFIG: &str = "config.json";
+pub(super) const CONFIG: &str = "config.json";
 
 /// Files beside the weights that are taken where they are.
 const BESIDE: [&str; 4] =
@@ -109,8 +110,7 @@ impl Hub {
         check: &dyn Fn(&Path) -> Result<(), EngineError>,
         report: &mut dyn FnMut(&str),
     ) -> Result<PathBuf, EngineError> {
-        let cached = self.cache.repo(repo_of(model)).get(CONFIG);
-        let cached = cached.and_then(|config| Some(config.parent()?.to_owned()));
+        let cached = self.cached(model);
         if self.offline {
             return cached.ok_or_else(|| {
                 let reason = format!("it isn't in the cache `{}`", self.cache.path().display());
@@ -133,6 +133,16 @@ impl Hub {
             }
             (result, _) => result,
         }
+    }
+
+    /// The folder of a model that the cache holds as a whole. By commit it is found without a note of that
+    /// commit, which other tools don't make.
+    fn cached(&self, model: &HubModel) -> Option<PathBuf> {
+        let repo = self.cache.repo(repo_of(model));
+        let noted = || Some(repo.get(CONFIG)?.parent()?.to_owned());
+        let by_commit = repo.pointer_path(&model.revision);
+        let folders = noted().into_iter().chain([by_commit]);
+        folders.into_iter().find(|folder| folder.join(CONFIG).exists() && has_weights(folder))
     }
 
     fn fetch_files(
@@ -165,6 +175,16 @@ impl Hub {
         }
         snapshot.complete()?;
         Ok(snapshot.folder())
+    }
+}
+
+/// Whether all files of the weights are there.
+fn has_weights(folder: &Path) -> bool {
+    let index = folder.join(INDEX);
+    match index.exists() {
+        true => shard_names(&index)
+            .is_ok_and(|shards| shards.iter().all(|shard| folder.join(shard).exists())),
+        false => folder.join(SINGLE).exists(),
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use hf_hub::api::sync::{Api, ApiError, ApiRepo};
@@ -10,7 +11,7 @@ use hf_hub::{Cache, CacheRepo, Repo, RepoType};
 use serde::Deserialize;
 
 use super::error::EngineError;
-use super::hub::{HubModel, Lines, explained, failed, repo_of};
+use super::hub::{CONFIG, HubModel, Lines, explained, failed, repo_of};
 
 /// What the hub says of a model.
 #[derive(Debug, Deserialize)]
@@ -107,14 +108,11 @@ impl<'a> Snapshot<'a> {
                 None => return Ok(path),
                 Some(given) => {
                     report(&format!("{name} has {given} bytes in the cache and is fetched again"));
-                    self.remove(&path)?;
                 }
             }
         }
-        if fs::symlink_metadata(&path).is_ok_and(|found| found.is_symlink()) && !path.exists() {
-            // Its blob was wrong in another commit, and is gone.
-            fs::remove_file(&path).map_err(|error| self.unwritable(&path, &error))?;
-        }
+        // Also where it points to nothing, since its blob was wrong in another commit.
+        self.remove(&path)?;
         self.remove_whole_part(file)?;
         // A second time, since a server that can't go on where it stopped adds all to what was there.
         let mut given = 0;
@@ -138,27 +136,37 @@ impl<'a> Snapshot<'a> {
     }
 
     /// Notes that the commit is here: from now on the cache has it for the model's revision, for
-    /// Hugging Face's other tools too.
+    /// Hugging Face's other tools too. Writes nothing where that is noted, so that a cache may be read only.
     ///
     /// # Errors
     /// [`EngineError::Hub`] if the cache can't be written.
     pub fn complete(&self) -> Result<(), EngineError> {
-        let noted = self.cache.repo(repo_of(self.model)).create_ref(&self.commit);
+        let repo = self.cache.repo(repo_of(self.model));
+        if repo.get(CONFIG).as_deref() == Some(self.folder().join(CONFIG).as_path()) {
+            return Ok(());
+        }
+        let noted = repo.create_ref(&self.commit);
         noted.map_err(|error| self.unwritable(&self.folder(), &error))?;
         if self.model.revision != self.commit {
-            // What downloads by commit leave behind; no tool asks for it.
+            // What downloads by commit leave behind; by commit a model is found without it.
             let folder = self.cache.path().join(repo_of(self.model).folder_name());
             let _ = fs::remove_file(folder.join("refs").join(&self.commit));
         }
         Ok(())
     }
 
-    /// Removes a file of the cache and what it points to.
+    /// Removes a file of the cache and what it points to, as far as they are there.
     fn remove(&self, path: &Path) -> Result<(), EngineError> {
-        let blob = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        let removed = fs::remove_file(&blob)
-            .and_then(|()| if blob == path { Ok(()) } else { fs::remove_file(path) });
-        removed.map_err(|error| self.unwritable(path, &error))
+        let blob = fs::canonicalize(path).ok();
+        for file in blob.iter().map(PathBuf::as_path).chain([path]) {
+            match fs::remove_file(file) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    return Err(self.unwritable(path, &error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Removes what an earlier attempt fetched, if nothing is left to go on with: the hub refuses to be

@@ -141,7 +141,12 @@ impl SmallHub {
 }
 
 fn fetch(hub: &Hub) -> Result<PathBuf, EngineError> {
-    hub.fetch(&"some/model@v1".parse().unwrap(), &|_| Ok(()), &mut |_| ())
+    fetch_as(hub, "v1")
+}
+
+fn fetch_as(hub: &Hub, revision: &str) -> Result<PathBuf, EngineError> {
+    let model = format!("some/model@{revision}").parse().unwrap();
+    hub.fetch(&model, &|_| Ok(()), &mut |_| ())
 }
 
 #[test]
@@ -214,7 +219,9 @@ fn the_next_fetch_goes_on_where_the_last_one_gave_up() {
     let error = fetch(&small.hub()).unwrap_err().to_string();
     assert!(error.contains("goes on where it stopped"), "{error}");
     let offline = Hub { offline: true, ..small.hub() };
-    assert!(fetch(&offline).is_err(), "half a model isn't in the cache");
+    for revision in ["v1", "abc123"] {
+        assert!(fetch_as(&offline, revision).is_err(), "half a model isn't in the cache");
+    }
     small.asked();
     let folder = fetch(&small.hub()).unwrap();
     assert_eq!(std::fs::read_to_string(folder.join(SINGLE)).unwrap(), weights);
@@ -223,6 +230,23 @@ fn the_next_fetch_goes_on_where_the_last_one_gave_up() {
     let resumed: usize = ranges[1].trim_end_matches('-').parse().unwrap();
     assert!(resumed > 0, "{ranges:?}");
     assert_eq!(fetch(&offline).unwrap(), folder);
+}
+
+#[test]
+fn a_model_is_found_by_its_commit_too_and_nothing_is_written_twice() {
+    let (small, _, _) = large();
+    let by_commit = fetch_as(&small.hub(), "abc123").unwrap();
+    assert_eq!(fetch(&small.hub()).unwrap(), by_commit);
+    let offline = Hub { offline: true, ..small.hub() };
+    for revision in ["v1", "abc123"] {
+        assert_eq!(fetch_as(&offline, revision).unwrap(), by_commit, "{revision}");
+    }
+    // A note that is right stays as it is: the cache may be one that can only be read.
+    let note = small.cache.path().join("models--some--model/refs/v1");
+    let written = || std::fs::metadata(&note).unwrap().modified().unwrap();
+    let before = written();
+    fetch(&small.hub()).unwrap();
+    assert_eq!(written(), before);
 }
 
 #[test]

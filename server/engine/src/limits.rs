@@ -27,8 +27,8 @@ pub struct Limits {
     /// Bytes of all adapters together: those in memory for the next row, those that rows hold, and
     /// what is being read.
     pub adapter_bytes: usize,
-    /// Bytes of the caches of replies in the batch together.
-    pub cache_bytes: usize,
+    /// Bytes of the caches of replies in the batch together; `None` for what the device has room for.
+    pub cache_bytes: Option<usize>,
     /// Bytes of caches that are kept of what was read before.
     pub prefix_bytes: usize,
 }
@@ -48,7 +48,7 @@ impl Default for Limits {
             score: Duration::from_secs(4 * 60 * 60),
             adapters: 64,
             adapter_bytes: 4 << 30,
-            cache_bytes: 2 << 30,
+            cache_bytes: None,
             prefix_bytes: 512 << 20,
         }
     }

@@ -16,6 +16,7 @@ use super::option_plan::OptionPlan;
 use super::pass::{self, Part, Want};
 use super::places::Place;
 use super::prefixes::{Prefixes, SHORTEST, Start, common_start};
+use super::scheduler::PATIENCE;
 use super::turns::Turns;
 
 /// Tokens per pass of a request whose passes are always the same: as few as beside replies, since
@@ -71,6 +72,8 @@ pub struct ScoreJob {
     /// What has been read of the next prompt, if it is too long for one step.
     reading: Option<KvCache>,
     done: usize,
+    /// How many requests came before it.
+    number: u64,
     /// Whether its passes are the same whatever else there is, see [`super::Engine::repeatable`].
     repeatable: bool,
     results: Vec<Vec<f64>>,
@@ -93,8 +96,19 @@ impl ScoreJob {
             starts.push(group_start(group));
         }
         let results = vec![Vec::new(); prompts.len()];
-        let (start, reading, done, repeatable) = (None, None, 0, false);
-        Self { prompts, groups, starts, start, reading, done, repeatable, results, reply, place }
+        Self {
+            prompts,
+            groups,
+            starts,
+            start: None,
+            reading: None,
+            done: 0,
+            number: 0,
+            repeatable: false,
+            results,
+            reply,
+            place,
+        }
     }
 
     /// The same request, whose passes are the same whatever else there is if `repeatable`.
@@ -113,10 +127,12 @@ impl ScoreJob {
         self.done > 0 || self.reading.is_some()
     }
 
-    /// Answers, after giving the place back. A receiver that has gone away needs no answer.
+    /// Answers, after letting everything else go: whoever hears of the end finds place and memory free.
+    /// A receiver that has gone away needs no answer.
     fn end(self, error: Option<EngineError>) {
-        drop(self.place);
-        drop(self.reply.send(error.map_or(Ok(self.results), Err)));
+        let Self { prompts, start, reading, results, reply, place, .. } = self;
+        drop((prompts, start, reading, place));
+        drop(reply.send(error.map_or(Ok(results), Err)));
     }
 
     /// Scores the next prompts within the budget, or reads on in a long one; one pass. Returns the
@@ -277,11 +293,18 @@ fn group_start(group: &[EncodedPrompt]) -> usize {
 #[derive(Debug, Default)]
 pub struct ScoreQueue {
     jobs: Turns<ScoreJob>,
+    /// Requests that have come so far.
+    came: u64,
 }
 
 impl ScoreQueue {
     /// Takes a request in.
     pub fn push(&mut self, job: ScoreJob) {
+        self.put_back(ScoreJob { number: self.came, ..job });
+        self.came += 1;
+    }
+
+    fn put_back(&mut self, job: ScoreJob) {
         let client = job.place.client().clone();
         self.jobs.push(&client, job);
     }
@@ -314,18 +337,23 @@ impl ScoreQueue {
             }
             // How many passes a step has changes nothing in them.
             if !job.repeatable || read + REPEATABLE > budget.tokens {
-                self.push(job);
+                self.put_back(job);
                 return read;
             }
         }
     }
 
     /// The request whose turn it is. One that hasn't begun waits until those that have leave memory for
-    /// its caches.
+    /// its caches; so many that came later may begin before it.
     fn next(&mut self, model: &LoadedModel, budget: Budget) -> Option<ScoreJob> {
         let room = budget.cache_bytes / model.decoder.new_cache().bytes_per_token().max(1);
         let held: usize = self.jobs.all().filter(|job| job.is_begun()).map(ScoreJob::longest).sum();
-        let fits = |job: &ScoreJob| held == 0 || held.saturating_add(job.longest()) <= room;
+        let waiting = self.jobs.all().filter(|job| !job.is_begun());
+        let oldest = waiting.map(|job| job.number).min().unwrap_or_default();
+        let fits = |job: &ScoreJob| {
+            job.number < oldest + PATIENCE as u64
+                && (held == 0 || held.saturating_add(job.longest()) <= room)
+        };
         self.jobs.take_first(|job| job.is_begun() || fits(job))
     }
 }

@@ -109,7 +109,7 @@ impl Prefixes {
         #[cfg(test)]
         assert!(!self.broken.load(std::sync::atomic::Ordering::Relaxed), "keeping is broken");
         let bytes = cache.bytes() + tokens.len() * size_of::<u32>();
-        if tokens.len() < SHORTEST || tokens.len() != cache.len() || bytes > self.byte_limit {
+        if tokens.len() < SHORTEST || tokens.len() != cache.len() || !self.has_room_for(bytes) {
             return;
         }
         let mut state = self.lock();
@@ -131,7 +131,7 @@ impl Prefixes {
         }
     }
 
-    /// Whether a cache of so many bytes would be kept at all.
+    /// Whether a cache and its tokens, so many bytes together, would be kept at all.
     pub fn has_room_for(&self, bytes: usize) -> bool {
         bytes <= self.byte_limit
     }

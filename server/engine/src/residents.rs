@@ -1,6 +1,6 @@
 //! The adapters that are in memory: so many, and so many bytes. Where there is no room for another,
-//! those leave that no row holds and that haven't been asked for the longest. What rows hold counts
-//! until they end, also when it has left. Who is known at all, and how an adapter comes back, is in
+//! those leave that no row holds and that haven't been asked for the longest; where rows hold all of
+//! them, one of those. What rows hold counts until they end, also when it has left. Who is known at all, and how an adapter comes back, is in
 //! [`super::adapters`].
 
 use std::collections::HashMap;
@@ -95,7 +95,9 @@ impl Residents {
     /// blend's own parts perhaps; then nobody could ask for the blend, and it isn't taken in.
     pub fn insert(&mut self, key: Key, adapter: Arc<NamedAdapter>, parts: &[Arc<NamedAdapter>]) {
         self.remove(&key);
-        while self.entries.len() >= self.limit && self.drop_oldest(|_| true) {}
+        while self.entries.len() >= self.limit
+            && (self.drop_oldest(Resident::is_idle) || self.drop_oldest(|_| true))
+        {}
         if parts.iter().any(|part| part.is_retired()) {
             adapter.retire();
             return;
@@ -270,6 +272,21 @@ mod tests {
         assert!(residents.reserve("d", size(), 0).is_ok());
         drop(other);
         assert_eq!(residents.held(), 0);
+    }
+
+    #[test]
+    fn where_there_are_too_many_those_that_nobody_holds_leave_first() {
+        let mut residents = room_for(2, usize::MAX);
+        take_in_named(&mut residents, "a", 0);
+        take_in_named(&mut residents, "b", 1);
+        let oldest = residents.find(&named("a")).unwrap();
+        residents.find(&named("b")).unwrap();
+        take_in_named(&mut residents, "c", 2);
+        assert_eq!(residents.names(), ["a", "c"]);
+        let newest = residents.find(&named("c")).unwrap();
+        take_in_named(&mut residents, "d", 3);
+        assert_eq!(residents.names(), ["c", "d"], "all are held, so the oldest leaves");
+        assert!(oldest.is_retired() && !newest.is_retired());
     }
 
     #[test]

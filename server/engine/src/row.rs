@@ -81,6 +81,13 @@ impl NewRow {
         self.tokens.len() + self.max_tokens
     }
 
+    /// Ends the row with an error, after letting its adapter go.
+    pub fn fail(self, error: EngineError) {
+        let Self { ticket, adapter, .. } = self;
+        drop(adapter);
+        ticket.fail(error);
+    }
+
     /// A cache that has read what is known of the prompt.
     fn begin(&self, model: &LoadedModel, prefixes: &Prefixes) -> KvCache {
         let known = || prefixes.find(self.adapter.as_ref(), &self.tokens);
@@ -217,7 +224,8 @@ impl Row {
             return;
         }
         // A copy that wouldn't be kept isn't made, and without memory for one there is none.
-        if !prefixes.has_room_for(self.cache.bytes()) {
+        let per_token = self.cache.bytes_per_token() + size_of::<u32>();
+        if !prefixes.has_room_for(self.seen.len() * per_token) {
             return;
         }
         keeping(prefixes, || {

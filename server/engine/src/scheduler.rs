@@ -101,7 +101,7 @@ impl Scheduler {
         let late = |row: &NewRow| row.ticket.deadlines.while_waiting(now);
         for row in self.waiting.extract(|row| late(row).is_some()) {
             if let Some(error) = late(&row) {
-                row.ticket.fail(error);
+                row.fail(error);
             }
         }
         let late = |row: &Row| row.wanted().ticket.deadlines.while_answering(now);

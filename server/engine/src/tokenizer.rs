@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokenizers::Tokenizer;
 
-use super::added_tokens::{Fitted, table};
+use super::added_tokens::{Fitted, mismatch, table};
 use super::chat_template::ChatTemplate;
 use super::error::EngineError;
 
@@ -211,10 +211,6 @@ impl TokenizerConfig {
 
 fn refuse(error: &dyn std::fmt::Display) -> EngineError {
     EngineError::Tokenizer { reason: error.to_string().replace('\n', " ") }
-}
-
-fn mismatch(reason: String) -> EngineError {
-    EngineError::TokenizerMismatch { reason }
 }
 
 /// Tokens beyond the embedding table must be neither named nor written by the template: a prompt would

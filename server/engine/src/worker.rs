@@ -20,7 +20,7 @@ pub enum Command {
     /// Replies wanted, as one batch.
     Generate(Vec<NewRow>),
     /// Options to score.
-    Score(ScoreJob),
+    Score(Box<ScoreJob>),
 }
 
 /// Works until every sender of commands is gone and everything asked for is done.
@@ -52,7 +52,7 @@ pub fn run(
 fn accept(command: Command, replies: &mut Scheduler, scores: &mut ScoreQueue) {
     match command {
         Command::Generate(rows) => replies.push(rows),
-        Command::Score(job) => scores.push(job),
+        Command::Score(job) => scores.push(*job),
     }
 }
 

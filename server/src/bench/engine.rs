@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use super::BenchError;
 use super::checkpoint::{self, Files};
 use super::error::{Deviation, Errors};
+use super::goal::Goal;
 use super::limits::{self, Share};
 use super::ours::Measured;
 use super::peers::{Peer, Python};
@@ -73,6 +74,8 @@ pub struct Comparison {
     pub llama_cpp: Option<f64>,
     /// Ours by that of the best peer that does the same work.
     pub ratio_to_best_peer: Option<f64>,
+    /// What that ratio should be.
+    pub goal: Goal,
     /// Ours beside what the machine could do, for rates.
     pub share: Option<Share>,
     /// What the numbers count.
@@ -164,7 +167,7 @@ fn process<T: DeserializeOwned>(options: &Options, key: &str) -> Result<(T, Dura
         reason,
     };
     let mut command = options.part(key).map_err(|error| failed(error.to_string()))?;
-    let (result, at) = watch(&mut command).map_err(|error| failed(error.to_string()))?;
+    let (result, at) = watch(&mut command, None).map_err(|error| failed(error.to_string()))?;
     Ok((result.map_err(failed)?, at))
 }
 
@@ -186,6 +189,7 @@ impl Comparison {
             transformers: None,
             llama_cpp: None,
             ratio_to_best_peer: None,
+            goal: measure.goal(None),
             share: None,
             unit: measure.unit(),
             notes: BTreeMap::from([("ours", ours.note.clone())]),
@@ -217,14 +221,16 @@ impl Comparison {
             false => peers.reduce(f64::max),
         };
         self.ratio_to_best_peer = best.map(|best| self.ours / best);
+        self.goal = measure.goal(self.ratio_to_best_peer);
     }
 }
 
 impl fmt::Display for EngineBench {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let heading = ["key", "unit", "ours", "transformers", "llama.cpp", "ours / best peer"];
+        let heading =
+            ["key", "unit", "ours", "transformers", "llama.cpp", "ours / best peer", "goal"];
         writeln!(f, "| {} | of what the machine could do |", heading.join(" | "))?;
-        writeln!(f, "|---|---|---:|---:|---:|---:|---|")?;
+        writeln!(f, "|---|---|---:|---:|---:|---:|---|---|")?;
         let cell = |value: Option<f64>| match value {
             Some(value) if value < 10.0 => format!("{value:.2}"),
             Some(value) => format!("{value:.1}"),
@@ -239,10 +245,10 @@ impl fmt::Display for EngineBench {
                     [share.of_roofline, share.of_arithmetic].map(|share| 100.0 * share);
                 format!("{roofline:.0} % ({}); {arithmetic:.0} % of arithmetic", share.limit)
             });
-            let (key, unit) = (measure.key(), row.unit);
+            let (key, unit, goal) = (measure.key(), row.unit, row.goal);
             writeln!(
                 f,
-                "| {key} | {unit} | {ours} | {transformers} | {llama} | {ratio} | {share} |"
+                "| {key} | {unit} | {ours} | {transformers} | {llama} | {ratio} | {goal} | {share} |"
             )?;
         }
         let Roofline {
@@ -304,6 +310,7 @@ mod tests {
         speed.add(Measure::Prefill, Peer::Transformers, Ok(measured(20.0)));
         speed.add(Measure::Prefill, Peer::Llama, Err("gone".to_owned()));
         assert_eq!(speed.ratio_to_best_peer, Some(1.5));
+        assert_eq!(speed.goal.missed_by, Some(0.0));
         assert_eq!(
             (speed.llama_cpp, speed.notes["llama_cpp"].as_str()),
             (None, "not measured: gone")
@@ -320,5 +327,6 @@ mod tests {
         voices.add(Measure::DecodeAdapters, Peer::Transformers, Ok(measured(20.0)));
         voices.add(Measure::DecodeAdapters, Peer::Llama, Ok(measured(60.0)));
         assert_eq!((voices.llama_cpp, voices.ratio_to_best_peer), (Some(60.0), Some(1.5)));
+        assert_eq!(voices.goal.to_string(), "≥ 5, missed by 70 %");
     }
 }

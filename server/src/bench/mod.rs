@@ -4,8 +4,8 @@
 //! and the same work: [`workload`] writes it down once. [`shape`] says what the model looks like,
 //! [`checkpoint`] makes it, [`ours`] does the work with the engine, [`peers`] asks a Python with the peers
 //! to do it, [`roofline`] measures what the machine could do, [`limits`] says which rate that allows,
-//! [`error`] what quantised matrices change in the scores, [`engine`] puts it all in a table. [`tune`] does the same
-//! for tuning. [`watch`] runs the processes. [`method`] measures what the method does beside the
+//! [`error`] what quantised matrices change in the scores, [`goal`] what is aimed at, [`engine`] puts it
+//! all in a table. [`tune`] does the same for tuning. [`watch`] runs the processes. [`method`] measures what the method does beside the
 //! engine, in this process. [`annotation`] puts a load on a server of its own and kills
 //! it in the middle.
 
@@ -15,6 +15,7 @@ mod annotation_server;
 pub mod checkpoint;
 pub mod engine;
 mod error;
+mod goal;
 mod limits;
 pub mod method;
 mod ours;

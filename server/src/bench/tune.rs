@@ -3,7 +3,7 @@
 use std::fmt;
 use std::process::Command;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use candle_core::{Device, Tensor, Var};
 use domain::random::SplitMix64;
@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::BenchError;
 use super::checkpoint::{self, Files};
 use super::engine::Options;
+use super::goal::Goal;
 use super::ours::{note, peak_megabytes};
 use super::watch::watch;
 use engine::decoder::LoraAdapter;
@@ -20,7 +21,7 @@ use engine::tuning::gradient::{Learner, Workers};
 use engine::tuning::optimizer::{AdamW, AdamWConfig};
 use engine::tuning::packing::{Sequence, micro_batches};
 use engine::tuning::peft;
-use engine::{LoadedModel, WeightFormat, ops};
+use engine::{DeviceChoice, LoadedModel, WeightFormat, ops};
 
 /// Settings of the optimiser: the paper's rate, and the rest as tuning has it.
 const ADAMW: AdamWConfig =
@@ -28,6 +29,8 @@ const ADAMW: AdamWConfig =
 const LEARNING_RATE: f64 = 1e-4;
 /// Batches that take turns, so that the loss falls.
 const BATCHES: usize = 4;
+/// Steps of the peer's run in bf16 on a processor, of which only the speed is wanted.
+const SPEED_STEPS: usize = 5;
 /// Sequences of a batch, and their tokens.
 const BATCH: (usize, usize) = (8, 128);
 
@@ -71,10 +74,14 @@ pub struct TuneBench {
     pub transformers: Option<Tuned>,
     /// Our tokens per second by the peer's.
     pub speed_ratio: Option<f64>,
+    /// What that ratio should be.
+    pub speed_goal: Goal,
     /// Our peak memory by the peer's.
     pub memory_ratio: Option<f64>,
     /// Largest difference of the losses of a step, in shares of the peer's.
     pub largest_loss_difference: Option<f64>,
+    /// What that difference should be.
+    pub loss_goal: Goal,
     /// Why the peer wasn't measured.
     pub reason: Option<String>,
     /// Threads of both.
@@ -98,18 +105,27 @@ impl TuneBench {
         std::fs::write(files.tuning(), text).map_err(BenchError::file(&files.tuning()))?;
         progress("tuning: ours");
         let mut command = options.part("tune").map_err(BenchError::model)?;
-        let ours = take(&mut command).map_err(|reason| BenchError::Process {
+        let ours = take(&mut command, None).map_err(|reason| BenchError::Process {
             measure: "tune".to_owned(),
             whose: "ours".to_owned(),
             reason,
         })?;
         progress("tuning: transformers");
-        let peer = peer(options, &files);
+        let peer = peer(options, &files, steps);
         let reason = peer.as_ref().err().cloned();
-        Ok(Self::compare(ours, peer.ok(), reason, options.threads))
+        let speed_goal = match options.device {
+            DeviceChoice::Cuda(_) => 1.0,
+            DeviceChoice::Auto | DeviceChoice::Cpu => 2.0,
+        };
+        Ok(Self::compare(ours, peer.ok(), reason, (options.threads, speed_goal)))
     }
 
-    fn compare(ours: Tuned, peer: Option<Tuned>, reason: Option<String>, threads: usize) -> Self {
+    fn compare(
+        ours: Tuned,
+        peer: Option<Tuned>,
+        reason: Option<String>,
+        (threads, speed_goal): (usize, f64),
+    ) -> Self {
         let ratio = |of: fn(&Tuned) -> Option<f64>| Some(of(&ours)? / of(peer.as_ref()?)?);
         let speed_ratio = ratio(|side| Some(side.tokens_per_second));
         let memory_ratio = ratio(|side| side.peak_mb);
@@ -122,38 +138,49 @@ impl TuneBench {
             ours,
             transformers: peer,
             speed_ratio,
+            speed_goal: Goal::at_least(speed_goal, speed_ratio),
             memory_ratio,
             largest_loss_difference,
+            loss_goal: Goal::at_most(0.01, largest_loss_difference),
             reason,
             threads,
         }
     }
 }
 
-/// The peer's better of f32 and bf16; losses are those of f32, which is what ours computes in on the CPU.
-/// On a GPU both compute in bf16.
-fn peer(options: &Options, files: &Files) -> Result<Tuned, String> {
+/// The peer's better of f32 and bf16; losses are those of f32, which is what ours computes in on the CPU,
+/// so bf16 takes some steps only. On a GPU both compute in bf16.
+fn peer(options: &Options, files: &Files, steps: usize) -> Result<Tuned, String> {
     const SCRIPT: &str = include_str!("peers/tune_peer.py");
     let python = options.python()?;
-    let run = |dtype: &str| {
+    let run = |dtype: &str, steps: usize, limit: Option<Duration>| {
         let mut command = python.command(SCRIPT);
         command.arg(files.model()).arg(files.tuning());
         command.args([&options.threads.to_string(), dtype]).arg(files.first_adapter());
-        command.arg(&python.device);
-        take(&mut command)
+        command.arg(&python.device).arg(steps.to_string());
+        take(&mut command, limit)
     };
-    let half = run("bf16")?;
     if python.device != "cpu" {
-        return Ok(half);
+        return run("bf16", steps, None);
     }
-    let single = run("f32")?;
-    let best =
-        if half.tokens_per_second > single.tokens_per_second { half } else { single.clone() };
-    Ok(Tuned { losses: single.losses, ..best })
+    let started = Instant::now();
+    let single = run("f32", steps, None)?;
+    // No quicker than f32 if it needs as long for so few steps.
+    let half = run("bf16", steps.min(SPEED_STEPS), Some(started.elapsed()));
+    Ok(match half {
+        Ok(half) if half.tokens_per_second > single.tokens_per_second => {
+            Tuned { losses: single.losses, ..half }
+        }
+        Ok(half) => {
+            let note = format!("{}; bf16: {:.0} tokens/s", single.note, half.tokens_per_second);
+            Tuned { note, ..single }
+        }
+        Err(reason) => Tuned { note: format!("{}; bf16: {reason}", single.note), ..single },
+    })
 }
 
-fn take(command: &mut Command) -> Result<Tuned, String> {
-    let (result, _) = watch(command).map_err(|error| error.to_string())?;
+fn take(command: &mut Command, limit: Option<Duration>) -> Result<Tuned, String> {
+    let (result, _) = watch(command, limit).map_err(|error| error.to_string())?;
     result
 }
 
@@ -237,17 +264,19 @@ impl fmt::Display for TuneBench {
         let memory = |side: &Tuned| side.peak_mb.map_or("–".to_owned(), |mb| format!("{mb:.0}"));
         let number = |value: Option<f64>| value.map_or("–".to_owned(), |v| format!("{v:.2}"));
         let peer = self.transformers.as_ref();
-        writeln!(f, "| | ours | transformers + peft | ours / theirs |\n|---|---:|---:|---:|")?;
+        writeln!(f, "| | ours | transformers + peft | ours / theirs | goal |")?;
+        writeln!(f, "|---|---:|---:|---:|---|")?;
         writeln!(
             f,
-            "| tokens/s | {:.0} | {} | {} |",
+            "| tokens/s | {:.0} | {} | {} | {} |",
             self.ours.tokens_per_second,
             peer.map_or("–".to_owned(), |peer| format!("{:.0}", peer.tokens_per_second)),
-            number(self.speed_ratio)
+            number(self.speed_ratio),
+            self.speed_goal
         )?;
         writeln!(
             f,
-            "| peak memory, MB | {} | {} | {} |",
+            "| peak memory, MB | {} | {} | {} | |",
             memory(&self.ours),
             peer.map_or("–".to_owned(), memory),
             number(self.memory_ratio)
@@ -256,14 +285,15 @@ impl fmt::Display for TuneBench {
             |side: &Tuned| side.losses.last().map_or("–".to_owned(), |l| format!("{l:.4}"));
         writeln!(
             f,
-            "| loss of step {} | {} | {} | |",
+            "| loss of step {} | {} | {} | | |",
             self.ours.losses.len(),
             last(&self.ours),
             peer.map_or("–".to_owned(), last)
         )?;
         if let Some(difference) = self.largest_loss_difference {
             let percent = 100.0 * difference;
-            write!(f, "\nThe losses of a step differ by {percent:.3} % at most. ")?;
+            let goal = self.loss_goal;
+            write!(f, "\nThe losses of a step differ by {percent:.3} % at most (goal {goal}). ")?;
         }
         if let Some(reason) = &self.reason {
             write!(f, "\nThe peer wasn't measured: {reason}. ")?;
@@ -284,10 +314,13 @@ mod tests {
     #[test]
     fn ratios_and_differences_are_ours_by_theirs() {
         let ours = tuned(300.0, &[2.0, 1.0]);
-        let both = TuneBench::compare(ours.clone(), Some(tuned(100.0, &[2.0, 0.8])), None, 2);
+        let both =
+            TuneBench::compare(ours.clone(), Some(tuned(100.0, &[2.0, 0.8])), None, (2, 2.0));
         assert_eq!((both.speed_ratio, both.memory_ratio), (Some(3.0), Some(1.0)));
         assert!((both.largest_loss_difference.unwrap() - 0.25).abs() < 1e-12);
-        let alone = TuneBench::compare(ours, None, Some("gone".to_owned()), 2);
+        assert_eq!(both.speed_goal.missed_by, Some(0.0));
+        assert_eq!(both.loss_goal.to_string(), "≤ 0.01, missed by 2400 %");
+        let alone = TuneBench::compare(ours, None, Some("gone".to_owned()), (2, 2.0));
         assert_eq!((alone.speed_ratio, alone.largest_loss_difference), (None, None));
         assert!(alone.to_string().contains("gone"));
     }

@@ -1,17 +1,20 @@
 //! Runs the process of a measure and waits for its result.
 
 use std::io::{self, BufRead, BufReader, Read};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
 
-/// Runs a measure's process and gives what it printed last, and when after its start.
+/// Runs a measure's process and gives what it printed last, and when after its start. A process that takes
+/// longer than `limit` is ended.
 ///
 /// # Errors
 /// If it can't be started; what it said last where it gave no result is the inner error.
 pub(super) fn watch<T: DeserializeOwned>(
     command: &mut Command,
+    limit: Option<Duration>,
 ) -> io::Result<(Result<T, String>, Duration)> {
     let started = Instant::now();
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
@@ -24,18 +27,66 @@ pub(super) fn watch<T: DeserializeOwned>(
         })
     });
     let (mut last, mut at) = (None, Duration::ZERO);
-    if let Some(stdout) = child.stdout.take() {
-        for line in BufReader::new(stdout).lines() {
+    let stdout = child.stdout.take();
+    let (read, reading) = mpsc::channel();
+    let in_time = std::thread::scope(|scope| {
+        let child = &mut child;
+        let guard = scope.spawn(move || end_in_time(child, &reading, limit));
+        for line in stdout.into_iter().flat_map(|stdout| BufReader::new(stdout).lines()) {
             if let Ok(result) = serde_json::from_str(&line?) {
                 (last, at) = (Some(result), started.elapsed());
             }
         }
-    }
+        drop(read);
+        guard.join().unwrap_or(Ok(true))
+    })?;
     child.wait()?;
+    if let Some(limit) = limit.filter(|_| !in_time) {
+        return Ok((Err(format!("given up after {:.0} s", limit.as_secs_f64())), at));
+    }
     let errors = errors.and_then(|thread| thread.join().ok()).unwrap_or_default();
     let words = || {
         let lines: Vec<&str> = errors.trim().lines().rev().take(2).collect();
         lines.into_iter().rev().collect::<Vec<_>>().join(" ")
     };
     Ok((last.ok_or_else(words), at))
+}
+
+/// Ends the process if it is still being read from at the end of its time; whether it wasn't.
+fn end_in_time(
+    child: &mut Child,
+    reading: &Receiver<()>,
+    limit: Option<Duration>,
+) -> io::Result<bool> {
+    let Some(limit) = limit else { return Ok(true) };
+    if reading.recv_timeout(limit) != Err(RecvTimeoutError::Timeout) {
+        return Ok(true);
+    }
+    child.kill()?;
+    Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str, limit: Option<Duration>) -> Result<u32, String> {
+        watch(Command::new("sh").args(["-c", script]), limit).unwrap().0
+    }
+
+    #[test]
+    fn the_last_result_counts_and_a_failure_says_its_last_words() {
+        assert_eq!(shell("echo 1; echo words; echo 2", None), Ok(2));
+        assert_eq!(
+            shell("echo one >&2; echo two >&2; echo three >&2", None),
+            Err("two three".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_process_that_takes_too_long_is_ended() {
+        let limit = Duration::from_millis(50);
+        assert_eq!(shell("exec sleep 600", Some(limit)), Err("given up after 0 s".to_owned()));
+        assert_eq!(shell("echo 3", Some(Duration::from_secs(600))), Ok(3));
+    }
 }

@@ -7,6 +7,7 @@ use domain::random::SplitMix64;
 use serde::{Deserialize, Serialize};
 
 use super::BenchError;
+use super::goal::Goal;
 use super::ours::Measured;
 
 /// Voices of the side-by-side measures.
@@ -68,6 +69,16 @@ impl Measure {
             Self::FirstToken => Measured { value: at.as_secs_f64(), ..result },
             Self::PeakMemory => Measured { value: result.peak_mb.unwrap_or(f64::NAN), ..result },
             _ => result,
+        }
+    }
+
+    /// What ours by the best peer's should be, and whether it is.
+    pub(super) fn goal(self, ratio: Option<f64>) -> Goal {
+        match self {
+            Self::DecodeSingle | Self::Prefill => Goal::at_least(1.0, ratio),
+            Self::DecodeAdapters => Goal::at_least(5.0, ratio),
+            Self::SurveySweep => Goal::at_least(2.0, ratio),
+            Self::PeakMemory | Self::FirstToken => Goal::at_most(1.0, ratio),
         }
     }
 

@@ -80,7 +80,7 @@ impl KvCache {
         2 * layers * self.width * self.value_bytes
     }
 
-    /// Gives memory back that was taken for tokens to come.
+    /// Gives memory back that was taken for tokens to come; on a device it stays.
     pub fn shrink(&mut self) {
         if let Layers::Host(layers) = &mut self.layers {
             for layer in layers {

@@ -59,13 +59,16 @@ impl Projection {
         self.adapt(base, x, groups)
     }
 
-    /// [`Self::forward`] added to `residual`.
+    /// [`Self::forward`] added to `residual`; what is rounded to 16 bits is rounded before, as peft does.
     pub fn forward_add(
         &self,
         residual: &Tensor,
         x: &Tensor,
         groups: &[AdapterRows<'_>],
     ) -> Result<Tensor> {
+        if !ops::is_fused(residual) {
+            return residual + self.forward(x, groups)?;
+        }
         let base = match (&self.weights.joined()?, &self.bias) {
             (Some(weight), Some(bias)) => (residual + weight.linear_biased(x, bias)?)?,
             (Some(weight), None) => weight.linear_add(residual, x)?,
@@ -135,8 +138,9 @@ impl Projection {
         fits.then_some(changes)
     }
 
-    /// `scale * (x · Aᵀ) · Bᵀ` of every module side by side; `row` is the first of `x` in the pass. An adapter in f32 on a model of 16 bits is
-    /// computed with in f32, as peft does: its small changes would be rounded away.
+    /// `scale * (x · Aᵀ) · Bᵀ` of every module side by side; `row` is the first of `x` in the pass. An adapter
+    /// in f32 on a model of 16 bits is computed with in f32, as peft does: its small changes would be rounded
+    /// away.
     fn change(&self, x: &Tensor, row: usize, adapter: &LoraAdapter) -> Result<Tensor> {
         let mut parts = Vec::with_capacity(self.modules.len());
         for (&module, &width) in self.modules.iter().zip(&self.widths) {

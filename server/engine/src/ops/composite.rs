@@ -7,8 +7,8 @@ use super::{
     attention::{AttentionPlan, LayerRule, Scoring},
 };
 
-/// Scores of one segment that are in memory at once, 256 MB in f32. A long prompt behind a long
-/// conversation has many times more.
+/// Scores of one segment that are computed at once, 256 MB in f32 for each of the few forms that they take
+/// on the way. A long prompt behind a long conversation has many times more.
 const SCORES: usize = 64 << 20;
 
 /// Tokens that buffers of keys have room for at least when they have grown.

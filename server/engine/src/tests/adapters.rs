@@ -43,6 +43,26 @@ fn generation(engine: &Engine, adapter: &str) -> u64 {
 }
 
 #[tokio::test]
+async fn who_waits_for_memory_that_rows_hold_gives_up_in_the_end() {
+    let folder = tiny_model_dir();
+    let waiting = Duration::ZERO;
+    let limits = Limits { adapter_bytes: size(), waiting, ..Limits::default() };
+    let engine = start(folder.path(), limits);
+    for (seed, name) in [(1, "a"), (2, "b")] {
+        save(folder.path(), name, seed, engine.base_hash());
+    }
+    engine.load_adapter("a", &folder.path().join("a")).await.unwrap();
+    let held = engine.adapter_store().find(&engine.model(), &"a".into()).unwrap();
+    let error = engine.load_adapter("b", &folder.path().join("b")).await.unwrap_err();
+    assert!(
+        error.code() == "overloaded" && error.to_string().contains("MB of adapters"),
+        "{error}"
+    );
+    drop(held);
+    engine.load_adapter("b", &folder.path().join("b")).await.unwrap();
+}
+
+#[tokio::test]
 async fn an_adapter_that_left_comes_back_from_its_folder() {
     let (engine, _folder) = engine_of_two().await;
     let store = engine.adapter_store();
@@ -235,8 +255,16 @@ async fn blends_count_as_adapters_in_memory() {
         little.adapter_store().insert(name, tiny_adapter(&tiny_config(), seed));
     }
     let wanted = GenerateRow { adapter: all, ..row("p", None, 4) };
-    let error = little.generate(vec![wanted]).unwrap_err();
+    let error = little.generate(vec![wanted.clone()]).unwrap_err();
     assert!(error.code() == "adapter" && error.to_string().contains("fewer adapters"), "{error}");
+    // Where even the parts don't fit together, waiting for others wouldn't help.
+    let less = start(folder.path(), Limits { adapter_bytes: 2 * size(), ..Limits::default() });
+    for (name, seed) in [("a", 1), ("b", 2), ("c", 3)] {
+        less.adapter_store().insert(name, tiny_adapter(&tiny_config(), seed));
+    }
+    let error = less.generate(vec![wanted]).unwrap_err();
+    assert!(error.code() == "invalid-request" && error.retry_after().is_none(), "{error}");
+    assert!(error.to_string().contains("Ask for fewer"), "{error}");
 }
 
 #[test]

@@ -77,7 +77,7 @@ impl Bench {
 
     /// With so many bytes for what was read before.
     fn with_prefixes(model: Arc<LoadedModel>, bytes: usize) -> Self {
-        Self::with_memory(model, bytes, Limits::default().cache_bytes)
+        Self::with_memory(model, bytes, 2 << 30)
     }
 
     /// With memory for caches of so many tokens, and nothing kept.

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::decoder::{LoraAdapter, PackedBatch, Segment};
+use crate::scheduler::PATIENCE;
 use crate::testing::tiny_adapter;
 
 fn numbers(count: usize) -> Vec<String> {
@@ -233,6 +234,38 @@ fn requests_hold_no_more_caches_than_there_is_memory_for() {
             }
         }
     }
+}
+
+#[test]
+fn a_request_that_needs_much_memory_waits_for_so_many_others_only() {
+    let bench = Bench::new();
+    let prompt = |words: usize| ScorePrompt {
+        messages: conversation("p", &"word ".repeat(words)),
+        options: numbers(4),
+        adapter: AdapterChoice::Base,
+    };
+    let (small, large) = (prompt(4), prompt(80));
+    let tokens = bench.model.tokenizer.encode_chat(&large.messages).unwrap().len();
+    // A token takes 256 bytes: room for the large one alone, beside which the first has no room.
+    let little = Budget { cache_bytes: 256 * 2 * tokens, ..budget(20) };
+    let mut queue = ScoreQueue::default();
+    let (first, mut first_answer) = bench.job("first", &vec![small.clone(); 1200]);
+    queue.push(first);
+    queue.step(&bench.model, &bench.prefixes, little);
+    let (job, mut answer) = bench.job("large", &[large]);
+    queue.push(job);
+    let mut others = Vec::new();
+    while answer.try_recv().is_err() {
+        if others.len() < 500 {
+            let (other, answer) = bench.job("others", std::slice::from_ref(&small));
+            queue.push(other);
+            others.push(answer);
+        }
+        queue.step(&bench.model, &bench.prefixes, little);
+    }
+    let done = others.iter_mut().filter_map(|answer| answer.try_recv().ok()).count();
+    assert!(first_answer.try_recv().is_ok() && others.len() > 2 * PATIENCE, "{}", others.len());
+    assert!(done <= PATIENCE, "{done} of {} came before it", others.len());
 }
 
 #[test]

@@ -56,7 +56,7 @@ impl Workers {
     /// Runs `work` on every item, in parallel; results come back in the items' order.
     fn map<T: Sync, R: Send>(&self, items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
         let next = AtomicUsize::new(0);
-        // A worker that another program holds up takes fewer items.
+        // Of more items than workers, one that another program holds up takes fewer.
         let take = || {
             let mut done = Vec::new();
             while let Some((index, item)) =

@@ -205,6 +205,15 @@ pub fn load(
     from_bytes(folder, &read(CONFIG_FILE)?, &read(MODEL_FILE)?, base, base_hash, device)
 }
 
+/// The name in the text model, of which a model that also sees is made; both of its orders are in use.
+fn of_text_model(name: &str) -> String {
+    name.replacen(".language_model.model.", ".model.", 1).replacen(
+        ".model.language_model.",
+        ".model.",
+        1,
+    )
+}
+
 /// Bytes that the adapter in `folder` will take in memory; reads no more than the head of its
 /// tensors' file. `None` where that can't be read, for [`load`] to explain.
 pub fn bytes_in_memory(folder: &Path) -> Option<usize> {
@@ -252,7 +261,7 @@ pub fn from_bytes(
     let mut tensors = HashMap::new();
     for (name, view) in file.tensors() {
         let tensor = to_tensor(&view, device).map_err(|error| broken(&error))?;
-        tensors.insert(name, tensor);
+        tensors.insert(of_text_model(&name), tensor);
     }
     let lora = LoraConfig {
         r: config.r,

@@ -88,6 +88,15 @@ fn files_have_the_names_that_peft_gives() {
 }
 
 #[test]
+fn names_of_a_model_that_also_sees_are_those_of_its_text_model() {
+    let layer = "layers.3.mlp.up_proj.lora_A.weight";
+    for model in ["model.model", "model.model.language_model", "model.language_model.model"] {
+        let name = of_text_model(&format!("base_model.{model}.{layer}"));
+        assert_eq!(name, format!("base_model.model.model.{layer}"));
+    }
+}
+
+#[test]
 fn other_kinds_of_adapter_are_refused_by_name() {
     for (field, value, expected) in [
         ("peft_type", "IA3".into(), "`IA3`"),

@@ -35,8 +35,14 @@ def peak_megabytes():
             return int(line.split()[1]) / 1024
 
 
+def build():
+    """What of the processor this build uses, such as `AVX2, FMA`."""
+    told = llama_cpp.llama_print_system_info().decode().replace("|", ":").split(":")
+    return ", ".join(part.split("=")[0].strip() for part in told if part.strip().endswith("= 1"))
+
+
 def report(value, note=""):
-    note = f"llama-cpp-python {llama_cpp.__version__}" + (", " + note if note else "")
+    note = f"llama-cpp-python {llama_cpp.__version__} ({build()})" + (", " + note if note else "")
     print(json.dumps({"value": value, "peak_mb": peak_megabytes(), "note": note}), flush=True)
 
 

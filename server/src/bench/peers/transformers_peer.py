@@ -1,6 +1,8 @@
 """Does one measure with transformers (and peft), as quickly as those can, and prints it as JSON.
 
-usage: transformers_peer.py MEASURE MODEL WORKLOAD THREADS f32|bf16 ADAPTERS cpu|cuda:N
+usage: transformers_peer.py MEASURE MODEL WORKLOAD THREADS f32|bf16 ADAPTERS cpu|cuda:N BEAT
+
+BEAT is a rate that another type has reached: where a trial is far below it, the trial counts.
 """
 
 import json
@@ -8,7 +10,7 @@ import statistics
 import sys
 import time
 
-measure, model_folder, workload, threads, dtype, adapters, device = sys.argv[1:8]
+measure, model_folder, workload, threads, dtype, adapters, device, beat = sys.argv[1:9]
 
 import torch
 
@@ -80,8 +82,11 @@ def decode(prompts, count, of=model, **options):
 if measure == "first_token":
     generate(torch.tensor(work["prompts"][:1], device=device), 1)
     report(0.0)
-elif measure in ("decode_single", "peak_memory"):
+elif measure == "decode_single":
     report(decode(work["prompts"][:1], work["single_tokens"]))
+elif measure == "peak_memory":
+    generate(torch.tensor(work["prompts"][:1], device=device), work["single_tokens"])
+    report(0.0)
 elif measure == "prefill_512":
     tokens = torch.tensor([work["long_prompt"]], device=device)
     taken = median(lambda: model(tokens, use_cache=True, logits_to_keep=1), 3, 1)
@@ -104,25 +109,28 @@ elif measure == "decode_18_adapters":
 elif measure == "survey_sweep":
     # Keys and values of the personas are computed once per batch of them, and cut back after each
     # question.
-    best = None
-    for batch in (6, 18):
-        def sweep():
-            for start in range(0, len(work["personas"]), batch):
-                personas = torch.tensor(
-                    work["personas"][start : start + batch], device=device
-                )
-                cache = DynamicCache()
-                model(personas, past_key_values=cache, logits_to_keep=1)
-                for question in work["questions"]:
-                    tokens = torch.tensor([question] * len(personas), device=device)
-                    scores = model(tokens, past_key_values=cache, logits_to_keep=1).logits
-                    scores.float().log_softmax(-1)[:, -1, work["options"]]
-                    cache.crop(-len(question))
+    def sweep(batch, questions):
+        for start in range(0, len(work["personas"]), batch):
+            personas = torch.tensor(work["personas"][start : start + batch], device=device)
+            cache = DynamicCache()
+            model(personas, past_key_values=cache, logits_to_keep=1)
+            for question in questions:
+                tokens = torch.tensor([question] * len(personas), device=device)
+                scores = model(tokens, past_key_values=cache, logits_to_keep=1).logits
+                scores.float().log_softmax(-1)[:, -1, work["options"]]
+                cache.crop(-len(question))
 
-        taken = median(sweep, 2, 0)
-        value = len(work["personas"]) * len(work["questions"]) / taken
-        if best is None or value > best[0]:
-            best = (value, f"batches of {batch}")
-    report(*best)
+    def rate(batch, questions, count, warm=0):
+        taken = median(lambda: sweep(batch, questions), count, warm)
+        return len(work["personas"]) * len(questions) / taken
+
+    trial = work["questions"][:2]
+    sweep(6, trial[:1])
+    tried = {batch: rate(batch, trial, 1) for batch in (6, 18)}
+    batch = max(tried, key=tried.get)
+    if tried[batch] < 0.5 * float(beat):
+        report(tried[batch], f"batches of {batch}, {len(trial)} questions only")
+    else:
+        report(rate(batch, work["questions"], 2), f"batches of {batch}")
 else:
     sys.exit(f"unknown measure {measure}")

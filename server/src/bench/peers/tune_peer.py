@@ -1,6 +1,6 @@
 """Tunes an adapter with transformers and peft, and prints speed, memory and losses as JSON.
 
-usage: tune_peer.py MODEL WORKLOAD THREADS f32|bf16 ADAPTER cpu|cuda:N
+usage: tune_peer.py MODEL WORKLOAD THREADS f32|bf16 ADAPTER cpu|cuda:N STEPS
 """
 
 import json
@@ -8,7 +8,7 @@ import statistics
 import sys
 import time
 
-model_folder, workload, threads, dtype, adapter, device = sys.argv[1:7]
+model_folder, workload, threads, dtype, adapter, device, steps = sys.argv[1:8]
 
 import torch
 
@@ -47,7 +47,7 @@ batches = [
     for batch in work["batches"]
 ]
 losses, seconds = [], []
-for step in range(work["steps"]):
+for step in range(int(steps)):
     tokens, answers = batches[step % len(batches)]
     start = time.perf_counter()
     # Only the last position has an answer, so only there are scores computed.

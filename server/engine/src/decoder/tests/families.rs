@@ -1,5 +1,6 @@
 //! Every family against Hugging Face's transformers and peft: logits, greedy replies alone and in
-//! company, with and without adapters. `families/make.py` made the checkpoints and their answers.
+//! company, with and without adapters. `families/make.py` made the checkpoints and their answers,
+//! `families/halves.py` those in bf16.
 
 use std::fs;
 use std::path::PathBuf;
@@ -7,7 +8,9 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use super::*;
+use crate::WeightFormat;
 use crate::tuning::peft;
+use crate::weights::Weights;
 
 #[derive(Deserialize)]
 struct Expected {
@@ -16,8 +19,24 @@ struct Expected {
     base: Answers,
     patterns: Answers,
     rslora: Answers,
-    /// Logits after each row of the model without adapter, computed in bf16.
-    bf16: Vec<Vec<f32>>,
+}
+
+/// Logits after each row, where everything is computed in bf16.
+#[derive(Deserialize)]
+struct Halves {
+    base: Vec<Vec<f32>>,
+    patterns: Vec<Vec<f32>>,
+    rslora: Vec<Vec<f32>>,
+}
+
+impl Halves {
+    fn of(&self, voice: Option<usize>) -> &[Vec<f32>] {
+        match voice {
+            None => &self.base,
+            Some(0) => &self.patterns,
+            Some(_) => &self.rslora,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -53,20 +72,47 @@ const CASES: [&str; 10] = [
 const VOICES: [Option<usize>; 3] = [None, Some(0), Some(1)];
 
 impl Case {
+    /// With tensors of a type, in which everything is computed.
     fn load(name: &'static str, dtype: DType) -> Self {
-        let folder =
-            PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/decoder/tests/families").join(name);
-        let read = |file: &str| fs::read(folder.join(file)).unwrap();
-        let config: DecoderConfig = serde_json::from_slice(&read("config.json")).unwrap();
-        let vb =
-            VarBuilder::from_buffered_safetensors(read("model.safetensors"), dtype, &Device::Cpu);
+        Self::with(name, dtype, Decoder::new)
+    }
+
+    /// With matrices of 16 bits and activations of 32, as `--weights bf16` has them on a processor.
+    fn load_bf16_matrices(name: &'static str) -> Self {
+        let weights = Weights::find(&Self::folder(name)).unwrap();
+        let matrices = WeightFormat::BF16.matrices(&weights, &Device::Cpu).unwrap().unwrap();
+        Self::with(name, DType::F32, |config, vb| Decoder::with_matrices(config, vb, &matrices))
+    }
+
+    fn with(
+        name: &'static str,
+        dtype: DType,
+        decoder: impl FnOnce(DecoderConfig, VarBuilder) -> Result<Decoder, DecoderError>,
+    ) -> Self {
+        let folder = Self::folder(name);
+        let config: DecoderConfig = Self::json(name, "config.json");
+        let tensors = fs::read(folder.join("model.safetensors")).unwrap();
+        let vb = VarBuilder::from_buffered_safetensors(tensors, dtype, &Device::Cpu);
         let adapters = ["patterns", "rslora"].map(|adapter| {
             let loaded = peft::load(&folder.join(adapter), &config, "", &Device::Cpu);
             Arc::new(loaded.unwrap().0.to_frozen(&Device::Cpu, dtype).unwrap())
         });
-        let model = Decoder::new(config, vb.unwrap()).unwrap_or_else(|e| panic!("{name}: {e}"));
-        let expected = serde_json::from_slice(&read("expected.json")).unwrap();
-        Self { name, model, adapters, expected }
+        let model = decoder(config, vb.unwrap()).unwrap_or_else(|e| panic!("{name}: {e}"));
+        Self { name, model, adapters, expected: Self::json(name, "expected.json") }
+    }
+
+    fn folder(name: &str) -> PathBuf {
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/decoder/tests/families").join(name)
+    }
+
+    fn json<T: serde::de::DeserializeOwned>(name: &str, file: &str) -> T {
+        serde_json::from_slice(&fs::read(Self::folder(name).join(file)).unwrap()).unwrap()
+    }
+
+    /// Every row for every voice: its number, its tokens and the voice.
+    fn everybody(&self) -> Vec<(usize, &[u32], Option<usize>)> {
+        let rows = self.expected.rows.iter().enumerate();
+        rows.flat_map(|(row, tokens)| VOICES.map(|voice| (row, tokens.as_slice(), voice))).collect()
     }
 
     fn answers(&self, voice: Option<usize>) -> &Answers {
@@ -77,24 +123,24 @@ impl Case {
         }
     }
 
-    /// Greedy replies to `rows`, each for its voice, all in the same batches; and the logits after
-    /// each prompt.
-    fn converse(&self, rows: &[(&[u32], Option<usize>)]) -> (Vec<Vec<u32>>, Vec<Vec<f32>>) {
-        self.converse_in(rows, usize::MAX)
+    /// Logits after each of `rows`, each for its voice, all in the same batches, with prompts that are read
+    /// in portions of so many tokens.
+    fn first_logits(&self, rows: &[(&[u32], Option<usize>)], portion: usize) -> Vec<Vec<f32>> {
+        self.converse(rows, portion, 1).1
     }
 
-    /// The same with prompts that are read in portions of so many tokens.
-    fn converse_in(
+    /// So many greedy tokens after each row, with [`Self::first_logits`].
+    fn converse(
         &self,
         rows: &[(&[u32], Option<usize>)],
         portion: usize,
+        steps: usize,
     ) -> (Vec<Vec<u32>>, Vec<Vec<f32>>) {
         let mut caches: Vec<KvCache> = rows.iter().map(|_| self.model.new_cache()).collect();
         while self.read_on(rows, &mut caches, portion) {}
         let rest = |((row, _), cache): (&(&[u32], _), &KvCache)| row[cache.len()..].to_vec();
         let mut next: Vec<Vec<u32>> = rows.iter().zip(&caches).map(rest).collect();
         let (mut replies, mut first) = (vec![vec![]; rows.len()], vec![]);
-        let steps = self.expected.base.greedy[0].len();
         for step in 0..steps {
             let segments: Vec<Segment> = rows
                 .iter()
@@ -155,6 +201,7 @@ impl Case {
 /// Largest difference as a share of the largest value.
 fn error(ours: &[f32], theirs: &[f32]) -> f32 {
     assert_eq!(ours.len(), theirs.len());
+    assert!(ours.iter().all(|x| x.is_finite()), "{ours:?}");
     let largest = theirs.iter().fold(0.0f32, |most, x| most.max(x.abs()));
     ours.iter().zip(theirs).fold(0.0f32, |most, (a, b)| most.max((a - b).abs())) / largest
 }
@@ -164,7 +211,8 @@ fn logits_and_greedy_replies_are_those_of_transformers_and_peft() {
     for case in CASES.map(|name| Case::load(name, DType::F32)) {
         for voice in VOICES {
             for (row, tokens) in case.expected.rows.iter().enumerate() {
-                let (replies, logits) = case.converse(&[(tokens, voice)]);
+                let steps = case.answers(voice).greedy[row].len();
+                let (replies, logits) = case.converse(&[(tokens, voice)], usize::MAX, steps);
                 let error = error(&logits[0], &case.answers(voice).logits[row]);
                 assert!(error < 1e-4, "{} {voice:?} row {row}: logits off by {error}", case.name);
                 assert_eq!(
@@ -178,37 +226,43 @@ fn logits_and_greedy_replies_are_those_of_transformers_and_peft() {
     }
 }
 
+/// Asserts that all voices together, their prompts read in portions, say what transformers says.
+fn says_the_same(case: &Case, portion: usize) {
+    let all = case.everybody();
+    let asked: Vec<_> = all.iter().map(|(_, tokens, voice)| (*tokens, *voice)).collect();
+    let steps = case.expected.base.greedy[0].len();
+    let (replies, logits) = case.converse(&asked, portion, steps);
+    for (((row, _, voice), reply), logits) in all.iter().zip(replies).zip(logits) {
+        let (row, answers) = (*row, case.answers(*voice));
+        let error = error(&logits, &answers.logits[row]);
+        assert!(error < 1e-4, "{} {voice:?} row {row}: logits off by {error}", case.name);
+        assert_eq!(reply, answers.greedy[row], "{} {voice:?} row {row}", case.name);
+    }
+}
+
 #[test]
 fn a_ragged_batch_of_all_voices_says_the_same() {
     for case in CASES.map(|name| Case::load(name, DType::F32)) {
-        let rows = case.expected.rows.iter().enumerate();
-        let all: Vec<(usize, &Vec<u32>, Option<usize>)> =
-            rows.flat_map(|(row, tokens)| VOICES.map(|voice| (row, tokens, voice))).collect();
-        let asked: Vec<(&[u32], Option<usize>)> =
-            all.iter().map(|(_, tokens, voice)| (tokens.as_slice(), *voice)).collect();
-        let (replies, _) = case.converse(&asked);
-        for ((row, _, voice), reply) in all.iter().zip(replies) {
-            assert_eq!(reply, case.answers(*voice).greedy[*row], "{} {voice:?}", case.name);
-        }
+        says_the_same(&case, usize::MAX);
     }
 }
 
 #[test]
 fn prompts_read_in_portions_give_the_same_logits_and_replies() {
     for case in CASES.map(|name| Case::load(name, DType::F32)) {
-        let rows = case.expected.rows.iter().enumerate();
-        let all: Vec<(usize, &Vec<u32>, Option<usize>)> =
-            rows.flat_map(|(row, tokens)| VOICES.map(|voice| (row, tokens, voice))).collect();
-        let asked: Vec<(&[u32], Option<usize>)> =
-            all.iter().map(|(_, tokens, voice)| (tokens.as_slice(), *voice)).collect();
-        assert!(asked.iter().any(|(tokens, _)| tokens.len() > 6), "some are read in three or more");
-        let (replies, logits) = case.converse_in(&asked, 3);
-        for (((row, _, voice), reply), logits) in all.iter().zip(replies).zip(logits) {
-            let (row, answers) = (*row, case.answers(*voice));
-            let error = error(&logits, &answers.logits[row]);
-            assert!(error < 1e-4, "{} {voice:?} row {row}: logits off by {error}", case.name);
-            assert_eq!(reply, answers.greedy[row], "{} {voice:?} row {row}", case.name);
-        }
+        assert!(
+            case.expected.rows.iter().any(|row| row.len() > 6),
+            "some are read in three or more"
+        );
+        says_the_same(&case, 3);
+    }
+}
+
+/// The checkpoints hold bf16, so matrices of that type are exact.
+#[test]
+fn matrices_in_bf16_say_the_same() {
+    for case in CASES.map(Case::load_bf16_matrices) {
+        says_the_same(&case, usize::MAX);
     }
 }
 
@@ -234,17 +288,23 @@ fn one_pass_without_caches_gives_the_same_logits() {
 }
 
 #[test]
-fn half_the_precision_is_close() {
+fn half_the_precision_is_close_alone_and_in_company() {
     for case in CASES.map(|name| Case::load(name, DType::BF16)) {
-        let mut ours = Vec::new();
-        for tokens in &case.expected.rows {
-            let segments = segments(&[(tokens.len(), None)]);
-            let batch = PackedBatch { tokens, segments: &segments, adapters: &[] };
-            let hidden = case.model.forward(&batch, None).unwrap();
-            let logits = case.model.logits(&hidden).unwrap().to_vec2::<f32>().unwrap();
-            ours.extend_from_slice(&logits[tokens.len() - 1]);
+        let halves: Halves = Case::json(case.name, "bf16.json");
+        let all = case.everybody();
+        let asked: Vec<_> = all.iter().map(|(_, tokens, voice)| (*tokens, *voice)).collect();
+        let alone =
+            |row: &(&[u32], Option<usize>)| case.first_logits(&[*row], usize::MAX).remove(0);
+        for (way, logits) in [
+            ("alone", asked.iter().map(alone).collect()),
+            ("in company", case.first_logits(&asked, usize::MAX)),
+            ("in portions", case.first_logits(&asked, 3)),
+        ] {
+            for ((row, _, voice), logits) in all.iter().zip(logits) {
+                let error = error(&logits, &halves.of(*voice)[*row]);
+                let who = format!("{} {voice:?} row {row} {way}", case.name);
+                assert!(error < 1e-2, "{who}: logits off by {error}");
+            }
         }
-        let error = error(&ours, &case.expected.bf16.concat());
-        assert!(error < 1e-2, "{}: off by {error}", case.name);
     }
 }
