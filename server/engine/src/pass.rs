@@ -64,7 +64,9 @@ impl Logits {
 /// # Errors
 /// [`EngineError::Compute`] if it fails or panics; the parts' caches are then of no use.
 pub fn run(decoder: &Decoder, parts: &mut [Part<'_>]) -> Result<Logits, EngineError> {
-    guard(|| compute(decoder, parts).map_err(|error| failed(&error.to_string())))
+    let mut compute = || compute(decoder, parts).map_err(|error| failed(&error.to_string()));
+    // On a worker of the pool: from elsewhere each of the many products of a pass would wake the pool anew.
+    guard(|| if decoder.device().is_cpu() { rayon::scope(|_| compute()) } else { compute() })
 }
 
 /// Runs `work`; a panic becomes an error.

@@ -226,7 +226,9 @@ impl Quantising {
         let Tensors::Gguf(file) = &self.tensors else { return None };
         let raw = file.raw(name).filter(|raw| raw.shape == [rows, columns])?;
         let format = self.format.stored_blocks(raw.dtype, name, columns)?;
-        QuantisedMatrix::from_blocks(format, rows, columns, &raw.bytes)
+        let matrix = QuantisedMatrix::from_blocks(format, rows, columns, &raw.bytes);
+        file.release(name);
+        matrix
     }
 }
 

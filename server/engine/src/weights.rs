@@ -73,12 +73,10 @@ impl Weights {
         let mut hasher = Sha256::new();
         match self {
             Self::Embedded(bytes) => hasher.update(bytes),
-            Self::Gguf(file) => hasher.update(file.bytes()),
+            Self::Gguf(file) => hash_file(file.path(), &mut hasher)?,
             Self::Files(files) => {
                 for path in files {
-                    let copied =
-                        File::open(path).and_then(|mut file| io::copy(&mut file, &mut hasher));
-                    copied.map_err(|error| broken(path, &error))?;
+                    hash_file(path, &mut hasher)?;
                 }
             }
         }
@@ -109,6 +107,12 @@ impl Weights {
         };
         built.map_err(|error| broken(path, &error))
     }
+}
+
+/// Reads the file rather than a mapping of it, which would stay in memory.
+fn hash_file(path: &Path, hasher: &mut Sha256) -> Result<(), EngineError> {
+    let copied = File::open(path).and_then(|mut file| io::copy(&mut file, hasher));
+    copied.map(drop).map_err(|error| broken(path, &error))
 }
 
 /// The files' tensors, without reading them.

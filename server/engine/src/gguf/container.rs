@@ -55,11 +55,6 @@ impl Container {
         &self.path
     }
 
-    /// All bytes of the file.
-    pub fn bytes(&self) -> &[u8] {
-        &self.map
-    }
-
     /// Names of the tensors, in order.
     pub fn tensor_names(&self) -> impl Iterator<Item = &str> {
         self.header.tensors.keys().map(String::as_str)
@@ -74,6 +69,21 @@ impl Container {
     pub fn tensor(&self, name: &str) -> Option<(&TensorInfo, &[u8])> {
         let info = self.header.tensors.get(name)?;
         Some((info, self.map.get(info.bytes.clone())?))
+    }
+
+    /// Lets the memory go in which the bytes of a tensor lie; the system reads them again if they are wanted.
+    pub fn release(&self, name: &str) {
+        #[cfg(unix)]
+        if let Some(info) = self.header.tensors.get(name) {
+            let (from, len) = (info.bytes.start, info.bytes.len());
+            #[expect(unsafe_code, reason = "pages of another kind of map would be lost")]
+            // SAFETY: the map is of a file and nobody writes to it, so its pages come back as they were.
+            let _ = unsafe {
+                self.map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, from, len)
+            };
+        }
+        #[cfg(not(unix))]
+        let _ = name;
     }
 
     /// The file is damaged, or says what can't be.

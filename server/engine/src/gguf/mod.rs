@@ -61,11 +61,6 @@ impl GgufFile {
         self.container.path()
     }
 
-    /// All bytes of the file.
-    pub fn bytes(&self) -> &[u8] {
-        self.container.bytes()
-    }
-
     /// Sizes and constants of the model.
     pub fn config(&self) -> &DecoderConfig {
         &self.config
@@ -84,6 +79,13 @@ impl GgufFile {
     pub fn raw(&self, name: &str) -> Option<RawTensor<'_>> {
         let (info, bytes, place) = self.weight(name)?;
         tensor::raw(info, bytes, place)
+    }
+
+    /// Lets the memory go in which a weight's blocks lie, once they were copied.
+    pub fn release(&self, name: &str) {
+        if let Some(place) = self.places.get(name) {
+            self.container.release(&place.name);
+        }
     }
 
     /// A source of all weights by their Hugging Face names, which converts to `dtype` on `device`.

@@ -15,6 +15,7 @@ use candle_core::quantized::GgmlDType;
 use half::f16;
 use rayon::prelude::*;
 
+use super::lines::{Line, Lines};
 use super::read::{self, Block};
 
 /// Output rows of a tile.
@@ -92,17 +93,12 @@ impl Format {
     }
 }
 
-/// 64 bytes that begin where a cache line does.
-#[derive(Debug, Clone, Copy)]
-#[repr(C, align(64))]
-pub(super) struct Line(pub(super) [u8; VECTOR]);
-
 /// A frozen `[rows, columns]` weight of a linear layer.
 pub struct QuantisedMatrix {
     format: Format,
     rows: usize,
     columns: usize,
-    lines: Vec<Line>,
+    lines: Lines,
 }
 
 impl std::fmt::Debug for QuantisedMatrix {
@@ -128,12 +124,15 @@ impl QuantisedMatrix {
         if !whole || rows.checked_mul(row_bytes) != Some(bytes.len()) {
             return None;
         }
-        let empty = Self { format, rows, columns, lines: Vec::new() };
+        let empty = Self { format, rows, columns, lines: Lines::zeroed(0) };
         let tile_lines = empty.tile_bytes() / VECTOR;
-        let mut lines = vec![Line([0; VECTOR]); rows.div_ceil(LANES) * tile_lines];
+        let mut lines = Lines::zeroed(rows.div_ceil(LANES) * tile_lines);
         let of_tiles = bytes.par_chunks(LANES * row_bytes);
         lines.par_chunks_mut(tile_lines).zip(of_tiles).for_each(|(tile, rows)| {
             let (quants, scales) = tile.as_flattened_mut_bytes().split_at_mut(empty.quant_bytes());
+            if format == Format::Q8_0 {
+                return put_bytes(rows, row_bytes, quants, scales);
+            }
             for (lane, row) in rows.chunks_exact(row_bytes).enumerate() {
                 for (index, block) in row.chunks_exact(block_bytes).enumerate() {
                     let block = read::block(format, block);
@@ -152,12 +151,14 @@ impl QuantisedMatrix {
         if !parts.iter().all(alike) || rest.iter().any(|part| !part.rows.is_multiple_of(LANES)) {
             return None;
         }
-        Some(Self {
-            format: first.format,
-            rows: parts.iter().map(|part| part.rows).sum(),
-            columns: first.columns,
-            lines: parts.iter().flat_map(|part| &part.lines).copied().collect(),
-        })
+        let mut lines = Lines::zeroed(parts.iter().map(|part| part.lines.len()).sum());
+        let mut at = 0;
+        for part in parts {
+            lines[at..at + part.lines.len()].copy_from_slice(&part.lines);
+            at += part.lines.len();
+        }
+        let rows = parts.iter().map(|part| part.rows).sum();
+        Some(Self { format: first.format, rows, columns: first.columns, lines })
     }
 
     /// Its format.
@@ -291,7 +292,23 @@ fn nibble(packed: &[[u8; VECTOR]], group: usize, at: usize) -> u8 {
     packed[group / 2][at] >> (4 * (group % 2)) & 15
 }
 
-/// Puts a block of one row into its tile.
+/// Puts rows of Q8_0 blocks into their tile: four columns at a time, as they lie there.
+fn put_bytes(rows: &[u8], row_bytes: usize, quants: &mut [u8], scales: &mut [u8]) {
+    const BLOCK: usize = 2 + STEP;
+    let quants = quants.as_chunks_mut::<4>().0;
+    for index in 0..row_bytes / BLOCK {
+        for (lane, row) in rows.chunks_exact(row_bytes).enumerate() {
+            let block = &row[index * BLOCK..(index + 1) * BLOCK];
+            let at = (index * LANES + lane) * 2;
+            scales[at..at + 2].copy_from_slice(&block[..2]);
+            for (group, four) in block[2..].as_chunks::<4>().0.iter().enumerate() {
+                quants[(index * 8 + group) * LANES + lane] = four.map(|byte| byte ^ 0x80);
+            }
+        }
+    }
+}
+
+/// Puts a block of one row of Q4_K or Q6_K into its tile.
 fn put(
     format: Format,
     block: &Block,
@@ -300,15 +317,10 @@ fn put(
     lane: usize,
 ) {
     let steps = format.columns() / STEP;
-    for (column, quant) in block.quants[..format.columns()].iter().enumerate() {
+    for (column, quant) in block.quants.iter().enumerate() {
         let step = (index * steps + column / STEP) * format.step_bytes();
         let (group, at) = (column % STEP / 4, 4 * lane + column % 4);
-        match format {
-            Format::Q8_0 => quants[step + group * VECTOR + at] = *quant,
-            Format::Q4K | Format::Q6K => {
-                quants[step + group / 2 * VECTOR + at] |= (quant & 15) << (4 * (group % 2));
-            }
-        }
+        quants[step + group / 2 * VECTOR + at] |= (quant & 15) << (4 * (group % 2));
         if format == Format::Q6K {
             quants[step + (4 + group / 4) * VECTOR + at] |= quant >> 4 << (2 * (group % 4));
         }
@@ -320,10 +332,8 @@ fn put(
         scales[from + 2 * lane..from + 2 * lane + 2].copy_from_slice(&block.minimum);
         from = 4 * LANES;
     }
-    if format != Format::Q8_0 {
-        for (at, scale) in block.scales.iter().enumerate() {
-            scales[from + at * LANES + lane] = *scale;
-        }
+    for (at, scale) in block.scales.iter().enumerate() {
+        scales[from + at * LANES + lane] = *scale;
     }
 }
 

@@ -1,6 +1,6 @@
 //! Frozen weights in blocks of few bits, multiplied with rows that are rounded to eight bits on the fly.
 //!
-//! The blocks are those of GGUF files. [`layout`] says how they lie in memory, [`read`] takes them out
+//! The blocks are those of GGUF files. [`layout`] says how they lie in memory, which [`lines`] gets, [`read`] takes them out
 //! of a file's bytes, [`activations`] rounds the rows, [`vnni`], [`avx2`] and [`portable`] are the same
 //! product for processors with AVX-512 VNNI, with AVX2 and for all others, and [`linear`] makes a tensor operation of it.
 //!
@@ -12,6 +12,7 @@ mod activations;
 mod avx2;
 mod layout;
 mod linear;
+mod lines;
 mod portable;
 mod read;
 #[cfg(target_arch = "x86_64")]

@@ -1,12 +1,12 @@
-//! Blocks of GGUF tensors, as the format's description lays them out (ggml, `ggml-common.h`: block_q8_0,
-//! block_q4_K, block_q6_K).
+//! Blocks of GGUF tensors, as the format's description lays them out (ggml, `ggml-common.h`: block_q4_K,
+//! block_q6_K; block_q8_0 is a scale and 32 bytes, which need no reading).
 
 use super::layout::{Format, SUPER};
 
 /// One block of one row: what its values are, not where its bits were.
 #[derive(Debug)]
 pub(super) struct Block {
-    /// Unsigned, see [`Format::zero`]; as many as the format has columns.
+    /// Unsigned, see [`Format::zero`].
     pub quants: [u8; SUPER],
     /// f16, little endian.
     pub scale: [u8; 2],
@@ -16,16 +16,11 @@ pub(super) struct Block {
     pub scales: [u8; 16],
 }
 
-/// Reads a block; `bytes` is as long as the format's blocks are.
+/// Reads a block of Q4_K or Q6_K; `bytes` is as long as the format's blocks are.
 pub(super) fn block(format: Format, bytes: &[u8]) -> Block {
     let mut block = Block { quants: [0; SUPER], scale: [0; 2], minimum: [0; 2], scales: [0; 16] };
+    debug_assert!(format != Format::Q8_0, "its blocks are no larger than a step");
     match format {
-        Format::Q8_0 => {
-            block.scale.copy_from_slice(&bytes[..2]);
-            for (quant, byte) in block.quants.iter_mut().zip(&bytes[2..]) {
-                *quant = byte ^ 0x80;
-            }
-        }
         Format::Q4K => {
             block.scale.copy_from_slice(&bytes[..2]);
             block.minimum.copy_from_slice(&bytes[2..4]);
@@ -38,7 +33,7 @@ pub(super) fn block(format: Format, bytes: &[u8]) -> Block {
                 }
             }
         }
-        Format::Q6K => {
+        Format::Q6K | Format::Q8_0 => {
             let (low, rest) = bytes.split_at(128);
             let (high, rest) = rest.split_at(64);
             block.scales.copy_from_slice(&rest[..16]);
