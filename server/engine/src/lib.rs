@@ -35,6 +35,7 @@ pub mod loading;
 mod starter_files;
 pub mod weight_format;
 pub mod weights;
+mod weights_hash;
 
 mod added_tokens;
 pub mod chat_template;

@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 use super::decoder::text_model::Names;
 use super::error::EngineError;
 use super::gguf::GgufFile;
+use super::weights_hash::{HashMemory, hex};
 
 /// The one file of small models.
 pub const SINGLE: &str = "model.safetensors";
@@ -65,22 +66,18 @@ impl Weights {
         Ok(Self::Files(files))
     }
 
-    /// SHA-256 over the bytes of all files in order, as hexadecimal digits.
+    /// SHA-256 over the bytes of all files in order, as hexadecimal digits. That of large files is remembered,
+    /// see [`HashMemory`].
     ///
     /// # Errors
     /// [`EngineError::FileBroken`] if a file can't be read.
     pub fn hash(&self) -> Result<String, EngineError> {
-        let mut hasher = Sha256::new();
+        let remembered = |files: &[PathBuf]| HashMemory::usual().hash(files, || hash_files(files));
         match self {
-            Self::Embedded(bytes) => hasher.update(bytes),
-            Self::Gguf(file) => hash_file(file.path(), &mut hasher)?,
-            Self::Files(files) => {
-                for path in files {
-                    hash_file(path, &mut hasher)?;
-                }
-            }
+            Self::Embedded(bytes) => Ok(hex(&Sha256::digest(bytes))),
+            Self::Gguf(file) => remembered(&[file.path().to_owned()]),
+            Self::Files(files) => remembered(files),
         }
-        Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
     /// A source of tensors that converts to `dtype` on `device`.
@@ -109,10 +106,14 @@ impl Weights {
     }
 }
 
-/// Reads the file rather than a mapping of it, which would stay in memory.
-fn hash_file(path: &Path, hasher: &mut Sha256) -> Result<(), EngineError> {
-    let copied = File::open(path).and_then(|mut file| io::copy(&mut file, hasher));
-    copied.map(drop).map_err(|error| broken(path, &error))
+/// Reads the files rather than mappings of them, which would stay in memory.
+fn hash_files(files: &[PathBuf]) -> Result<String, EngineError> {
+    let mut hasher = Sha256::new();
+    for path in files {
+        let copied = File::open(path).and_then(|mut file| io::copy(&mut file, &mut hasher));
+        copied.map_err(|error| broken(path, &error))?;
+    }
+    Ok(hex(&hasher.finalize()))
 }
 
 /// The files' tensors, without reading them.

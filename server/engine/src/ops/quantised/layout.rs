@@ -11,6 +11,8 @@
 //!
 //! Quants are unsigned; what they stand for is `scale * (quant - zero) - minimum`.
 
+use std::sync::Arc;
+
 use candle_core::quantized::GgmlDType;
 use half::f16;
 use rayon::prelude::*;
@@ -98,7 +100,8 @@ pub struct QuantisedMatrix {
     format: Format,
     rows: usize,
     columns: usize,
-    lines: Lines,
+    /// Whole tiles each, one below the other.
+    parts: Vec<Arc<Lines>>,
 }
 
 impl std::fmt::Debug for QuantisedMatrix {
@@ -124,7 +127,7 @@ impl QuantisedMatrix {
         if !whole || rows.checked_mul(row_bytes) != Some(bytes.len()) {
             return None;
         }
-        let empty = Self { format, rows, columns, lines: Lines::zeroed(0) };
+        let empty = Self { format, rows, columns, parts: Vec::new() };
         let tile_lines = empty.tile_bytes() / VECTOR;
         let mut lines = Lines::zeroed(rows.div_ceil(LANES) * tile_lines);
         let of_tiles = bytes.par_chunks(LANES * row_bytes);
@@ -140,10 +143,10 @@ impl QuantisedMatrix {
                 }
             }
         });
-        Some(Self { lines, ..empty })
+        Some(Self { parts: vec![Arc::new(lines)], ..empty })
     }
 
-    /// Several matrices with the same input, one below the other; `None` unless their formats and
+    /// Several matrices with the same input, one below the other, in the memory that they have; `None` unless their formats and
     /// columns agree and all but the last one fill their tiles.
     pub fn stack(parts: &[&Self]) -> Option<Self> {
         let (first, rest) = (parts.first()?, parts.get(..parts.len() - 1)?);
@@ -151,14 +154,12 @@ impl QuantisedMatrix {
         if !parts.iter().all(alike) || rest.iter().any(|part| !part.rows.is_multiple_of(LANES)) {
             return None;
         }
-        let mut lines = Lines::zeroed(parts.iter().map(|part| part.lines.len()).sum());
-        let mut at = 0;
-        for part in parts {
-            lines[at..at + part.lines.len()].copy_from_slice(&part.lines);
-            at += part.lines.len();
-        }
-        let rows = parts.iter().map(|part| part.rows).sum();
-        Some(Self { format: first.format, rows, columns: first.columns, lines })
+        Some(Self {
+            format: first.format,
+            rows: parts.iter().map(|part| part.rows).sum(),
+            columns: first.columns,
+            parts: parts.iter().flat_map(|part| &part.parts).cloned().collect(),
+        })
     }
 
     /// Its format.
@@ -173,7 +174,7 @@ impl QuantisedMatrix {
 
     /// Bytes in memory.
     pub fn bytes(&self) -> usize {
-        self.lines.len() * VECTOR
+        self.parts.iter().map(|lines| lines.len()).sum::<usize>() * VECTOR
     }
 
     /// Steps of a row.
@@ -199,7 +200,13 @@ impl QuantisedMatrix {
     /// One tile; `index` is below [`Self::tiles`].
     pub(super) fn tile(&self, index: usize) -> Tile<'_> {
         let lines = self.tile_bytes() / VECTOR;
-        let bytes = self.lines[index * lines..(index + 1) * lines].as_flattened_bytes();
+        let (mut parts, mut from) = (self.parts.as_slice(), index * lines);
+        while let [first, rest @ ..] = parts
+            && from >= first.len()
+        {
+            (parts, from) = (rest, from - first.len());
+        }
+        let bytes = parts[0][from..from + lines].as_flattened_bytes();
         let (quants, scales) = bytes.split_at(self.quant_bytes());
         Tile { quants, scales }
     }
