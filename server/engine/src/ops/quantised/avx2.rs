@@ -14,6 +14,10 @@ use super::layout::{Format, LANES, QuantisedMatrix, STEP, SUPER, Tile, VECTOR};
 /// sixteen registers.
 const ROWS: usize = 4;
 
+/// How many bytes before they are needed quants are asked for: about what a core reads from memory in the
+/// time that memory takes to answer.
+const AHEAD: usize = 512;
+
 /// The 16 output rows of a tile.
 type Pair<T> = [T; 2];
 
@@ -47,6 +51,9 @@ pub(super) fn tile(
 /// The products of one step. Every function needs the instructions that [`available`] asks for, a tile
 /// that has the step, and rows whose 32 values begin at the pointers.
 trait Steps {
+    /// Bytes of a tile's quants for one step.
+    const BYTES: usize;
+
     /// Adds a step's products to the sums, each times the row's scale.
     unsafe fn add<const N: usize>(
         tile: Tile<'_>,
@@ -62,6 +69,8 @@ struct Q4K;
 struct Q6K;
 
 impl Steps for Q8_0 {
+    const BYTES: usize = 8 * VECTOR;
+
     #[inline]
     #[target_feature(enable = "avx2,fma,f16c")]
     unsafe fn add<const N: usize>(
@@ -103,6 +112,8 @@ impl Steps for Q8_0 {
 }
 
 impl Steps for Q4K {
+    const BYTES: usize = 4 * VECTOR;
+
     #[inline]
     #[target_feature(enable = "avx2,fma,f16c")]
     unsafe fn add<const N: usize>(
@@ -152,6 +163,8 @@ impl Steps for Q4K {
 }
 
 impl Steps for Q6K {
+    const BYTES: usize = 6 * VECTOR;
+
     #[inline]
     #[target_feature(enable = "avx2,fma,f16c")]
     unsafe fn add<const N: usize>(
@@ -292,31 +305,41 @@ unsafe fn all_rows<S: Steps>(
 ) {
     let mut next = rows.start;
     while next < rows.end {
+        // The first rows bring the tile from memory.
+        let fetch = next == rows.start;
         // SAFETY: the caller's promises; every row lies in `x`.
         next += unsafe {
             match rows.end - next {
-                1 => some_rows::<S, 1>(tile, steps, x, next, &mut write),
-                2 => some_rows::<S, 2>(tile, steps, x, next, &mut write),
-                3 => some_rows::<S, 3>(tile, steps, x, next, &mut write),
-                _ => some_rows::<S, ROWS>(tile, steps, x, next, &mut write),
+                1 => some_rows::<S, 1>(tile, steps, x, (next, fetch), &mut write),
+                2 => some_rows::<S, 2>(tile, steps, x, (next, fetch), &mut write),
+                3 => some_rows::<S, 3>(tile, steps, x, (next, fetch), &mut write),
+                _ => some_rows::<S, ROWS>(tile, steps, x, (next, fetch), &mut write),
             }
         };
     }
 }
 
-/// The rows from `first` on, `N` of them; gives `N`.
+/// The rows from `first` on, `N` of them; gives `N`. Where they are to `fetch` the tile, its quants are asked
+/// for ahead.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
 unsafe fn some_rows<S: Steps, const N: usize>(
     tile: Tile<'_>,
     steps: usize,
     x: &Activations,
-    first: usize,
+    (first, fetch): (usize, bool),
     write: &mut impl FnMut(usize, [f32; LANES]),
 ) -> usize {
     let rows: [Row<'_>; N] = std::array::from_fn(|row| x.row(first + row));
     let mut sums = [[_mm256_setzero_ps(); 2]; N];
     for step in 0..steps {
+        if fetch {
+            let from = tile.quants.as_ptr().wrapping_add(step * S::BYTES + AHEAD);
+            for line in 0..S::BYTES / VECTOR {
+                // What lies behind the tile is asked for too, whatever it is: asking touches nothing.
+                _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(line * VECTOR).cast());
+            }
+        }
         // SAFETY: the caller's promises: tile and rows have `steps` steps.
         unsafe {
             let values = rows.each_ref().map(|row| row.values.as_ptr().add(step * STEP).cast());
