@@ -92,13 +92,14 @@ pub struct ModelArgs {
     /// the file. By default `stored` for GGUF files and `f32` for others; on a GPU `bf16`.
     #[arg(long, value_name = "FORMAT", env = "POLYLOGUE_WEIGHTS")]
     pub weights: Option<WeightFormat>,
-    /// Memory for the keys and values of all replies at work, in megabytes. By default 2048; on a GPU half
+    /// Memory for the keys and values of all replies at work, in megabytes. By default 2000; on a GPU half
     /// of what the model leaves. A prompt that needs more is refused.
     #[arg(long, value_name = "MB", value_parser = clap::value_parser!(u32).range(1..))]
     pub cache_memory: Option<u32>,
-    /// Memory for adapters, in megabytes; those that have not been asked for the longest leave it.
-    #[arg(long, value_name = "MB", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..))]
-    pub adapter_memory: u32,
+    /// Memory for adapters, in megabytes, by default 4000; those that have not been asked for the longest
+    /// leave it.
+    #[arg(long, value_name = "MB", value_parser = clap::value_parser!(u32).range(1..))]
+    pub adapter_memory: Option<u32>,
 }
 
 impl ModelArgs {
@@ -112,11 +113,12 @@ impl ModelArgs {
 
     /// What the engine is started with.
     pub fn config(&self) -> EngineConfig {
-        let bytes = |megabytes: u32| megabytes as usize * (1 << 20);
+        let bytes = |megabytes: u32| megabytes as usize * 1_000_000;
         let mut config = EngineConfig::new(self.model.as_str().into(), self.device);
         config.weights = self.weights;
         config.limits.cache_bytes = self.cache_memory.map(bytes);
-        config.limits.adapter_bytes = bytes(self.adapter_memory);
+        let adapter_bytes = self.adapter_memory.map(bytes);
+        config.limits.adapter_bytes = adapter_bytes.unwrap_or(config.limits.adapter_bytes);
         config
     }
 
@@ -189,7 +191,7 @@ mod tests {
                 device: DeviceChoice::Cpu,
                 weights,
                 cache_memory: None,
-                adapter_memory: 4096,
+                adapter_memory: None,
             };
             assert_eq!(args.options(), expect);
         }

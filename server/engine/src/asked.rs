@@ -34,16 +34,12 @@ impl<'a> Asked<'a> {
         if let Some((_, found)) = self.found.iter().find(|(known, _)| known == choice) {
             return Ok(found.clone());
         }
-        let full = |found: &Result<_, EngineError>| {
-            matches!(found, Err(EngineError::Overloaded { .. })) && self.holds_everything()
-        };
-        let mut found = self.adapters.find(model, choice);
-        if full(&found) {
-            // What others held may have been let go of after it was refused.
-            found = self.adapters.find(model, choice);
-        }
-        let found = match found {
-            Err(EngineError::Overloaded { limit, unit, .. }) if self.holds_everything() => {
+        // Looked at before and after: where others held something meanwhile, trying again may help.
+        let alone = self.holds_everything();
+        let found = match self.adapters.find(model, choice) {
+            Err(EngineError::Overloaded { limit, unit, .. })
+                if alone && self.holds_everything() =>
+            {
                 let rule =
                     format!("a request must do with {limit} {unit}, and this one needs more");
                 let hint = "Ask for fewer adapters or blends at once.";

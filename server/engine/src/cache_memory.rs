@@ -1,8 +1,9 @@
 //! How much memory the caches of one kind of work may take, counted in tokens of the model: what a
 //! row may reserve of it, and which row may come in when little is left.
 //!
-//! A row reserves all that it may come to hold before it is let in, so that the tokens of all caches
-//! stay within the memory that there is; what a buffer has to spare, an eighth at most, comes on top. Who asks, and in which order, is [`super::scheduler`]'s work.
+//! A row reserves all that it may come to hold before it is let in, so that the tokens of all caches stay
+//! within the memory that there is; what a buffer has to spare, an eighth at most, comes on top. Who asks,
+//! and in which order, is [`super::scheduler`]'s work.
 
 /// A row gets at most one part in so many, unless its prompt needs more.
 const ROW_PARTS: usize = 4;

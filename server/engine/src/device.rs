@@ -5,6 +5,9 @@ use std::{fmt, str::FromStr};
 use candle_core::{Device, DeviceLocation};
 use thiserror::Error;
 
+/// Why there is no GPU on a machine that has none.
+const NO_DRIVER: &str = "NVIDIA's driver is missing";
+
 /// What the user asked for; written `auto`, `cpu` or `cuda:N`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DeviceChoice {
@@ -124,8 +127,17 @@ fn open_cuda(index: usize) -> Result<Device, DeviceError> {
     let unavailable = |reason| DeviceError::Unavailable { index, reason };
     match opened {
         Ok(Ok(device)) => Ok(device),
-        Ok(Err(error)) => Err(unavailable(error.to_string())),
-        Err(_) => Err(unavailable("the CUDA driver is missing".to_owned())),
+        Ok(Err(error)) => Err(unavailable(reason(&error.to_string()))),
+        Err(_) => Err(unavailable(NO_DRIVER.to_owned())),
+    }
+}
+
+/// Why a GPU can't be opened: what candle says in its first line, behind which it lists its own calls.
+fn reason(said: &str) -> String {
+    match said.lines().next().unwrap_or_default() {
+        // So the library answers that stands for a missing driver.
+        line if line.contains("CUDA_ERROR_STUB_LIBRARY") => NO_DRIVER.to_owned(),
+        line => line.to_owned(),
     }
 }
 
@@ -154,6 +166,16 @@ mod tests {
     fn the_cpu_always_opens() {
         assert!(DeviceChoice::Cpu.open().unwrap().is_cpu());
         assert!(DeviceChoice::Auto.open().is_ok());
+    }
+
+    #[test]
+    fn a_reason_is_one_line_and_names_a_missing_driver() {
+        let stub = "DriverError(CUDA_ERROR_STUB_LIBRARY, \"<Failure>\")\n   0: candle_core::bt";
+        assert_eq!(reason(stub), NO_DRIVER);
+        let none =
+            "DriverError(CUDA_ERROR_NO_DEVICE, \"no CUDA-capable device is detected\")\n   0: bt";
+        assert_eq!(reason(none), none.lines().next().unwrap());
+        assert_eq!(reason(""), "");
     }
 
     #[test]

@@ -132,7 +132,7 @@ pub enum EngineError {
         "the prompt has {tokens} tokens, but {} {limit} including the reply\nShorten the message \
          or start a new conversation{}.",
         context_of(model, *memory),
-        if memory.is_some() { ", or use a smaller model" } else { "" }
+        if memory.is_some() { ", or use a smaller model, or give it more memory (`--cache-memory`)" } else { "" }
     )]
     ContextExceeded {
         /// Tokens of the prompt.

@@ -34,7 +34,7 @@ use super::weight_format::WeightFormat;
 use super::worker::{self, Command};
 
 /// Memory for the caches of replies on the CPU.
-const USUAL_CACHE_BYTES: usize = 2 << 30;
+const USUAL_CACHE_BYTES: usize = 2_000_000_000;
 
 /// Which model to load.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,7 +101,7 @@ struct Shared {
     model: Arc<LoadedModel>,
     adapters: Arc<Adapters>,
     load: Arc<Load>,
-    /// Memory for the caches of the prompts that are scored in one pass.
+    /// Memory for the cache of a prompt that is scored.
     score_caches: CacheMemory,
     limits: Limits,
     commands: Sender<Command>,
@@ -128,7 +128,9 @@ impl Engine {
         let per_token = model.decoder.new_cache().bytes_per_token();
         let cache_bytes = limits.cache_bytes.unwrap_or_else(|| usual_cache_bytes(&device));
         let load = Arc::new(Load::new(CacheMemory::new(cache_bytes, per_token)));
-        let score_caches = CacheMemory::new(Budget::ALONE.cache_bytes, per_token);
+        // A prompt that alone needs more than a pass is meant to has a pass to itself.
+        let score_bytes = Budget::ALONE.cache_bytes.max(cache_bytes / 2);
+        let score_caches = CacheMemory::new(score_bytes, per_token);
         let (commands, received) = mpsc::channel();
         let (worker_model, worker_load) = (Arc::clone(&model), Arc::clone(&load));
         thread::Builder::new()

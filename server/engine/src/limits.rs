@@ -47,7 +47,7 @@ impl Default for Limits {
             // A batch of a survey on a large model and few cores takes long without anything being wrong.
             score: Duration::from_secs(4 * 60 * 60),
             adapters: 64,
-            adapter_bytes: 4 << 30,
+            adapter_bytes: 4_000_000_000,
             cache_bytes: None,
             prefix_bytes: 512 << 20,
         }

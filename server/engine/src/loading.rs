@@ -21,7 +21,8 @@ use super::hub::{Hub, HubModel};
 use super::starter_files;
 use super::tokenizer::{ModelTokenizer, TokenizerFiles};
 use super::weight_format::WeightFormat;
-use super::weights::Weights;
+use super::weights::{self, Weights};
+use super::weights_hash;
 
 /// A model in memory. Its weights never change, so any thread may compute with it.
 #[derive(Debug)]
@@ -66,7 +67,7 @@ impl LoadedModel {
         format: WeightFormat,
     ) -> Result<Self, EngineError> {
         let dtype = format.dtype(device)?;
-        let Parts { name, path, config, tokenizer, weights } = Parts::read(source)?;
+        let Parts { name, path, config, tokenizer, weights, told } = Parts::read(source)?;
         let builder = weights.builder(dtype, device)?;
         let parameters =
             parameter_shapes(&config).into_iter().map(|(_, dims)| dims.iter().product::<usize>());
@@ -85,8 +86,12 @@ impl LoadedModel {
             (decoder, joined(hash), joined(tokenizer))
         });
         let tokenizer = tokenizer?;
-        let decoder = decoder?.map_err(|error| refused(path, &error))?;
+        let decoder = decoder?.map_err(|error| refused(path.clone(), &error))?;
         let hash = hash?;
+        // Or the hash would name what isn't in memory.
+        if weights_hash::told(&weights.files()) != told {
+            return Err(weights::broken(&path, &"it was replaced while it was loaded"));
+        }
         let info = ModelInfo {
             name,
             hash: short_id(&id(&hash, format)),
@@ -127,6 +132,8 @@ struct Parts {
     config: DecoderConfig,
     tokenizer: TokenizerSource,
     weights: Weights,
+    /// What the system said of the weights' files before they were opened.
+    told: Option<String>,
 }
 
 /// What a tokenizer is made of.
@@ -174,11 +181,12 @@ impl Parts {
     }
 
     fn gguf(path: &Path) -> Result<Self, EngineError> {
+        let told = weights_hash::told(&[path.to_owned()]);
         let file = Arc::new(GgufFile::open(path)?);
         let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
         let (path, config) = (path.to_owned(), file.config().clone());
         let tokenizer = TokenizerSource::Gguf(Arc::clone(&file), path.clone());
-        Ok(Self { name, path, config, tokenizer, weights: Weights::Gguf(file) })
+        Ok(Self { name, path, config, tokenizer, weights: Weights::Gguf(file), told })
     }
 }
 
@@ -192,9 +200,11 @@ enum Files<'a> {
 impl Files<'_> {
     fn parts(&self) -> Result<Parts, EngineError> {
         let weights = self.weights()?;
+        let told = weights_hash::told(&weights.files());
         let config = self.config()?;
         let tokenizer = TokenizerSource::Files(self.tokenizer(&config)?, self.path(""));
-        Ok(Parts { name: self.name(), path: self.path(""), config, tokenizer, weights })
+        let (name, path) = (self.name(), self.path(""));
+        Ok(Parts { name, path, config, tokenizer, weights, told })
     }
 
     fn name(&self) -> String {

@@ -78,7 +78,8 @@ impl Residents {
         let (needed, budget) = (megabytes(bytes), megabytes(self.memory.limit()));
         let reason = format!(
             "it needs {needed} MB of memory, and all adapters together may take {budget} MB\nUse one \
-             of a lower rank or for fewer layers, or a blend of fewer adapters."
+             of a lower rank or for fewer layers, or a blend of fewer adapters; or \
+             give them more (`--adapter-memory`)."
         );
         Err(EngineError::Adapter { name: name.to_owned(), reason })
     }

@@ -226,14 +226,10 @@ impl Quantising {
         let Tensors::Gguf(file) = &self.tensors else { return None };
         let raw = file.raw(name).filter(|raw| raw.shape == [rows, columns])?;
         let format = self.format.stored_blocks(raw.dtype, name, columns)?;
-        let matrix = QuantisedMatrix::from_blocks(format, rows, columns, &raw.bytes);
-        file.release(name);
-        matrix
+        QuantisedMatrix::from_blocks(format, rows, columns, &raw.bytes)
     }
-}
 
-impl Matrices for Quantising {
-    fn matrix(&self, name: &str, shape: [usize; 2]) -> Result<Option<Compact>, DecoderError> {
+    fn make(&self, name: &str, shape: [usize; 2]) -> Result<Option<Compact>, DecoderError> {
         if let Some(kept) = self.kept(name, shape) {
             return Ok(Some(Compact::Quantised(kept)));
         }
@@ -258,6 +254,16 @@ impl Matrices for Quantising {
         });
         let blocks = blocks.collect::<candle_core::Result<Vec<_>>>()?.concat();
         Ok(QuantisedMatrix::from_blocks(format, rows, columns, &blocks).map(Compact::Quantised))
+    }
+}
+
+impl Matrices for Quantising {
+    fn matrix(&self, name: &str, shape: [usize; 2]) -> Result<Option<Compact>, DecoderError> {
+        let made = self.make(name, shape);
+        if let Tensors::Gguf(file) = &self.tensors {
+            file.release(name);
+        }
+        made
     }
 }
 

@@ -66,18 +66,26 @@ impl Weights {
         Ok(Self::Files(files))
     }
 
+    /// Its files, in order.
+    pub fn files(&self) -> Vec<PathBuf> {
+        match self {
+            Self::Embedded(_) => Vec::new(),
+            Self::Gguf(file) => vec![file.path().to_owned()],
+            Self::Files(files) => files.clone(),
+        }
+    }
+
     /// SHA-256 over the bytes of all files in order, as hexadecimal digits. That of large files is remembered,
     /// see [`HashMemory`].
     ///
     /// # Errors
     /// [`EngineError::FileBroken`] if a file can't be read.
     pub fn hash(&self) -> Result<String, EngineError> {
-        let remembered = |files: &[PathBuf]| HashMemory::usual().hash(files, || hash_files(files));
-        match self {
-            Self::Embedded(bytes) => Ok(hex(&Sha256::digest(bytes))),
-            Self::Gguf(file) => remembered(&[file.path().to_owned()]),
-            Self::Files(files) => remembered(files),
+        if let Self::Embedded(bytes) = self {
+            return Ok(hex(&Sha256::digest(bytes)));
         }
+        let files = self.files();
+        HashMemory::usual().hash(&files, || hash_files(&files))
     }
 
     /// A source of tensors that converts to `dtype` on `device`.

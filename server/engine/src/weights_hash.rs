@@ -7,7 +7,7 @@
 
 use std::fmt::Write;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use directories::ProjectDirs;
@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 /// Weights of fewer bytes are hashed in no time.
 const SMALLEST: u64 = 64 << 20;
 /// What has changed within this time may change again unnoticed.
-const JUST_NOW: Duration = Duration::from_secs(10);
+const JUST_NOW: Duration = Duration::from_secs(60);
 
 /// Hashes of weights by their files.
 #[derive(Debug)]
@@ -69,31 +69,61 @@ impl HashMemory {
         let (mut told, mut bytes) = (String::new(), 0);
         for file in files {
             let file = fs::canonicalize(file).ok()?;
-            let about = fs::metadata(&file).ok()?;
+            let about = look(&file)?;
             let changed = about.modified().ok()?;
-            if now.duration_since(changed).is_ok_and(|age| age < JUST_NOW) {
+            // A time to come is no age either.
+            if now.duration_since(changed).is_ok_and(|age| age >= JUST_NOW) {
+                let at = last_change(&about);
+                bytes += about.len();
+                writeln!(told, "{} {at} {}", which(&about)?, file.display()).ok()?;
+            } else {
                 return None;
             }
-            let since = changed.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_nanos();
-            bytes += about.len();
-            writeln!(told, "{} {since} {:?} {}", about.len(), identity(&about), file.display())
-                .ok()?;
         }
         let key = || hex(&Sha256::digest(told));
         (bytes >= self.smallest).then(key)
     }
 }
 
-/// Which file of the system it is, and when anything of it last changed, which no program can set back.
-#[cfg(unix)]
-fn identity(about: &fs::Metadata) -> impl std::fmt::Debug + use<> {
-    use std::os::unix::fs::MetadataExt;
-    (about.dev(), about.ino(), about.ctime(), about.ctime_nsec())
+/// What the system says of the files: the same as long as nobody writes to them or puts others in their place.
+pub fn told(files: &[PathBuf]) -> Option<String> {
+    files
+        .iter()
+        .map(|file| which(&look(file)?))
+        .collect::<Option<Vec<_>>>()
+        .map(|all| all.join("\n"))
 }
 
-#[cfg(not(unix))]
-fn identity(about: &fs::Metadata) -> impl std::fmt::Debug + use<> {
-    about.created().ok()
+/// Asks an opened file, since a file system of the network may answer for a path from memory.
+fn look(file: &Path) -> Option<fs::Metadata> {
+    fs::File::open(file).and_then(|file| file.metadata()).ok()
+}
+
+/// Which file of the system it is, its size and when its contents changed.
+fn which(about: &fs::Metadata) -> Option<String> {
+    let since = about.modified().ok()?.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_nanos();
+    #[cfg(unix)]
+    let file = {
+        use std::os::unix::fs::MetadataExt;
+        format!("{} {}", about.dev(), about.ino())
+    };
+    #[cfg(not(unix))]
+    let file = format!("{:?}", about.created().ok());
+    Some(format!("{file} {} {since}", about.len()))
+}
+
+/// When anything of it changed, its name too, which no program can set back; where the system tells.
+fn last_change(about: &fs::Metadata) -> String {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        format!("{} {}", about.ctime(), about.ctime_nsec())
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = about;
+        String::new()
+    }
 }
 
 /// As lower-case hexadecimal digits.
@@ -115,8 +145,7 @@ mod tests {
         let file = folder.path().join("model.safetensors");
         let files = [file.clone()];
         let memory = HashMemory { folder: Some(folder.path().join("hashes")), smallest: 3 };
-        let age = |seconds| {
-            let then = SystemTime::now() - Duration::from_secs(seconds);
+        let age = |then| {
             let opened = fs::File::options().write(true).open(&file).unwrap();
             opened.set_modified(then).unwrap();
         };
@@ -124,18 +153,28 @@ mod tests {
         fs::write(&file, "abc").unwrap();
         assert_eq!(hash("0")[..1], *"0");
         assert_eq!(hash("1")[..1], *"1", "it changed just now, so nothing is remembered");
-        age(60);
+        let then = SystemTime::now() - Duration::from_secs(600);
+        age(then);
+        let before = told(&files);
         assert_eq!(hash("2")[..1], *"2");
         assert_eq!(hash("3")[..1], *"2", "remembered");
-        fs::write(&file, "abd").unwrap();
-        age(50);
+        // Another file in its place, of the same size and time.
+        let other = folder.path().join("other");
+        fs::copy(&file, &other).unwrap();
+        fs::rename(&other, &file).unwrap();
+        age(then);
+        assert_ne!(told(&files), before);
         assert_eq!(hash("4")[..1], *"4", "it has changed");
+        age(SystemTime::now() + Duration::from_secs(600));
+        assert_eq!(hash("8")[..1], *"8", "a time to come says nothing");
+        age(then);
         // A memory that is damaged is none.
         for entry in fs::read_dir(folder.path().join("hashes")).unwrap() {
             fs::write(entry.unwrap().path(), "45").unwrap();
         }
         assert_eq!(hash("5")[..1], *"5");
         assert_eq!(hash("6")[..1], *"5");
+        assert_eq!(told(&[folder.path().join("none")]), None);
         let small = HashMemory { smallest: 4, ..memory };
         let computed = small.hash(&files, || Ok::<_, ()>("7".repeat(64))).unwrap();
         assert_eq!(computed[..1], *"7", "what is small isn't remembered");

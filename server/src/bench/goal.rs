@@ -18,15 +18,20 @@ pub struct Goal {
 impl Goal {
     /// To have at least `bound`.
     pub fn at_least(bound: f64, measured: Option<f64>) -> Self {
-        let missed_by = measured.map(|measured| ((bound - measured) / bound).max(0.0));
+        let missed_by = finite(measured).map(|measured| ((bound - measured) / bound).max(0.0));
         Self { bound, at_most: false, missed_by }
     }
 
     /// To have at most `bound`.
     pub fn at_most(bound: f64, measured: Option<f64>) -> Self {
-        let missed_by = measured.map(|measured| ((measured - bound) / bound).max(0.0));
+        let missed_by = finite(measured).map(|measured| ((measured - bound) / bound).max(0.0));
         Self { bound, at_most: true, missed_by }
     }
+}
+
+/// What is no number was not measured.
+fn finite(measured: Option<f64>) -> Option<f64> {
+    measured.filter(|measured| measured.is_finite())
 }
 
 /// Such as `≥ 5, missed by 12 %`.
@@ -57,6 +62,7 @@ mod tests {
             (Goal::at_most(0.01, Some(0.001)), Some(0.0), "≤ 0.01, reached"),
             (Goal::at_most(1.0, Some(1.001)), None, "≤ 1, missed by 1 %"),
             (Goal::at_least(1.0, None), None, "≥ 1"),
+            (Goal::at_most(1.0, Some(f64::NAN)), None, "≤ 1"),
         ] {
             assert_eq!(goal.to_string(), text);
             if let Some(missed_by) = missed_by {

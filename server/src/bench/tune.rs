@@ -165,8 +165,8 @@ fn peer(options: &Options, files: &Files, steps: usize) -> Result<Tuned, String>
     }
     let started = Instant::now();
     let single = run("f32", steps, None)?;
-    // No quicker than f32 if it needs as long for so few steps.
-    let half = run("bf16", steps.min(SPEED_STEPS), Some(started.elapsed()));
+    // No quicker than f32 if it needs longer for no more steps.
+    let half = run("bf16", steps.min(SPEED_STEPS), Some(started.elapsed().mul_f64(1.5)));
     Ok(match half {
         Ok(half) if half.tokens_per_second > single.tokens_per_second => {
             Tuned { losses: single.losses, ..half }

@@ -30,8 +30,8 @@ pub(super) fn watch<T: DeserializeOwned>(
     let stdout = child.stdout.take();
     let (read, reading) = mpsc::channel();
     let in_time = std::thread::scope(|scope| {
-        let child = &mut child;
-        let guard = scope.spawn(move || end_in_time(child, &reading, limit));
+        let guarded = &mut child;
+        let guard = scope.spawn(move || end_in_time(guarded, &reading, limit));
         for line in stdout.into_iter().flat_map(|stdout| BufReader::new(stdout).lines()) {
             if let Ok(result) = serde_json::from_str(&line?) {
                 (last, at) = (Some(result), started.elapsed());
@@ -39,8 +39,13 @@ pub(super) fn watch<T: DeserializeOwned>(
         }
         drop(read);
         guard.join().unwrap_or(Ok(true))
-    })?;
+    });
+    if in_time.is_err() {
+        // It isn't to compute beside the next one.
+        child.kill()?;
+    }
     child.wait()?;
+    let in_time = in_time?;
     if let Some(limit) = limit.filter(|_| !in_time) {
         return Ok((Err(format!("given up after {:.0} s", limit.as_secs_f64())), at));
     }

@@ -133,7 +133,9 @@ impl SimpleBackend for Dequantized {
         let Some((info, bytes, place)) = self.0.weight(name) else {
             return Err(candle_core::Error::CannotFindTensor { path: name.to_owned() });
         };
-        tensor::weight(info, bytes, place)?.to_dtype(dtype)?.to_device(device)
+        let weight = tensor::weight(info, bytes, place)?.to_dtype(dtype)?.to_device(device);
+        self.0.release(name);
+        weight
     }
 
     fn contains_tensor(&self, name: &str) -> bool {

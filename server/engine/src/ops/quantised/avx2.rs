@@ -69,7 +69,7 @@ struct Q4K;
 struct Q6K;
 
 impl Steps for Q8_0 {
-    const BYTES: usize = 8 * VECTOR;
+    const BYTES: usize = Format::Q8_0.step_bytes();
 
     #[inline]
     #[target_feature(enable = "avx2,fma,f16c")]
@@ -112,7 +112,7 @@ impl Steps for Q8_0 {
 }
 
 impl Steps for Q4K {
-    const BYTES: usize = 4 * VECTOR;
+    const BYTES: usize = Format::Q4K.step_bytes();
 
     #[inline]
     #[target_feature(enable = "avx2,fma,f16c")]
@@ -163,7 +163,7 @@ impl Steps for Q4K {
 }
 
 impl Steps for Q6K {
-    const BYTES: usize = 6 * VECTOR;
+    const BYTES: usize = Format::Q6K.step_bytes();
 
     #[inline]
     #[target_feature(enable = "avx2,fma,f16c")]
@@ -306,7 +306,7 @@ unsafe fn all_rows<S: Steps>(
     let mut next = rows.start;
     while next < rows.end {
         // The first rows bring the tile from memory.
-        let fetch = next == rows.start;
+        let fetch = next == 0;
         // SAFETY: the caller's promises; every row lies in `x`.
         next += unsafe {
             match rows.end - next {

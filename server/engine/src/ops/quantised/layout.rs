@@ -67,7 +67,7 @@ impl Format {
     }
 
     /// Bytes of a tile's quants for one step.
-    pub(super) fn step_bytes(self) -> usize {
+    pub(super) const fn step_bytes(self) -> usize {
         match self {
             Self::Q8_0 => 8 * VECTOR,
             Self::Q4K => 4 * VECTOR,
@@ -146,8 +146,8 @@ impl QuantisedMatrix {
         Some(Self { parts: vec![Arc::new(lines)], ..empty })
     }
 
-    /// Several matrices with the same input, one below the other, in the memory that they have; `None` unless their formats and
-    /// columns agree and all but the last one fill their tiles.
+    /// Several matrices with the same input, one below the other, in the memory that they have; `None` unless
+    /// their formats and columns agree and all but the last one fill their tiles.
     pub fn stack(parts: &[&Self]) -> Option<Self> {
         let (first, rest) = (parts.first()?, parts.get(..parts.len() - 1)?);
         let alike = |part: &&Self| (part.format, part.columns) == (first.format, first.columns);
@@ -170,11 +170,6 @@ impl QuantisedMatrix {
     /// `(rows, columns)`.
     pub fn shape(&self) -> (usize, usize) {
         (self.rows, self.columns)
-    }
-
-    /// Bytes in memory.
-    pub fn bytes(&self) -> usize {
-        self.parts.iter().map(|lines| lines.len()).sum::<usize>() * VECTOR
     }
 
     /// Steps of a row.

@@ -17,7 +17,10 @@ pub(super) struct Line(pub(super) [u8; VECTOR]);
 
 /// Lines that lie one after the other.
 #[derive(Debug)]
-pub(super) enum Lines {
+pub(super) struct Lines(Memory);
+
+#[derive(Debug)]
+enum Memory {
     /// Less than a large page.
     Few(Vec<Line>),
     /// Memory of the system's own, in which they begin where a large page does.
@@ -29,12 +32,13 @@ impl Lines {
     pub fn zeroed(count: usize) -> Self {
         let bytes = count * VECTOR;
         let map = if bytes < PAGE { None } else { MmapMut::map_anon(bytes + PAGE).ok() };
-        let Some(map) = map else { return Self::Few(vec![Line([0; VECTOR]); count]) };
+        let Some(map) = map else { return Self(Memory::Few(vec![Line([0; VECTOR]); count])) };
         let from = map.as_ptr().align_offset(PAGE);
+        assert!(from < PAGE, "bytes have an offset to any alignment");
         // Only a wish; and not for the end, or it would get a page that it doesn't fill.
         #[cfg(target_os = "linux")]
         let _ = map.advise_range(memmap2::Advice::HugePage, from, bytes / PAGE * PAGE);
-        Self::Many { map, from, count }
+        Self(Memory::Many { map, from, count })
     }
 }
 
@@ -42,12 +46,12 @@ impl Deref for Lines {
     type Target = [Line];
 
     fn deref(&self) -> &[Line] {
-        match self {
-            Self::Few(lines) => lines,
+        match &self.0 {
+            Memory::Few(lines) => lines,
             #[expect(unsafe_code, reason = "mapped bytes are lines where they are aligned")]
             // SAFETY: `count` lines from `from` on are inside of the map, which is a page longer; a large
             // page begins where a line may; any bytes are a line, and the map lives as long as `self`.
-            Self::Many { map, from, count } => unsafe {
+            Memory::Many { map, from, count } => unsafe {
                 std::slice::from_raw_parts(map.as_ptr().add(*from).cast(), *count)
             },
         }
@@ -56,11 +60,11 @@ impl Deref for Lines {
 
 impl DerefMut for Lines {
     fn deref_mut(&mut self) -> &mut [Line] {
-        match self {
-            Self::Few(lines) => lines,
+        match &mut self.0 {
+            Memory::Few(lines) => lines,
             #[expect(unsafe_code, reason = "mapped bytes are lines where they are aligned")]
             // SAFETY: as above; the borrow is exclusive, and nobody else maps this memory.
-            Self::Many { map, from, count } => unsafe {
+            Memory::Many { map, from, count } => unsafe {
                 std::slice::from_raw_parts_mut(map.as_mut_ptr().add(*from).cast(), *count)
             },
         }
@@ -77,7 +81,10 @@ mod tests {
             let mut lines = Lines::zeroed(count);
             assert_eq!(lines.len(), count);
             assert!(lines.iter().all(|line| line.0 == [0; VECTOR]));
+            let large = count >= PAGE / VECTOR;
+            assert_eq!(matches!(lines.0, Memory::Many { .. }), large);
             assert!(lines.as_ptr().is_aligned());
+            assert!(!large || lines.as_ptr().addr().is_multiple_of(PAGE));
             for (index, line) in lines.iter_mut().enumerate() {
                 line.0[index % VECTOR] = index as u8;
             }

@@ -1,8 +1,9 @@
 //! Frozen weights in blocks of few bits, multiplied with rows that are rounded to eight bits on the fly.
 //!
-//! The blocks are those of GGUF files. [`layout`] says how they lie in memory, which [`lines`] gets, [`read`] takes them out
-//! of a file's bytes, [`activations`] rounds the rows, [`vnni`], [`avx2`] and [`portable`] are the same
-//! product for processors with AVX-512 VNNI, with AVX2 and for all others, and [`linear`] makes a tensor operation of it.
+//! The blocks are those of GGUF files. [`layout`] says how they lie in memory, which [`lines`] gets, [`read`]
+//! takes them out of a file's bytes, [`activations`] rounds the rows, [`vnni`], [`avx2`] and [`portable`] are
+//! the same product for processors with AVX-512 VNNI, with AVX2 and for all others, and [`linear`] makes a
+//! tensor operation of it.
 //!
 //! **Invariant:** a row's result depends on nothing but the row: neither on its company nor on how many
 //! threads compute. Sums over whole numbers are exact, and blocks are added in order.
