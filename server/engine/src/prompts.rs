@@ -35,8 +35,8 @@ pub fn encode_row(
     Ok(NewRow { ticket, tokens, adapter, sampler, max_tokens, fresh: false, passed: 0 })
 }
 
-/// Checks prompts and makes them ready to be scored, where `caches` is the memory for those of one
-/// pass.
+/// Checks prompts and makes them ready to be scored, where `caches` is the memory for the cache of
+/// each.
 ///
 /// # Errors
 /// See [`super::Engine::score`].
