@@ -13,6 +13,8 @@ use std::time::{Duration, SystemTime};
 use directories::ProjectDirs;
 use sha2::{Digest, Sha256};
 
+use super::tuning::atomic::write_atomic;
+
 /// Weights of fewer bytes are hashed in no time.
 const SMALLEST: u64 = 64 << 20;
 /// What has changed within this time may change again unnoticed.
@@ -52,14 +54,9 @@ impl HashMemory {
         }
         let hash = compute()?;
         // Otherwise they changed while they were read.
-        if self.key(files, SystemTime::now()).as_ref() == Some(&key) {
-            let own = folder.join(format!("{key}.{}", std::process::id()));
-            let written = fs::create_dir_all(folder)
-                .and_then(|()| fs::write(&own, &hash))
-                .and_then(|()| fs::rename(&own, &path));
-            if let Err(error) = written {
-                tracing::debug!("the hash of the weights isn't remembered: {error}");
-            }
+        let unchanged = self.key(files, SystemTime::now()).as_ref() == Some(&key);
+        if unchanged && let Err(error) = write_atomic(&path, hash.as_bytes()) {
+            tracing::debug!("the hash of the weights isn't remembered: {error}");
         }
         Ok(hash)
     }
@@ -87,11 +84,8 @@ impl HashMemory {
 
 /// What the system says of the files: the same as long as nobody writes to them or puts others in their place.
 pub fn told(files: &[PathBuf]) -> Option<String> {
-    files
-        .iter()
-        .map(|file| which(&look(file)?))
-        .collect::<Option<Vec<_>>>()
-        .map(|all| all.join("\n"))
+    let all = files.iter().map(|file| which(&look(file)?)).collect::<Option<Vec<_>>>()?;
+    Some(all.join("\n"))
 }
 
 /// Asks an opened file, since a file system of the network may answer for a path from memory.
