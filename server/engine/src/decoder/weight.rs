@@ -9,6 +9,7 @@ use super::{DecoderError, layer::tensor};
 use crate::ops::{
     self,
     halves::{self, HalfMatrix},
+    int16::{self, Frozen},
     quantised::{self, QuantisedMatrix},
 };
 
@@ -124,6 +125,9 @@ impl Weight {
 
     /// `x · weightᵀ`.
     pub fn linear(&self, x: &Tensor) -> Result<Tensor> {
+        if let Some(product) = self.in_int16(None, x) {
+            return product;
+        }
         match self {
             Self::Dense(weight) => ops::linear(x, weight),
             Self::Quantised(weight) => quantised::linear(x, weight),
@@ -133,22 +137,46 @@ impl Weight {
 
     /// `x · weightᵀ + bias`.
     pub fn linear_biased(&self, x: &Tensor, bias: &Tensor) -> Result<Tensor> {
+        let rows = bias.broadcast_as((x.dim(0)?, bias.dim(0)?))?;
+        if let Some(product) = self.in_int16(Some(&rows), x) {
+            return product;
+        }
         match self {
             Self::Dense(weight) => ops::linear_biased(x, weight, bias),
-            Self::Quantised(weight) => {
-                let bias = bias.broadcast_as((x.dim(0)?, bias.dim(0)?))?;
-                quantised::linear_add(&bias, x, weight)
-            }
+            Self::Quantised(weight) => quantised::linear_add(&rows, x, weight),
             Self::Half(weight) => halves::linear(x, weight)?.broadcast_add(bias),
         }
     }
 
     /// `residual + x · weightᵀ`.
     pub fn linear_add(&self, residual: &Tensor, x: &Tensor) -> Result<Tensor> {
+        if let Some(product) = self.in_int16(Some(residual), x) {
+            return product;
+        }
         match self {
             Self::Dense(weight) => ops::linear_add(residual, x, weight),
             Self::Quantised(weight) => quantised::linear_add(residual, x, weight),
             Self::Half(weight) => residual + halves::linear(x, weight)?,
+        }
+    }
+
+    /// `residual + x · weightᵀ` in whole numbers of 16 bits, where that pays: while an adapter is tuned.
+    fn in_int16(&self, residual: Option<&Tensor>, x: &Tensor) -> Option<Result<Tensor>> {
+        fn product<W: Frozen + 'static>(
+            residual: Option<&Tensor>,
+            x: &Tensor,
+            weight: W,
+        ) -> Option<Result<Tensor>> {
+            int16::pays(x, weight.shape()).then(|| match residual {
+                Some(residual) => int16::linear_add(residual, x, weight),
+                None => int16::linear(x, weight),
+            })
+        }
+        match self {
+            Self::Dense(weight) if weight.track_op() => None,
+            Self::Dense(weight) => product(residual, x, weight.clone()),
+            Self::Quantised(weight) => product(residual, x, Arc::clone(weight)),
+            Self::Half(weight) => product(residual, x, Arc::clone(weight)),
         }
     }
 }

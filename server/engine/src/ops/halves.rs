@@ -1,6 +1,7 @@
 //! Frozen weights of 16 bits each, multiplied in f32: half the memory, and exact where the checkpoint
 //! has 16 bits.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use candle_core::{CpuStorage, CustomOp1, DType, Layout, Result, Shape, Tensor, bail};
@@ -9,6 +10,7 @@ use rayon::prelude::*;
 
 use super::{
     host::{floats, lend},
+    int16::Frozen,
     linear as dense,
     product::{Matrix, MatrixMut, Threads, product},
 };
@@ -52,18 +54,23 @@ impl HalfMatrix {
     }
 
     /// The values of some rows.
-    pub fn values(&self, rows: std::ops::Range<usize>) -> Vec<f32> {
+    pub fn values(&self, rows: Range<usize>) -> Vec<f32> {
         let range = rows.start * self.columns..rows.end * self.columns;
         let mut wide = vec![0.0; range.len()];
+        self.widen(range, &mut wide);
+        wide
+    }
+
+    /// Writes what `range` of all values is.
+    fn widen(&self, range: Range<usize>, wide: &mut [f32]) {
         match &self.values {
-            Values::F16(values) => values[range].convert_to_f32_slice(&mut wide),
+            Values::F16(values) => values[range].convert_to_f32_slice(wide),
             Values::BF16(values) => {
                 for (wide, value) in wide.iter_mut().zip(&values[range]) {
                     *wide = f32::from_bits(u32::from(value.to_bits()) << 16);
                 }
             }
         }
-        wide
     }
 
     fn multiply(&self, x: &[f32], rows: usize) -> Vec<f32> {
@@ -86,6 +93,26 @@ impl HalfMatrix {
             }
         });
         dst
+    }
+}
+
+impl Frozen for HalfMatrix {
+    fn shape(&self) -> (usize, usize) {
+        self.shape()
+    }
+
+    fn read(
+        &self,
+        rows: Range<usize>,
+        columns: Range<usize>,
+        into: &mut [f32],
+        stride: usize,
+    ) -> Result<()> {
+        for (row, into) in rows.zip(into.chunks_mut(stride)) {
+            let from = row * self.columns;
+            self.widen(from + columns.start..from + columns.end, &mut into[..columns.len()]);
+        }
+        Ok(())
     }
 }
 

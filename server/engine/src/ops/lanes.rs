@@ -69,6 +69,20 @@ pub fn max(x: &[f32]) -> f32 {
     lanes.iter().chain(rest).copied().fold(f32::NEG_INFINITY, f32::max)
 }
 
+/// The largest absolute value; zero for none. A value that is no number counts as none.
+#[inline(always)]
+pub fn largest(x: &[f32]) -> f32 {
+    let mut lanes = [0.0; LANES];
+    let (chunks, rest) = x.as_chunks::<LANES>();
+    for chunk in chunks {
+        for lane in 0..LANES {
+            let size = chunk[lane].abs();
+            lanes[lane] = if size > lanes[lane] { size } else { lanes[lane] };
+        }
+    }
+    rest.iter().map(|x| x.abs()).chain(lanes).fold(0.0, f32::max)
+}
+
 /// Replaces every value by `e^(value - shift)` and gives their sum.
 #[inline(always)]
 pub fn exp_sum(x: &mut [f32], shift: f32) -> f32 {
@@ -132,5 +146,8 @@ mod tests {
         assert_eq!(sum2(&x, &x, |a, b| a + b), 37.0 * 36.0);
         assert_eq!(max(&x), 36.0);
         assert_eq!(max(&[]), f32::NEG_INFINITY);
+        let mixed: Vec<f32> = x.iter().map(|x| if x % 2.0 == 0.0 { *x } else { -x }).collect();
+        assert_eq!((largest(&mixed), largest(&mixed[..36]), largest(&[])), (36.0, 35.0, 0.0));
+        assert_eq!(largest(&[f32::NAN, -2.0]), 2.0);
     }
 }

@@ -13,6 +13,7 @@ mod gated;
 pub mod halves;
 mod head;
 mod host;
+pub mod int16;
 mod lanes;
 mod linear;
 pub mod lora;
@@ -20,6 +21,7 @@ pub mod peak;
 mod product;
 pub mod quantised;
 mod rms_norm;
+mod shared;
 
 use candle_core::{Result, Tensor, bail};
 

@@ -11,14 +11,17 @@
 //!
 //! Quants are unsigned; what they stand for is `scale * (quant - zero) - minimum`.
 
+use std::ops::Range;
 use std::sync::Arc;
 
+use candle_core::Result;
 use candle_core::quantized::GgmlDType;
 use half::f16;
 use rayon::prelude::*;
 
 use super::lines::{Line, Lines};
 use super::read::{self, Block};
+use crate::ops::int16::Frozen;
 
 /// Output rows of a tile.
 pub const LANES: usize = 16;
@@ -212,12 +215,7 @@ impl QuantisedMatrix {
         let mut values = Vec::with_capacity(self.columns);
         for step in 0..self.steps() {
             let step = unpack(self.format, tile, step);
-            for column in 0..STEP {
-                let half = column / 16;
-                let quant = i32::from(step.quants[column / 4][4 * lane + column % 4]);
-                let centred = (quant - self.format.zero()) as f32;
-                values.push(centred * step.scales[half][lane] - step.minima[lane]);
-            }
+            values.extend((0..STEP).map(|column| step.value(self.format, lane, column)));
         }
         values
     }
@@ -225,6 +223,43 @@ impl QuantisedMatrix {
     /// All values, row by row.
     pub fn values(&self) -> Vec<f32> {
         (0..self.rows).into_par_iter().flat_map_iter(|row| self.row(row)).collect()
+    }
+}
+
+impl Frozen for QuantisedMatrix {
+    fn shape(&self) -> (usize, usize) {
+        self.shape()
+    }
+
+    fn read(
+        &self,
+        rows: Range<usize>,
+        columns: Range<usize>,
+        into: &mut [f32],
+        stride: usize,
+    ) -> Result<()> {
+        let width = columns.len();
+        for tile in rows.start / LANES..rows.end.div_ceil(LANES) {
+            let parts = self.tile(tile);
+            for index in columns.start / STEP..columns.end.div_ceil(STEP) {
+                let step = unpack(self.format, parts, index);
+                for lane in 0..LANES {
+                    let row = tile * LANES + lane;
+                    if !rows.contains(&row) {
+                        continue;
+                    }
+                    let into = &mut into[(row - rows.start) * stride..][..width];
+                    for column in 0..STEP {
+                        if let Some(at) = (index * STEP + column).checked_sub(columns.start)
+                            && at < width
+                        {
+                            into[at] = step.value(self.format, lane, column);
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -237,6 +272,16 @@ pub(super) struct Step {
     pub scales: [[f32; LANES]; 2],
     /// Minima of all 32 columns.
     pub minima: [f32; LANES],
+}
+
+impl Step {
+    /// What stands in a column of a row.
+    #[inline(always)]
+    fn value(&self, format: Format, lane: usize, column: usize) -> f32 {
+        let quant = i32::from(self.quants[column / 4][4 * lane + column % 4]);
+        let centred = (quant - format.zero()) as f32;
+        centred * self.scales[column / 16][lane] - self.minima[lane]
+    }
 }
 
 /// Takes one step of a tile apart.

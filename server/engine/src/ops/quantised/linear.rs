@@ -14,6 +14,7 @@ use super::{avx2, vnni};
 use crate::ops::{
     host::{floats, lend},
     product::{Matrix, MatrixMut, Threads, product},
+    shared::Columns,
 };
 
 /// Rows that pass a run of tiles at a time: they stay in a core's nearest cache.
@@ -92,8 +93,8 @@ pub(super) fn multiply(
 ) {
     let (width, columns) = weight.shape();
     let x = Activations::new(x, columns);
-    assert_eq!(dst.len(), x.rows() * width, "room for the product");
-    let dst = Shared(dst.as_mut_ptr());
+    let dst = Columns::new(dst, width);
+    assert_eq!(dst.rows(), x.rows(), "room for the product");
     // Few rows want as few tasks as there are threads; many want tiles that stay in the cache.
     let threads = rayon::current_num_threads().max(1);
     let cached = (CACHED / weight.tile_bytes()).max(1);
@@ -110,11 +111,8 @@ pub(super) fn multiply(
                 let count = LANES.min(width - from);
                 let write = |row: usize, values: [f32; LANES]| {
                     #[expect(unsafe_code, reason = "tasks write columns of the same rows")]
-                    // SAFETY: row and columns are inside of `dst`, whose length was checked; no two
-                    // tasks have a tile in common, so no other slice reaches these values.
-                    let dst = unsafe {
-                        std::slice::from_raw_parts_mut(dst.0.add(row * width + from), count)
-                    };
+                    // SAFETY: no two tasks have a tile in common, and each writes one row at a time.
+                    let dst = unsafe { dst.row(row, from..from + count) };
                     for (dst, value) in dst.iter_mut().zip(values) {
                         *dst = if add { *dst + value } else { value };
                     }
@@ -130,13 +128,6 @@ pub(super) fn multiply(
         }
     });
 }
-
-/// A pointer that tasks may share: each writes its own columns.
-struct Shared(*mut f32);
-
-#[expect(unsafe_code, reason = "the pointer goes to the tasks of one product")]
-// SAFETY: see where it is used.
-unsafe impl Sync for Shared {}
 
 /// The weight of the operation.
 struct QuantisedLinear(Arc<QuantisedMatrix>);

@@ -1,0 +1,291 @@
+//! The product as an operation on tensors, and its gradient, which is such a product too.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use rayon::prelude::*;
+
+use super::panel::{PANELS, Panel, WIDTH};
+use super::rows::Rows;
+use super::{BLOCK, Kernel, PANEL, Sums, TILE};
+use crate::ops::host::{fits, floats, lend};
+use crate::ops::{lanes, shared::Columns};
+
+/// Most tiles of rows that pass a panel at a time: with their sums they stay in a core's second cache.
+const TILES: usize = 96;
+
+/// Rows from which rounding the weight costs little beside the product.
+const ROWS: usize = 64;
+
+/// Values of a weight from which the product is worth what it takes around it.
+const VALUES: usize = 1 << 18;
+
+/// A frozen weight `[rows, columns]` of a linear layer, parts of which can be read as f32.
+pub trait Frozen: Send + Sync {
+    /// `(rows, columns)`.
+    fn shape(&self) -> (usize, usize);
+
+    /// Writes the values of these rows and columns, row by row, `stride` apart.
+    ///
+    /// # Errors
+    /// Values that aren't in host memory.
+    fn read(
+        &self,
+        rows: Range<usize>,
+        columns: Range<usize>,
+        into: &mut [f32],
+        stride: usize,
+    ) -> Result<()>;
+}
+
+/// Whether a product of `x` with a frozen weight of this shape goes this way: it is one that a gradient passes
+/// through, large enough, and the processor has the instructions. Answers are not computed so.
+pub fn pays(x: &Tensor, (rows, columns): (usize, usize)) -> bool {
+    let large = x.dims()[0] >= ROWS && rows * columns >= VALUES;
+    large && Kernel::best() != Kernel::Portable && fits(x) && x.track_op()
+}
+
+/// `x · weightᵀ`: `[n, columns]` to `[n, rows]`; where [`pays`] is true.
+pub fn linear<W: Frozen + 'static>(x: &Tensor, weight: W) -> Result<Tensor> {
+    x.contiguous()?.apply_op1(Int16Linear(weight))
+}
+
+/// `residual + x · weightᵀ`; where [`pays`] is true.
+pub fn linear_add<W: Frozen + 'static>(residual: &Tensor, x: &Tensor, weight: W) -> Result<Tensor> {
+    residual.contiguous()?.apply_op2(&x.contiguous()?, Int16Linear(weight))
+}
+
+impl Frozen for Tensor {
+    fn shape(&self) -> (usize, usize) {
+        self.dims2().unwrap_or_default()
+    }
+
+    fn read(
+        &self,
+        rows: Range<usize>,
+        columns: Range<usize>,
+        into: &mut [f32],
+        stride: usize,
+    ) -> Result<()> {
+        let width = Frozen::shape(self).1;
+        lend(self, |values| {
+            for (row, into) in rows.zip(into.chunks_mut(stride)) {
+                into[..columns.len()].copy_from_slice(&values[row * width..][columns.clone()]);
+            }
+            Ok(())
+        })
+    }
+}
+
+impl<W: Frozen> Frozen for Arc<W> {
+    fn shape(&self) -> (usize, usize) {
+        W::shape(self)
+    }
+
+    fn read(
+        &self,
+        rows: Range<usize>,
+        columns: Range<usize>,
+        into: &mut [f32],
+        stride: usize,
+    ) -> Result<()> {
+        W::read(self, rows, columns, into, stride)
+    }
+}
+
+/// Which way a weight is multiplied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// `x · weightᵀ`.
+    Forward,
+    /// `gradient · weight`.
+    Back,
+}
+
+impl Way {
+    /// Width of what comes in and of what goes out.
+    pub(super) fn widths(self, (rows, columns): (usize, usize)) -> (usize, usize) {
+        match self {
+            Self::Forward => (columns, rows),
+            Self::Back => (rows, columns),
+        }
+    }
+}
+
+/// What one thread needs for its part of a product.
+struct Desk {
+    /// A block of the weight as it is read.
+    read: Vec<f32>,
+    /// The same, `[depth, WIDTH]`.
+    turned: Vec<[f32; WIDTH]>,
+    panels: Vec<Panel>,
+    /// `[panel, tile]`.
+    sums: Vec<Sums>,
+}
+
+impl Desk {
+    fn new() -> Self {
+        Self {
+            read: vec![0.0; BLOCK * WIDTH],
+            turned: vec![[0.0; WIDTH]; BLOCK],
+            panels: vec![Panel::EMPTY; PANELS],
+            sums: vec![[[0.0; PANEL]; TILE]; PANELS * TILES],
+        }
+    }
+
+    /// Rounds what belongs to these outputs within one block; outputs beyond the last one get what was there.
+    fn make_panels<W: Frozen>(
+        &mut self,
+        weight: &W,
+        way: Way,
+        (outputs, block): (&Range<usize>, &Range<usize>),
+        kernel: Kernel,
+    ) -> Result<()> {
+        let depth = block.len();
+        match way {
+            Way::Forward => {
+                let read = &mut self.read[..depth * outputs.len()];
+                weight.read(outputs.clone(), block.clone(), read, depth)?;
+                kernel.turn(read, depth, &mut self.turned);
+            }
+            Way::Back => {
+                let turned = self.turned.as_flattened_mut();
+                weight.read(block.clone(), outputs.clone(), turned, WIDTH)?;
+            }
+        }
+        let (turned, panels) = (&self.turned[..depth], &mut self.panels);
+        lanes::dispatch(
+            #[inline(always)]
+            || {
+                for (index, panel) in panels.iter_mut().enumerate() {
+                    panel.fill(turned, index * PANEL);
+                }
+            },
+        );
+        Ok(())
+    }
+}
+
+/// Writes `x · weightᵀ`, or `x · weight` on the way back, to `dst`, or adds it.
+pub(super) fn multiply<W: Frozen>(
+    dst: &mut [f32],
+    x: &[f32],
+    (weight, way): (&W, Way),
+    add: bool,
+    kernel: Kernel,
+) -> Result<()> {
+    let (inner, outer) = way.widths(weight.shape());
+    let x = Rows::new(x, inner);
+    let dst = Columns::new(dst, outer);
+    assert_eq!(dst.rows(), x.count(), "room for the product");
+    let tiles = x.count().div_ceil(TILE);
+    // As few passes as can be, of the same length.
+    let together = tiles.div_ceil(tiles.div_ceil(TILES).max(1)).max(1);
+    (0..outer.div_ceil(WIDTH)).into_par_iter().try_for_each_init(Desk::new, |desk, task| {
+        let outputs = task * WIDTH..outer.min((task + 1) * WIDTH);
+        let panels = outputs.len().div_ceil(PANEL);
+        for first in (0..tiles).step_by(together) {
+            let here = first..tiles.min(first + together);
+            desk.sums.fill([[0.0; PANEL]; TILE]);
+            for block in 0..inner.div_ceil(BLOCK) {
+                let values = block * BLOCK..inner.min((block + 1) * BLOCK);
+                desk.make_panels(weight, way, (&outputs, &values), kernel)?;
+                let sums = desk.sums.chunks_exact_mut(TILES);
+                for (panel, sums) in desk.panels[..panels].iter().zip(sums) {
+                    for (tile, sums) in here.clone().zip(sums) {
+                        let pairs = values.len().div_ceil(2);
+                        kernel.multiply(x.tile(tile, block), panel, pairs, sums);
+                    }
+                }
+            }
+            for row in here.start * TILE..x.count().min(here.end * TILE) {
+                let (tile, within) = (row / TILE - here.start, row % TILE);
+                #[expect(unsafe_code, reason = "tasks write columns of the same rows")]
+                // SAFETY: no two tasks have outputs in common, and none borrows a row twice.
+                let dst = unsafe { dst.row(row, outputs.clone()) };
+                for (panel, dst) in dst.chunks_mut(PANEL).enumerate() {
+                    let sums = &desk.sums[panel * TILES + tile][within];
+                    if add {
+                        dst.iter_mut().zip(sums).for_each(|(dst, value)| *dst += value);
+                    } else {
+                        dst.copy_from_slice(&sums[..dst.len()]);
+                    }
+                }
+            }
+        }
+        Ok(())
+    })
+}
+
+/// The weight of the operation.
+struct Int16Linear<W>(W);
+
+impl<W: Frozen> Int16Linear<W> {
+    fn rows(&self, x: &Layout) -> Result<usize> {
+        let ((rows, given), (_, columns)) = (x.shape().dims2()?, self.0.shape());
+        if given != columns {
+            bail!("a linear layer of {columns} inputs can't take rows of {given}");
+        }
+        Ok(rows)
+    }
+
+    fn backward(&self, x: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        if !x.track_op() {
+            return Ok(None);
+        }
+        let (rows, columns) = x.dims2()?;
+        let mut dx = vec![0.0; rows * columns];
+        lend(grad, |grad| multiply(&mut dx, grad, (&self.0, Way::Back), false, Kernel::best()))?;
+        Ok(Some(Tensor::from_vec(dx, (rows, columns), x.device())?))
+    }
+}
+
+impl<W: Frozen + 'static> CustomOp1 for Int16Linear<W> {
+    fn name(&self) -> &'static str {
+        "int16-linear"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (rows, (width, _)) = (self.rows(layout)?, self.0.shape());
+        let mut dst = vec![0.0; rows * width];
+        multiply(&mut dst, floats(x, layout)?, (&self.0, Way::Forward), false, Kernel::best())?;
+        Ok((CpuStorage::F32(dst), (rows, width).into()))
+    }
+
+    fn bwd(&self, x: &Tensor, _result: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        self.backward(x, grad)
+    }
+}
+
+impl<W: Frozen + 'static> CustomOp2 for Int16Linear<W> {
+    fn name(&self) -> &'static str {
+        "int16-linear-add"
+    }
+
+    fn cpu_fwd(
+        &self,
+        residual: &CpuStorage,
+        residual_layout: &Layout,
+        x: &CpuStorage,
+        layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (rows, (width, _)) = (self.rows(layout)?, self.0.shape());
+        if residual_layout.dims() != [rows, width] {
+            bail!("rows of {width} can't be added to {:?}", residual_layout.dims());
+        }
+        let mut dst = floats(residual, residual_layout)?.to_vec();
+        multiply(&mut dst, floats(x, layout)?, (&self.0, Way::Forward), true, Kernel::best())?;
+        Ok((CpuStorage::F32(dst), (rows, width).into()))
+    }
+
+    fn bwd(
+        &self,
+        residual: &Tensor,
+        x: &Tensor,
+        _result: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        Ok((residual.track_op().then(|| grad.clone()), self.backward(x, grad)?))
+    }
+}
