@@ -12,7 +12,7 @@ use super::{
 };
 use crate::ops::{
     self,
-    lora::{Change, add_changes},
+    lora::{Change, Part, add_changes, add_low},
     quantised::QuantisedMatrix,
 };
 
@@ -95,14 +95,14 @@ impl Projection {
             return add_changes(&base, x, &changes);
         }
         if let [AdapterRows { adapter: Some(adapter), .. }] = groups {
-            return base + self.change(x, 0, adapter)?;
+            return self.changed(&base, x, 0, adapter);
         }
         let mut changed = Vec::with_capacity(groups.len());
         for group in groups {
             let rows = |x: &Tensor| x.narrow(0, group.rows.start, group.rows.len());
             changed.push(match group.adapter {
                 Some(adapter) => {
-                    (rows(&base)? + self.change(&rows(x)?, group.rows.start, adapter)?)?
+                    self.changed(&rows(&base)?, &rows(x)?, group.rows.start, adapter)?
                 }
                 None => rows(&base)?,
             });
@@ -138,25 +138,55 @@ impl Projection {
         fits.then_some(changes)
     }
 
-    /// `scale * (x · Aᵀ) · Bᵀ` of every module side by side; `row` is the first of `x` in the pass. An adapter
-    /// in f32 on a model of 16 bits is computed with in f32, as peft does: its small changes would be rounded
-    /// away.
-    fn change(&self, x: &Tensor, row: usize, adapter: &LoraAdapter) -> Result<Tensor> {
-        let mut parts = Vec::with_capacity(self.modules.len());
-        for (&module, &width) in self.modules.iter().zip(&self.widths) {
-            parts.push(match adapter.pair(self.layer, module) {
-                Some(pair) => {
-                    let mut given = x.to_dtype(pair.a.dtype())?;
-                    if let Some(dropout) = &adapter.dropout {
-                        given = dropout.apply(&given, row, (self.layer, module))?;
-                    }
-                    let low = (ops::linear(&given, &pair.a)? * pair.scale)?;
-                    ops::linear(&low, &pair.b)?.to_dtype(x.dtype())?
-                }
-                None => Tensor::zeros((x.dim(0)?, width), x.dtype(), x.device())?,
-            });
+    /// `base` with `scale * (x · Aᵀ) · Bᵀ` of every module added to its columns; `row` is the first of `x` in
+    /// the pass. An adapter in f32 on a model of 16 bits is computed with in f32, as peft does: its small
+    /// changes would be rounded away.
+    fn changed(
+        &self,
+        base: &Tensor,
+        x: &Tensor,
+        row: usize,
+        adapter: &LoraAdapter,
+    ) -> Result<Tensor> {
+        let mut lows = Vec::with_capacity(self.modules.len());
+        for &module in &self.modules {
+            let Some(pair) = adapter.pair(self.layer, module) else {
+                lows.push(None);
+                continue;
+            };
+            let mut given = x.to_dtype(pair.a.dtype())?;
+            if let Some(dropout) = &adapter.dropout {
+                given = dropout.apply(&given, row, (self.layer, module))?;
+            }
+            lows.push(Some(((ops::linear(&given, &pair.a)? * pair.scale)?, &pair.b)));
         }
-        Tensor::cat(&parts, 1)
+        let adapted: Vec<_> = lows.iter().flatten().collect();
+        if adapted.iter().all(|(low, b)| [base, low, b].into_iter().all(ops::is_fused)) {
+            return self.changed_at_once(base, &lows);
+        }
+        let change = |(low, &width): (&Option<(Tensor, &Tensor)>, &usize)| match low {
+            Some((low, b)) => ops::linear(low, b)?.to_dtype(base.dtype()),
+            None => Tensor::zeros((base.dim(0)?, width), base.dtype(), base.device()),
+        };
+        let changes = lows.iter().zip(&self.widths).map(change).collect::<Result<Vec<_>>>()?;
+        base + Tensor::cat(&changes, 1)?
+    }
+
+    /// The same in one operation, for each module's `scale * (x · Aᵀ)` and B.
+    fn changed_at_once(&self, base: &Tensor, lows: &[Option<(Tensor, &Tensor)>]) -> Result<Tensor> {
+        let (mut parts, mut low, mut b, mut column) = (Vec::new(), Vec::new(), Vec::new(), 0);
+        for (pair, &width) in lows.iter().zip(&self.widths) {
+            if let Some((part, factor)) = pair {
+                parts.push(Part { column, width, rank: part.dim(1)? });
+                low.push(part.clone());
+                b.push(factor.flatten_all()?);
+            }
+            column += width;
+        }
+        if parts.is_empty() {
+            return Ok(base.clone());
+        }
+        add_low(base, &Tensor::cat(&low, 1)?, &Tensor::cat(&b, 0)?, parts)
     }
 }
 

@@ -28,6 +28,12 @@ fn sizes(x: &Shape, weight: &Shape) -> Result<(usize, usize, usize)> {
 /// Outputs up to which the library sums a product in another order than that of larger ones.
 const SMALL_PRODUCT: usize = 256;
 
+/// Rows that a product of so many outputs must have, so that none is summed in another order than in a larger
+/// one.
+pub(super) fn rows_needed(outputs: usize) -> usize {
+    (SMALL_PRODUCT / outputs.max(1) + 1).max(2)
+}
+
 /// Adds `x · weightᵀ` to `dst`, or writes it there.
 ///
 /// A row must not depend on its company: neither a lone row nor a small product may be summed in
@@ -40,7 +46,7 @@ pub(super) fn forward(
     add: bool,
 ) {
     let weight = Matrix::new(w, o, i, i).t();
-    let needed = (SMALL_PRODUCT / o.max(1) + 1).max(2);
+    let needed = rows_needed(o);
     if n >= needed || n == 0 {
         let target = MatrixMut::new(dst, n, o, o);
         product(target, Matrix::new(x, n, i, i), weight, add, Threads::Pool);
