@@ -7,8 +7,6 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use candle_core::Tensor;
-
 use super::adapters::NamedAdapter;
 use super::decoder::{Decoder, DecoderError, KvCache, LoraAdapter, PackedBatch, Segment};
 use super::error::EngineError;
@@ -114,13 +112,12 @@ fn compute(decoder: &Decoder, parts: &mut [Part<'_>]) -> Result<Logits, DecoderE
         caches.push(&mut *part.cache);
         caches.extend(branches);
     }
-    let hidden = decoder.forward(&batch, Some(&mut caches))?;
+    let hidden = decoder.forward_at(&batch, Some(&mut caches), &wanted)?;
     let width = decoder.config().vocab_size;
     if wanted.is_empty() {
         return Ok(Logits { values: Vec::new(), width });
     }
-    let rows = Tensor::new(wanted, hidden.device())?;
-    let logits = decoder.logits(&hidden.index_select(&rows, 0)?)?;
+    let logits = decoder.logits(&hidden)?;
     Ok(Logits { values: logits.flatten_all()?.to_vec1()?, width })
 }
 

@@ -40,6 +40,7 @@ impl<'a> PackedBatch<'a> {
         &self,
         config: &DecoderConfig,
         caches: Option<&[&mut KvCache]>,
+        wanted: Option<&[u32]>,
     ) -> Result<(), DecoderError> {
         let wrong = |what, expected: String, given: String| {
             Err(DecoderError::Batch { what, expected, given })
@@ -48,6 +49,11 @@ impl<'a> PackedBatch<'a> {
         if total != self.tokens.len() || total == 0 {
             let expected = format!("as many as the segments' {total} and above zero");
             return wrong("tokens", expected, self.tokens.len().to_string());
+        }
+        let wanted = wanted.unwrap_or_default();
+        if !wanted.is_sorted() || wanted.last().is_some_and(|&last| last as usize >= total) {
+            let expected = format!("in ascending order and below {total}");
+            return wrong("wanted rows", expected, format!("{wanted:?}"));
         }
         if let Some(caches) = caches
             && caches.len() != self.segments.len()
@@ -99,4 +105,14 @@ impl<'a> PackedBatch<'a> {
         }
         groups
     }
+}
+
+/// The groups of the rows at `wanted`, which are in ascending order, counted among these.
+pub(super) fn at<'a>(groups: &[AdapterRows<'a>], wanted: &[u32]) -> Vec<AdapterRows<'a>> {
+    let before = |row: usize| wanted.partition_point(|&wanted| (wanted as usize) < row);
+    let within = groups.iter().map(|group| {
+        let rows = before(group.rows.start)..before(group.rows.end);
+        AdapterRows { rows, adapter: group.adapter }
+    });
+    within.filter(|group| !group.rows.is_empty()).collect()
 }

@@ -7,7 +7,7 @@ use candle_nn::VarBuilder;
 
 use super::{
     DecoderConfig, DecoderError, KvCache, Module,
-    batch::AdapterRows,
+    batch::{self, AdapterRows},
     kv_cache,
     projection::Projection,
     weight::{Matrices, Weight},
@@ -19,6 +19,9 @@ pub(super) struct Pass<'a> {
     pub plan: Arc<AttentionPlan>,
     pub groups: Vec<AdapterRows<'a>>,
     pub eps: f64,
+    /// The last layer, and of which rows, in ascending order, it computes more than what others attend to;
+    /// `None` where all rows are wanted.
+    pub wanted: Option<(usize, &'a [u32])>,
 }
 
 #[derive(Debug)]
@@ -77,8 +80,29 @@ impl Layer {
         })
     }
 
-    /// `[n, hidden]` to `[n, hidden]`.
+    /// `[n, hidden]` to `[n, hidden]`, or to the rows that the pass wants of this layer.
     pub fn forward(
+        &self,
+        hidden: &Tensor,
+        pass: &Pass<'_>,
+        index: usize,
+        caches: Option<&mut [&mut KvCache]>,
+    ) -> candle_core::Result<Tensor> {
+        let mixed = self.attend(hidden, pass, index, caches)?;
+        match pass.wanted.filter(|(layer, _)| *layer == index) {
+            None => self.finish(hidden, &mixed, &pass.groups, pass.eps),
+            Some((_, [])) => Tensor::zeros((0, hidden.dim(1)?), hidden.dtype(), hidden.device()),
+            Some((_, wanted)) => {
+                let rows = Tensor::new(wanted, hidden.device())?;
+                let at = |x: &Tensor| x.index_select(&rows, 0);
+                let groups = batch::at(&pass.groups, wanted);
+                self.finish(&at(hidden)?, &at(&mixed)?, &groups, pass.eps)
+            }
+        }
+    }
+
+    /// Attention before its output's projection: `[n, hidden]` to `[n, heads * width]`.
+    fn attend(
         &self,
         hidden: &Tensor,
         pass: &Pass<'_>,
@@ -90,30 +114,38 @@ impl Layer {
         if let Some((query, key)) = &self.head_norms {
             qkv = ops::head_norms(&qkv, pass.plan.heads, (query, key), pass.eps)?;
         }
-        let mixed = match caches {
-            None => ops::attention::attention(&qkv, &pass.plan, self.rule)?,
-            Some(caches) => kv_cache::attend(&qkv, &pass.plan, (index, self.rule), caches)?,
-        };
-        let hidden = add(hidden, &mixed, &self.output, self.output_norm.as_ref(), pass)?;
-        let normed = ops::rms_norm(&hidden, &self.inner_norm, pass.eps)?;
-        let wide = ops::gated(&self.gate_up.forward(&normed, &pass.groups)?, self.activation)?;
-        add(&hidden, &wide, &self.down, self.down_norm.as_ref(), pass)
+        match caches {
+            None => ops::attention::attention(&qkv, &pass.plan, self.rule),
+            Some(caches) => kv_cache::attend(&qkv, &pass.plan, (index, self.rule), caches),
+        }
+    }
+
+    /// What follows attention: every row by itself.
+    fn finish(
+        &self,
+        hidden: &Tensor,
+        mixed: &Tensor,
+        groups: &[AdapterRows<'_>],
+        eps: f64,
+    ) -> candle_core::Result<Tensor> {
+        let hidden = add((hidden, mixed), &self.output, self.output_norm.as_ref(), groups, eps)?;
+        let normed = ops::rms_norm(&hidden, &self.inner_norm, eps)?;
+        let wide = ops::gated(&self.gate_up.forward(&normed, groups)?, self.activation)?;
+        add((&hidden, &wide), &self.down, self.down_norm.as_ref(), groups, eps)
     }
 }
 
 /// Adds a projection of `x`, perhaps after a norm, to the residual stream.
 fn add(
-    residual: &Tensor,
-    x: &Tensor,
+    (residual, x): (&Tensor, &Tensor),
     projection: &Projection,
     norm: Option<&Tensor>,
-    pass: &Pass<'_>,
+    groups: &[AdapterRows<'_>],
+    eps: f64,
 ) -> candle_core::Result<Tensor> {
     match norm {
-        Some(norm) => {
-            residual + ops::rms_norm(&projection.forward(x, &pass.groups)?, norm, pass.eps)?
-        }
-        None => projection.forward_add(residual, x, &pass.groups),
+        Some(norm) => residual + ops::rms_norm(&projection.forward(x, groups)?, norm, eps)?,
+        None => projection.forward_add(residual, x, groups),
     }
 }
 

@@ -115,9 +115,32 @@ impl Decoder {
     pub fn forward(
         &self,
         batch: &PackedBatch<'_>,
-        mut caches: Option<&mut [&mut KvCache]>,
+        caches: Option<&mut [&mut KvCache]>,
     ) -> Result<Tensor, DecoderError> {
-        let stages = Stages::new(self, batch, caches.as_deref())?;
+        self.pass(batch, caches, None)
+    }
+
+    /// [`Self::forward`] for the rows at `wanted` alone, `[wanted, hidden]`: of the others the last layer
+    /// computes only what these, and later passes with the same caches, attend to.
+    ///
+    /// # Errors
+    /// As [`Self::forward`], and rows that the batch doesn't have or that don't ascend.
+    pub fn forward_at(
+        &self,
+        batch: &PackedBatch<'_>,
+        caches: Option<&mut [&mut KvCache]>,
+        wanted: &[u32],
+    ) -> Result<Tensor, DecoderError> {
+        self.pass(batch, caches, Some(wanted))
+    }
+
+    fn pass(
+        &self,
+        batch: &PackedBatch<'_>,
+        mut caches: Option<&mut [&mut KvCache]>,
+        wanted: Option<&[u32]>,
+    ) -> Result<Tensor, DecoderError> {
+        let stages = Stages::new(self, batch, caches.as_deref(), wanted)?;
         // A pass that failed half-way has left some layers longer than others.
         for cache in caches.iter_mut().flat_map(|caches| caches.iter_mut()) {
             cache.truncate(cache.len());
@@ -134,9 +157,14 @@ impl Decoder {
         stages.finish(&hidden)
     }
 
-    /// The parts of [`Self::forward`] without caches, for who keeps what lies between them.
-    pub fn stages<'a>(&'a self, batch: &PackedBatch<'a>) -> Result<Stages<'a>, DecoderError> {
-        Stages::new(self, batch, None)
+    /// The parts of [`Self::forward`], or of [`Self::forward_at`], without caches, for who keeps what lies
+    /// between them.
+    pub fn stages<'a>(
+        &'a self,
+        batch: &PackedBatch<'a>,
+        wanted: Option<&'a [u32]>,
+    ) -> Result<Stages<'a>, DecoderError> {
+        Stages::new(self, batch, None, wanted)
     }
 
     /// Scores of every token after each of the hidden rows: `[n, hidden]` to `[n, vocab]`, f32.

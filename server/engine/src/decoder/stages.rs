@@ -8,7 +8,7 @@ use super::layer::Pass;
 use super::{Decoder, DecoderError, KvCache, PackedBatch};
 use crate::ops::{self, AttentionPlan, Heads};
 
-/// A pass over one batch. All rows are `[tokens, hidden]`.
+/// A pass over one batch. All rows are `[tokens, hidden]`, after the last layer those that are wanted.
 pub struct Stages<'a> {
     decoder: &'a Decoder,
     tokens: &'a [u32],
@@ -21,9 +21,10 @@ impl<'a> Stages<'a> {
         decoder: &'a Decoder,
         batch: &PackedBatch<'a>,
         caches: Option<&[&mut KvCache]>,
+        wanted: Option<&'a [u32]>,
     ) -> Result<Self, DecoderError> {
         let config = &decoder.config;
-        batch.validate(config, caches)?;
+        batch.validate(config, caches, wanted)?;
         let heads = Heads {
             query: config.num_attention_heads,
             kv: config.kv_heads(),
@@ -31,8 +32,12 @@ impl<'a> Stages<'a> {
         };
         let segments = batch.segments.iter().map(|segment| (segment.len, segment.position));
         let plan = AttentionPlan::new(heads, config.scoring(), &decoder.frequencies, segments);
-        let pass =
-            Pass { plan: Arc::new(plan), groups: batch.adapter_rows(), eps: config.rms_norm_eps };
+        let pass = Pass {
+            plan: Arc::new(plan),
+            groups: batch.adapter_rows(),
+            eps: config.rms_norm_eps,
+            wanted: decoder.layers.len().checked_sub(1).zip(wanted),
+        };
         Ok(Self { decoder, tokens: batch.tokens, pass })
     }
 
@@ -57,6 +62,9 @@ impl<'a> Stages<'a> {
 
     /// The last norm.
     pub fn finish(&self, hidden: &Tensor) -> Result<Tensor, DecoderError> {
+        if hidden.dim(0)? == 0 {
+            return Ok(hidden.clone());
+        }
         Ok(ops::rms_norm(hidden, &self.decoder.norm, self.pass.eps)?)
     }
 }

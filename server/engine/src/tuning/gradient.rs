@@ -105,7 +105,11 @@ impl Learner<'_> {
     /// Weighted mean loss of one micro-batch, a scalar tensor.
     pub fn loss(&self, packed: &Packed) -> Result<Tensor, TuningError> {
         let adapters = self.adapters_for(packed);
-        let hidden = self.decoder.forward(&batch(packed, &adapters), None)?;
+        let batch = batch(packed, &adapters);
+        let hidden = match wanted(packed) {
+            Some(wanted) => self.decoder.forward_at(&batch, None, wanted)?,
+            None => self.decoder.forward(&batch, None)?,
+        };
         self.loss_of(&hidden, packed)
     }
 
@@ -120,9 +124,15 @@ impl Learner<'_> {
         }
     }
 
+    /// The loss of what came out of the last layer, for all rows or for the wanted ones.
     fn loss_of(&self, hidden: &Tensor, packed: &Packed) -> Result<Tensor, TuningError> {
-        let rows = Tensor::from_slice(&packed.rows, packed.rows.len(), hidden.device())?;
-        let hidden = hidden.index_select(&rows, 0)?;
+        let hidden = match wanted(packed) {
+            Some(_) => hidden.clone(),
+            None => {
+                let rows = Tensor::from_slice(&packed.rows, packed.rows.len(), hidden.device())?;
+                hidden.index_select(&rows, 0)?
+            }
+        };
         Ok(self.decoder.loss(&hidden, &packed.targets, &packed.weights)?)
     }
 
@@ -161,7 +171,7 @@ impl Learner<'_> {
     fn checkpointed(&self, packed: &Packed) -> Result<(Tensor, Vec<GradStore>), TuningError> {
         let adapters = self.adapters_for(packed);
         let batch = batch(packed, &adapters);
-        let stages = self.decoder.stages(&batch)?;
+        let stages = self.decoder.stages(&batch, wanted(packed))?;
         let embedded = stages.embed()?;
         let mut inputs = vec![embedded.detach()];
         for index in 0..stages.layers() {
@@ -204,6 +214,12 @@ impl Learner<'_> {
         });
         losses.into_iter().collect()
     }
+}
+
+/// The rows whose loss counts, where the last layer may leave the others out. With dropout it may not: what an
+/// adapter doesn't see of a row goes by the row's place in the whole batch.
+fn wanted(packed: &Packed) -> Option<&[u32]> {
+    (packed.dropout.is_none() && packed.rows.is_sorted()).then_some(&packed.rows)
 }
 
 fn batch<'a>(packed: &'a Packed, adapters: &'a [Arc<LoraAdapter>]) -> PackedBatch<'a> {

@@ -287,6 +287,67 @@ fn one_pass_without_caches_gives_the_same_logits() {
     }
 }
 
+/// What is not asked for is left out of the last layer, but stays there for the tokens that follow.
+#[test]
+fn rows_that_are_asked_for_are_those_of_the_whole_pass() {
+    let list = |x: Tensor| x.to_vec2::<f32>().unwrap();
+    for case in CASES.map(|name| Case::load(name, DType::F32)) {
+        let all = case.everybody();
+        let segment = |&(_, row, adapter): &(usize, &[u32], Option<usize>)| Segment {
+            len: row.len(),
+            position: 0,
+            adapter,
+        };
+        let segments: Vec<Segment> = all.iter().map(segment).collect();
+        let tokens: Vec<u32> = all.iter().flat_map(|(_, row, _)| *row).copied().collect();
+        let batch = PackedBatch { tokens: &tokens, segments: &segments, adapters: &case.adapters };
+        let mut end = 0;
+        let ends = segments.iter().map(|segment| {
+            end += segment.len as u32;
+            end - 1
+        });
+        let some =
+            [vec![], vec![0], ends.collect(), vec![1, 1, 4], (2..tokens.len() as u32).collect()];
+        let caches = || -> Vec<KvCache> { all.iter().map(|_| case.model.new_cache()).collect() };
+        // One more token of every row.
+        let go_on = |mut caches: Vec<KvCache>| {
+            let next = |cache: &KvCache, segment: &Segment| Segment {
+                len: 1,
+                position: cache.len(),
+                ..segment.clone()
+            };
+            let segments: Vec<Segment> =
+                caches.iter().zip(&segments).map(|(cache, segment)| next(cache, segment)).collect();
+            let tokens = vec![3; segments.len()];
+            let batch =
+                PackedBatch { tokens: &tokens, segments: &segments, adapters: &case.adapters };
+            let mut lent: Vec<&mut KvCache> = caches.iter_mut().collect();
+            list(case.model.forward(&batch, Some(&mut lent)).unwrap())
+        };
+        let mut whole_caches = caches();
+        let mut lent: Vec<&mut KvCache> = whole_caches.iter_mut().collect();
+        let cached = list(case.model.forward(&batch, Some(&mut lent)).unwrap());
+        let plain = list(case.model.forward(&batch, None).unwrap());
+        let expected_next = go_on(whole_caches);
+        for wanted in some {
+            let of = |rows: &[Vec<f32>]| -> Vec<Vec<f32>> {
+                wanted.iter().map(|&row| rows[row as usize].clone()).collect()
+            };
+            let given = case.model.forward_at(&batch, None, &wanted).unwrap();
+            assert_eq!(list(given), of(&plain), "{} {wanted:?}", case.name);
+            let mut caches = caches();
+            let mut lent: Vec<&mut KvCache> = caches.iter_mut().collect();
+            let given = case.model.forward_at(&batch, Some(&mut lent), &wanted).unwrap();
+            assert_eq!(list(given), of(&cached), "{} {wanted:?}", case.name);
+            assert_eq!(go_on(caches), expected_next, "{} {wanted:?}", case.name);
+        }
+        for wrong in [vec![2, 1], vec![tokens.len() as u32]] {
+            let error = case.model.forward_at(&batch, None, &wrong).unwrap_err().to_string();
+            assert!(error.contains("wanted rows"), "{error}");
+        }
+    }
+}
+
 #[test]
 fn half_the_precision_is_close_alone_and_in_company() {
     for case in CASES.map(|name| Case::load(name, DType::BF16)) {
