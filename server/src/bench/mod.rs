@@ -5,9 +5,9 @@
 //! [`checkpoint`] makes it, [`ours`] does the work with the engine, [`peers`] asks a Python with the peers
 //! to do it, [`roofline`] measures what the machine could do, [`limits`] says which rate that allows,
 //! [`error`] what quantised matrices change in the scores, [`goal`] what is aimed at, [`engine`] puts it
-//! all in a table. [`tune`] does the same for tuning. [`watch`] runs the processes. [`method`] measures what the method does beside the
-//! engine, in this process. [`annotation`] puts a load on a server of its own and kills
-//! it in the middle.
+//! all in a table. [`tune`] does the same for tuning, and [`product`] measures what multiplies there. [`watch`]
+//! runs the processes. [`method`] measures what the method does beside the engine, in this process.
+//! [`annotation`] puts a load on a server of its own and kills it in the middle.
 
 pub mod annotation;
 mod annotation_live;
@@ -20,6 +20,7 @@ mod limits;
 pub mod method;
 mod ours;
 mod peers;
+mod product;
 mod roofline;
 pub mod shape;
 pub mod tune;

@@ -121,7 +121,7 @@ fn all_threads(work: impl Fn(usize) -> Option<usize> + Sync) -> Option<f64> {
 }
 
 /// Seconds of the fastest of some runs.
-fn fastest<T>(run: impl Fn() -> T) -> f64 {
+pub(super) fn fastest<T>(run: impl Fn() -> T) -> f64 {
     let seconds = |_| {
         let started = Instant::now();
         drop(black_box(run()));

@@ -14,6 +14,7 @@ use super::checkpoint::{self, Files};
 use super::engine::Options;
 use super::goal::Goal;
 use super::ours::{note, peak_megabytes};
+use super::product::Int16Product;
 use super::watch::watch;
 use engine::decoder::LoraAdapter;
 use engine::device::used_megabytes;
@@ -82,6 +83,8 @@ pub struct TuneBench {
     pub largest_loss_difference: Option<f64>,
     /// What that difference should be.
     pub loss_goal: Goal,
+    /// How our frozen weights are multiplied; null where that is in the weights' data type.
+    pub product: Option<Int16Product>,
     /// Why the peer wasn't measured.
     pub reason: Option<String>,
     /// Threads of both.
@@ -117,7 +120,10 @@ impl TuneBench {
             DeviceChoice::Cuda(_) => 1.0,
             DeviceChoice::Auto | DeviceChoice::Cpu => 2.0,
         };
-        Ok(Self::compare(ours, peer.ok(), reason, (options.threads, speed_goal)))
+        let device = options.device.open().map_err(BenchError::model)?;
+        let product = Int16Product::measure(&device).map_err(BenchError::model)?;
+        let both = Self::compare(ours, peer.ok(), reason, (options.threads, speed_goal));
+        Ok(Self { product, ..both })
     }
 
     fn compare(
@@ -142,6 +148,7 @@ impl TuneBench {
             memory_ratio,
             largest_loss_difference,
             loss_goal: Goal::at_most(0.01, largest_loss_difference),
+            product: None,
             reason,
             threads,
         }
@@ -294,6 +301,14 @@ impl fmt::Display for TuneBench {
             let percent = 100.0 * difference;
             let goal = self.loss_goal;
             write!(f, "\nThe losses of a step differ by {percent:.3} % at most (goal {goal}). ")?;
+        }
+        if let Some(product) = &self.product {
+            let Int16Product { int16_gop_s, f32_gop_s, error } = product;
+            write!(
+                f,
+                "\nOurs multiplies frozen weights in whole numbers of 16 bits, {int16_gop_s:.0} billion \
+                 operations/s against {f32_gop_s:.0} in f32, off by {error:.1e} of the product's length. "
+            )?;
         }
         if let Some(reason) = &self.reason {
             write!(f, "\nThe peer wasn't measured: {reason}. ")?;
