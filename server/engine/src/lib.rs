@@ -26,6 +26,7 @@ pub mod error;
 pub mod handle;
 pub mod limits;
 pub mod mailbox;
+mod memory;
 pub mod request;
 
 pub mod gguf;

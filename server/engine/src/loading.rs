@@ -18,6 +18,7 @@ use super::error::EngineError;
 use super::gguf::GgufFile;
 use super::handle::ModelSource;
 use super::hub::{Hub, HubModel};
+use super::memory;
 use super::starter_files;
 use super::tokenizer::{ModelTokenizer, TokenizerFiles};
 use super::weight_format::WeightFormat;
@@ -68,10 +69,12 @@ impl LoadedModel {
     ) -> Result<Self, EngineError> {
         let dtype = format.dtype(device)?;
         let Parts { name, path, config, tokenizer, weights, told } = Parts::read(source)?;
+        let shapes = parameter_shapes(&config);
+        if *source != ModelSource::Starter {
+            memory::check(&path, &shapes, weights.bytes(), format, device)?;
+        }
         let builder = weights.builder(dtype, device)?;
-        let parameters =
-            parameter_shapes(&config).into_iter().map(|(_, dims)| dims.iter().product::<usize>());
-        let parameters = parameters.sum();
+        let parameters = shapes.iter().map(|(_, dims)| dims.iter().product::<usize>()).sum();
         let context = config.max_position_embeddings;
         let build = || match format.matrices(&weights, device)? {
             Some(matrices) => Ok(Decoder::with_matrices(config, builder, &matrices)),

@@ -127,6 +127,17 @@ impl WeightFormat {
         wished.iter().copied().find(|format| columns.is_multiple_of(format.columns()))
     }
 
+    /// Bytes that a value of a matrix of this name and width takes on the CPU; [`Self::Stored`] as in 16 bits.
+    pub(super) fn bytes_per_value(self, name: &str, columns: usize) -> f64 {
+        match (self.blocks(name, columns), self) {
+            (Some(blocks), _) => {
+                blocks.dtype().type_size() as f64 / blocks.dtype().block_size() as f64
+            }
+            (None, Self::BF16 | Self::F16 | Self::Stored) => 2.0,
+            (None, Self::F32 | Self::Q8_0 | Self::Q4K) => 4.0,
+        }
+    }
+
     /// The blocks that a GGUF tensor has and keeps.
     fn stored_blocks(self, stored: GgmlDType, name: &str, columns: usize) -> Option<Format> {
         let stored = Format::of(stored).filter(|f| columns.is_multiple_of(f.columns()));

@@ -75,6 +75,14 @@ impl Weights {
         }
     }
 
+    /// Size of the files together in bytes; of a file that can't be asked, nothing.
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Self::Embedded(bytes) => bytes.len() as u64,
+            _ => self.files().iter().filter_map(|file| Some(file.metadata().ok()?.len())).sum(),
+        }
+    }
+
     /// SHA-256 over the bytes of all files in order, as hexadecimal digits. That of large files is remembered,
     /// see [`HashMemory`].
     ///
