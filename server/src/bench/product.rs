@@ -1,7 +1,7 @@
 //! The product by which tuning multiplies frozen weights on a processor, beside the one in f32.
 
 use candle_core::{Device, Result, Tensor, Var};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::roofline::fastest;
 use engine::ops::{self, int16};
@@ -10,7 +10,7 @@ use engine::ops::{self, int16};
 const SHAPE: (usize, usize, usize) = (512, 896, 4864);
 
 /// Both, measured on the same matrices.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Int16Product {
     /// In whole numbers of 16 bits, in billions of multiplications and additions per second.
     pub int16_gop_s: f64,

@@ -64,6 +64,9 @@ pub struct Tuned {
     pub losses: Vec<f64>,
     /// How it was run.
     pub note: String,
+    /// How frozen weights are multiplied; null where that is in the weights' data type.
+    #[serde(default)]
+    pub product: Option<Int16Product>,
 }
 
 /// Both sides.
@@ -83,8 +86,6 @@ pub struct TuneBench {
     pub largest_loss_difference: Option<f64>,
     /// What that difference should be.
     pub loss_goal: Goal,
-    /// How our frozen weights are multiplied; null where that is in the weights' data type.
-    pub product: Option<Int16Product>,
     /// Why the peer wasn't measured.
     pub reason: Option<String>,
     /// Threads of both.
@@ -120,10 +121,7 @@ impl TuneBench {
             DeviceChoice::Cuda(_) => 1.0,
             DeviceChoice::Auto | DeviceChoice::Cpu => 2.0,
         };
-        let device = options.device.open().map_err(BenchError::model)?;
-        let product = Int16Product::measure(&device).map_err(BenchError::model)?;
-        let both = Self::compare(ours, peer.ok(), reason, (options.threads, speed_goal));
-        Ok(Self { product, ..both })
+        Ok(Self::compare(ours, peer.ok(), reason, (options.threads, speed_goal)))
     }
 
     fn compare(
@@ -148,7 +146,6 @@ impl TuneBench {
             memory_ratio,
             largest_loss_difference,
             loss_goal: Goal::at_most(0.01, largest_loss_difference),
-            product: None,
             reason,
             threads,
         }
@@ -256,6 +253,7 @@ fn tune(
         peak_mb: used_megabytes(device).or_else(peak_megabytes),
         losses,
         note: note(model.weights, device),
+        product: Int16Product::measure(device)?,
     })
 }
 
@@ -302,7 +300,7 @@ impl fmt::Display for TuneBench {
             let goal = self.loss_goal;
             write!(f, "\nThe losses of a step differ by {percent:.3} % at most (goal {goal}). ")?;
         }
-        if let Some(product) = &self.product {
+        if let Some(product) = &self.ours.product {
             let Int16Product { int16_gop_s, f32_gop_s, error } = product;
             write!(
                 f,
@@ -323,7 +321,7 @@ mod tests {
 
     fn tuned(tokens_per_second: f64, losses: &[f64]) -> Tuned {
         let (peak_mb, note) = (Some(100.0), String::new());
-        Tuned { tokens_per_second, peak_mb, losses: losses.to_vec(), note }
+        Tuned { tokens_per_second, peak_mb, losses: losses.to_vec(), note, product: None }
     }
 
     #[test]

@@ -27,6 +27,16 @@ pub struct PackedBatch<'a> {
     pub adapters: &'a [Arc<LoraAdapter>],
 }
 
+/// The rows of a pass, and how they are multiplied.
+#[derive(Debug)]
+pub(super) struct Rows<'a> {
+    /// Whose they are, in order.
+    pub groups: Vec<AdapterRows<'a>>,
+    /// Whether an adapter is tuned: frozen weights may then be multiplied in whole numbers of 16 bits. It goes
+    /// by the whole pass, so that layers, passes that are computed twice, and batches of any size agree.
+    pub tuned: bool,
+}
+
 /// Neighbouring rows with the same adapter.
 #[derive(Debug)]
 pub(super) struct AdapterRows<'a> {
@@ -87,7 +97,7 @@ impl<'a> PackedBatch<'a> {
     }
 
     /// The rows grouped by adapter, in order; neighbours with the same adapter form one group.
-    pub(super) fn adapter_rows(&self) -> Vec<AdapterRows<'a>> {
+    pub(super) fn rows(&self) -> Rows<'a> {
         let mut groups: Vec<AdapterRows<'a>> = Vec::new();
         let mut last = None;
         let mut start = 0;
@@ -103,16 +113,19 @@ impl<'a> PackedBatch<'a> {
             last = Some(segment.adapter);
             start = end;
         }
-        groups
+        let tuned = self.adapters.iter().any(|adapter| adapter.is_tuned());
+        Rows { groups, tuned }
     }
 }
 
-/// The groups of the rows at `wanted`, which are in ascending order, counted among these.
-pub(super) fn at<'a>(groups: &[AdapterRows<'a>], wanted: &[u32]) -> Vec<AdapterRows<'a>> {
-    let before = |row: usize| wanted.partition_point(|&wanted| (wanted as usize) < row);
-    let within = groups.iter().map(|group| {
-        let rows = before(group.rows.start)..before(group.rows.end);
-        AdapterRows { rows, adapter: group.adapter }
-    });
-    within.filter(|group| !group.rows.is_empty()).collect()
+impl<'a> Rows<'a> {
+    /// The rows at `wanted`, in ascending order and perhaps repeated, counted among these.
+    pub(super) fn at(&self, wanted: &[u32]) -> Self {
+        let before = |row: usize| wanted.partition_point(|&wanted| (wanted as usize) < row);
+        let within = self.groups.iter().map(|group| {
+            let rows = before(group.rows.start)..before(group.rows.end);
+            AdapterRows { rows, adapter: group.adapter }
+        });
+        Self { groups: within.filter(|group| !group.rows.is_empty()).collect(), tuned: self.tuned }
+    }
 }

@@ -7,7 +7,7 @@ use candle_nn::VarBuilder;
 
 use super::{
     DecoderConfig, DecoderError, KvCache, Module,
-    batch::{self, AdapterRows},
+    batch::Rows,
     kv_cache,
     projection::Projection,
     weight::{Matrices, Weight},
@@ -17,10 +17,10 @@ use crate::ops::{self, Activation, AttentionPlan, LayerRule};
 /// What all layers of one forward pass share.
 pub(super) struct Pass<'a> {
     pub plan: Arc<AttentionPlan>,
-    pub groups: Vec<AdapterRows<'a>>,
+    pub rows: Rows<'a>,
     pub eps: f64,
-    /// The last layer, and of which rows, in ascending order, it computes more than what others attend to;
-    /// `None` where all rows are wanted.
+    /// The last layer, and for which rows, in ascending order, it computes what follows attention; `None` for
+    /// all.
     pub wanted: Option<(usize, &'a [u32])>,
 }
 
@@ -90,13 +90,12 @@ impl Layer {
     ) -> candle_core::Result<Tensor> {
         let mixed = self.attend(hidden, pass, index, caches)?;
         match pass.wanted.filter(|(layer, _)| *layer == index) {
-            None => self.finish(hidden, &mixed, &pass.groups, pass.eps),
-            Some((_, [])) => Tensor::zeros((0, hidden.dim(1)?), hidden.dtype(), hidden.device()),
+            None => self.finish(hidden, &mixed, &pass.rows, pass.eps),
+            Some((_, [])) => hidden.narrow(0, 0, 0),
             Some((_, wanted)) => {
-                let rows = Tensor::new(wanted, hidden.device())?;
-                let at = |x: &Tensor| x.index_select(&rows, 0);
-                let groups = batch::at(&pass.groups, wanted);
-                self.finish(&at(hidden)?, &at(&mixed)?, &groups, pass.eps)
+                let indices = Tensor::new(wanted, hidden.device())?;
+                let at = |x: &Tensor| x.index_select(&indices, 0);
+                self.finish(&at(hidden)?, &at(&mixed)?, &pass.rows.at(wanted), pass.eps)
             }
         }
     }
@@ -110,7 +109,7 @@ impl Layer {
         caches: Option<&mut [&mut KvCache]>,
     ) -> candle_core::Result<Tensor> {
         let normed = ops::rms_norm(hidden, &self.input_norm, pass.eps)?;
-        let mut qkv = self.qkv.forward(&normed, &pass.groups)?;
+        let mut qkv = self.qkv.forward(&normed, &pass.rows)?;
         if let Some((query, key)) = &self.head_norms {
             qkv = ops::head_norms(&qkv, pass.plan.heads, (query, key), pass.eps)?;
         }
@@ -125,13 +124,13 @@ impl Layer {
         &self,
         hidden: &Tensor,
         mixed: &Tensor,
-        groups: &[AdapterRows<'_>],
+        rows: &Rows<'_>,
         eps: f64,
     ) -> candle_core::Result<Tensor> {
-        let hidden = add((hidden, mixed), &self.output, self.output_norm.as_ref(), groups, eps)?;
+        let hidden = add((hidden, mixed), &self.output, self.output_norm.as_ref(), rows, eps)?;
         let normed = ops::rms_norm(&hidden, &self.inner_norm, eps)?;
-        let wide = ops::gated(&self.gate_up.forward(&normed, groups)?, self.activation)?;
-        add((&hidden, &wide), &self.down, self.down_norm.as_ref(), groups, eps)
+        let wide = ops::gated(&self.gate_up.forward(&normed, rows)?, self.activation)?;
+        add((&hidden, &wide), &self.down, self.down_norm.as_ref(), rows, eps)
     }
 }
 
@@ -140,12 +139,12 @@ fn add(
     (residual, x): (&Tensor, &Tensor),
     projection: &Projection,
     norm: Option<&Tensor>,
-    groups: &[AdapterRows<'_>],
+    rows: &Rows<'_>,
     eps: f64,
 ) -> candle_core::Result<Tensor> {
     match norm {
-        Some(norm) => residual + ops::rms_norm(&projection.forward(x, groups)?, norm, eps)?,
-        None => projection.forward_add(residual, x, groups),
+        Some(norm) => residual + ops::rms_norm(&projection.forward(x, rows)?, norm, eps)?,
+        None => projection.forward_add(residual, x, rows),
     }
 }
 

@@ -308,6 +308,12 @@ impl LoraAdapter {
         parameters
     }
 
+    /// Whether it gets gradients.
+    pub fn is_tuned(&self) -> bool {
+        let tuned = |pair: &LoraPair| pair.a.track_op() || pair.b.track_op();
+        self.layers.iter().flat_map(HashMap::values).any(tuned)
+    }
+
     /// Number of trained values.
     pub fn parameter_count(&self) -> usize {
         self.parameters().iter().map(|(_, tensor)| tensor.elem_count()).sum()

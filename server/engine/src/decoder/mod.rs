@@ -120,11 +120,12 @@ impl Decoder {
         self.pass(batch, caches, None)
     }
 
-    /// [`Self::forward`] for the rows at `wanted` alone, `[wanted, hidden]`: of the others the last layer
-    /// computes only what these, and later passes with the same caches, attend to.
+    /// [`Self::forward`] for the rows at `wanted` alone, `[wanted, hidden]`: what follows attention in the last
+    /// layer is computed for no other. An adapter with dropout would draw what it doesn't see by the place
+    /// among these rows.
     ///
     /// # Errors
-    /// As [`Self::forward`], and rows that the batch doesn't have or that don't ascend.
+    /// As [`Self::forward`], and rows that the batch doesn't have or that descend; they may be repeated.
     pub fn forward_at(
         &self,
         batch: &PackedBatch<'_>,
@@ -169,7 +170,7 @@ impl Decoder {
 
     /// Scores of every token after each of the hidden rows: `[n, hidden]` to `[n, vocab]`, f32.
     pub fn logits(&self, hidden: &Tensor) -> Result<Tensor, DecoderError> {
-        let logits = self.output_weight().linear(hidden)?;
+        let logits = self.output_weight().linear(hidden, false)?;
         Ok(self.capped(logits)?.to_dtype(DType::F32)?)
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use candle_core::{Result, Tensor};
 
 use super::{
-    batch::AdapterRows,
+    batch::{AdapterRows, Rows},
     lora::{LoraAdapter, LoraPair, Module},
     weight::Weight,
 };
@@ -47,43 +47,40 @@ impl Projection {
     }
 
     /// `[n, in]` to `[n, sum of outs]`.
-    pub fn forward(&self, x: &Tensor, groups: &[AdapterRows<'_>]) -> Result<Tensor> {
+    pub fn forward(&self, x: &Tensor, rows: &Rows<'_>) -> Result<Tensor> {
         let base = match (&self.weights.joined()?, &self.bias) {
-            (Some(weight), Some(bias)) => weight.linear_biased(x, bias)?,
-            (Some(weight), None) => weight.linear(x)?,
+            (Some(weight), Some(bias)) => weight.linear_biased(x, bias, rows.tuned)?,
+            (Some(weight), None) => weight.linear(x, rows.tuned)?,
             (None, bias) => {
-                let base = self.side_by_side(x)?;
+                let base = self.side_by_side(x, rows.tuned)?;
                 bias.as_ref().map_or(Ok(base.clone()), |bias| base.broadcast_add(bias))?
             }
         };
-        self.adapt(base, x, groups)
+        self.adapt(base, x, &rows.groups)
     }
 
     /// [`Self::forward`] added to `residual`; what is rounded to 16 bits is rounded before, as peft does.
-    pub fn forward_add(
-        &self,
-        residual: &Tensor,
-        x: &Tensor,
-        groups: &[AdapterRows<'_>],
-    ) -> Result<Tensor> {
+    pub fn forward_add(&self, residual: &Tensor, x: &Tensor, rows: &Rows<'_>) -> Result<Tensor> {
         if !ops::is_fused(residual) {
-            return residual + self.forward(x, groups)?;
+            return residual + self.forward(x, rows)?;
         }
         let base = match (&self.weights.joined()?, &self.bias) {
-            (Some(weight), Some(bias)) => (residual + weight.linear_biased(x, bias)?)?,
-            (Some(weight), None) => weight.linear_add(residual, x)?,
-            (None, _) => return residual + self.forward(x, groups)?,
+            (Some(weight), Some(bias)) => {
+                (residual + weight.linear_biased(x, bias, rows.tuned)?)?
+            }
+            (Some(weight), None) => weight.linear_add(residual, x, rows.tuned)?,
+            (None, _) => return residual + self.forward(x, rows)?,
         };
-        self.adapt(base, x, groups)
+        self.adapt(base, x, &rows.groups)
     }
 
     /// The outputs of weights that stay apart.
-    fn side_by_side(&self, x: &Tensor) -> Result<Tensor> {
+    fn side_by_side(&self, x: &Tensor, tuned: bool) -> Result<Tensor> {
         let Weights::Apart(weights) = &self.weights else {
             candle_core::bail!("only weights that stay apart are multiplied one by one");
         };
-        let outputs: Vec<Tensor> = weights.iter().map(|w| w.linear(x)).collect::<Result<_>>()?;
-        Tensor::cat(&outputs, 1)
+        let outputs = weights.iter().map(|weight| weight.linear(x, tuned));
+        Tensor::cat(&outputs.collect::<Result<Vec<_>>>()?, 1)
     }
 
     /// Adds the changes of the rows' adapters.

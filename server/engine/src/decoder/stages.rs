@@ -32,11 +32,12 @@ impl<'a> Stages<'a> {
         };
         let segments = batch.segments.iter().map(|segment| (segment.len, segment.position));
         let plan = AttentionPlan::new(heads, config.scoring(), &decoder.frequencies, segments);
+        let some = wanted.filter(|wanted| !wanted.iter().copied().eq(0..batch.tokens.len() as u32));
         let pass = Pass {
             plan: Arc::new(plan),
-            groups: batch.adapter_rows(),
+            rows: batch.rows(),
             eps: config.rms_norm_eps,
-            wanted: decoder.layers.len().checked_sub(1).zip(wanted),
+            wanted: decoder.layers.len().checked_sub(1).zip(some),
         };
         Ok(Self { decoder, tokens: batch.tokens, pass })
     }

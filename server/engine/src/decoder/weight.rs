@@ -123,9 +123,9 @@ impl Weight {
         }
     }
 
-    /// `x · weightᵀ`.
-    pub fn linear(&self, x: &Tensor) -> Result<Tensor> {
-        if let Some(product) = self.in_int16(None, x) {
+    /// `x · weightᵀ`; where an adapter is `tuned`, perhaps in whole numbers of 16 bits.
+    pub fn linear(&self, x: &Tensor, tuned: bool) -> Result<Tensor> {
+        if let Some(product) = self.in_int16(None, x, tuned) {
             return product;
         }
         match self {
@@ -135,10 +135,10 @@ impl Weight {
         }
     }
 
-    /// `x · weightᵀ + bias`.
-    pub fn linear_biased(&self, x: &Tensor, bias: &Tensor) -> Result<Tensor> {
+    /// `x · weightᵀ + bias`; see [`Self::linear`].
+    pub fn linear_biased(&self, x: &Tensor, bias: &Tensor, tuned: bool) -> Result<Tensor> {
         let rows = bias.broadcast_as((x.dim(0)?, bias.dim(0)?))?;
-        if let Some(product) = self.in_int16(Some(&rows), x) {
+        if let Some(product) = self.in_int16(Some(&rows), x, tuned) {
             return product;
         }
         match self {
@@ -148,9 +148,9 @@ impl Weight {
         }
     }
 
-    /// `residual + x · weightᵀ`.
-    pub fn linear_add(&self, residual: &Tensor, x: &Tensor) -> Result<Tensor> {
-        if let Some(product) = self.in_int16(Some(residual), x) {
+    /// `residual + x · weightᵀ`; see [`Self::linear`].
+    pub fn linear_add(&self, residual: &Tensor, x: &Tensor, tuned: bool) -> Result<Tensor> {
+        if let Some(product) = self.in_int16(Some(residual), x, tuned) {
             return product;
         }
         match self {
@@ -161,7 +161,12 @@ impl Weight {
     }
 
     /// `residual + x · weightᵀ` in whole numbers of 16 bits, where that pays: while an adapter is tuned.
-    fn in_int16(&self, residual: Option<&Tensor>, x: &Tensor) -> Option<Result<Tensor>> {
+    fn in_int16(
+        &self,
+        residual: Option<&Tensor>,
+        x: &Tensor,
+        tuned: bool,
+    ) -> Option<Result<Tensor>> {
         fn product<W: Frozen + 'static>(
             residual: Option<&Tensor>,
             x: &Tensor,
@@ -173,8 +178,12 @@ impl Weight {
             })
         }
         match self {
+            _ if !tuned => None,
             Self::Dense(weight) if weight.track_op() => None,
-            Self::Dense(weight) => product(residual, x, weight.clone()),
+            Self::Dense(weight) => match weight.contiguous() {
+                Ok(weight) => product(residual, x, weight),
+                Err(error) => Some(Err(error)),
+            },
             Self::Quantised(weight) => product(residual, x, Arc::clone(weight)),
             Self::Half(weight) => product(residual, x, Arc::clone(weight)),
         }

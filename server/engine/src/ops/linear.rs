@@ -34,6 +34,38 @@ pub(super) fn rows_needed(outputs: usize) -> usize {
     (SMALL_PRODUCT / outputs.max(1) + 1).max(2)
 }
 
+/// Outputs up to which the library portions the inputs by the number of rows too.
+const FEW_OUTPUTS: usize = 64;
+
+/// Inputs that the library takes in one portion, whatever the product's size.
+const PORTION: usize = 512;
+
+/// Rows of values inside of a slice, so far apart.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Strided<T> {
+    pub data: T,
+    pub stride: usize,
+}
+
+/// Adds `x · weightᵀ` to `dst`, or writes it there, for `(rows, inputs, outputs)`; at least [`rows_needed`] rows.
+pub(super) fn multiply(
+    dst: Strided<&mut [f32]>,
+    x: Strided<&[f32]>,
+    w: &[f32],
+    (n, i, o): (usize, usize, usize),
+    add: bool,
+) {
+    let portions = if o > FEW_OUTPUTS { 1 } else { i.div_ceil(PORTION).max(1) };
+    let portion = i.div_ceil(portions);
+    for from in (0..portions).map(|index| index * portion) {
+        let width = portion.min(i - from);
+        let x = Matrix::new(&x.data[from..], n, width, x.stride);
+        let weight = Matrix::new(&w[from..], o, width, i).t();
+        let target = MatrixMut::new(dst.data, n, o, dst.stride);
+        product(target, x, weight, add || from > 0, Threads::Pool);
+    }
+}
+
 /// Adds `x · weightᵀ` to `dst`, or writes it there.
 ///
 /// A row must not depend on its company: neither a lone row nor a small product may be summed in
@@ -45,20 +77,20 @@ pub(super) fn forward(
     (n, i, o): (usize, usize, usize),
     add: bool,
 ) {
-    let weight = Matrix::new(w, o, i, i).t();
     let needed = rows_needed(o);
     if n >= needed || n == 0 {
-        let target = MatrixMut::new(dst, n, o, o);
-        product(target, Matrix::new(x, n, i, i), weight, add, Threads::Pool);
-        return;
+        let (dst, x) = (Strided { data: dst, stride: o }, Strided { data: x, stride: i });
+        return multiply(dst, x, w, (n, i, o), add);
     }
     let padded: Vec<f32> = x.iter().copied().cycle().take(needed * i).collect();
-    let mut products = vec![0.0; needed * o];
-    let target = MatrixMut::new(&mut products, needed, o, o);
-    product(target, Matrix::new(&padded, needed, i, i), weight, false, Threads::Pool);
-    for (dst, value) in dst.iter_mut().zip(&products) {
-        *dst = if add { *dst + value } else { *value };
-    }
+    // What is added to takes part: of wide rows the library adds one portion after the other to it.
+    let mut sums: Vec<f32> = match add {
+        true => dst.iter().copied().cycle().take(needed * o).collect(),
+        false => vec![0.0; needed * o],
+    };
+    let target = Strided { data: sums.as_mut_slice(), stride: o };
+    multiply(target, Strided { data: &padded, stride: i }, w, (needed, i, o), add);
+    dst.copy_from_slice(&sums[..n * o]);
 }
 
 /// Gradients of `x` and of the weight, each only where it leads to a variable.

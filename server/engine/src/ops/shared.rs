@@ -36,7 +36,10 @@ impl<'a> Columns<'a> {
     #[expect(unsafe_code, reason = "tasks write columns of the same rows")]
     #[expect(clippy::mut_from_ref, reason = "the caller keeps the slices apart")]
     pub unsafe fn row(&self, row: usize, columns: Range<usize>) -> &mut [f32] {
-        assert!(row < self.rows && columns.end <= self.width, "columns of the matrix");
+        assert!(
+            row < self.rows && columns.start <= columns.end && columns.end <= self.width,
+            "columns of the matrix"
+        );
         // SAFETY: row and columns are inside of the slice, which is borrowed as long as `self`; that no
         // other slice reaches these values is the caller's promise.
         unsafe {

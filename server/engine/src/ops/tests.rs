@@ -117,6 +117,28 @@ fn gated() {
     }
 }
 
+/// The library adds products of wide rows portion by portion, to what is there already.
+#[test]
+fn a_row_of_a_linear_layer_does_not_depend_on_its_company() {
+    for (width, outputs) in [(2, 40), (640, 256), (1100, 8)] {
+        let (x, weight) = (random(&[70, width], 30), random(&[outputs, width], 31));
+        let residual = random(&[70, outputs], 32);
+        let of = |from: usize, rows: usize| {
+            let at = |x: &Var| x.narrow(0, from, rows).unwrap();
+            let alone = super::linear(&at(&x), &weight).unwrap();
+            let added = super::linear_add(&at(&residual), &at(&x), &weight).unwrap();
+            [alone, added].map(|y| y.to_vec2::<f32>().unwrap())
+        };
+        let together = of(0, 70);
+        for row in [0, 1, 69] {
+            let alone = of(row, 1);
+            for (alone, together) in alone.iter().zip(&together) {
+                assert_eq!(alone[0], together[row], "{width} to {outputs}, row {row}");
+            }
+        }
+    }
+}
+
 #[test]
 fn head_norms_are_norms_of_each_head_alone() {
     let (query, key) = (random(&[HEADS.width], 31), random(&[HEADS.width], 32));

@@ -107,7 +107,7 @@ impl Learner<'_> {
         let adapters = self.adapters_for(packed);
         let batch = batch(packed, &adapters);
         let hidden = match wanted(packed) {
-            Some(wanted) => self.decoder.forward_at(&batch, None, wanted)?,
+            Some(wanted) => self.decoder.forward_at(&batch, None, &wanted)?,
             None => self.decoder.forward(&batch, None)?,
         };
         self.loss_of(&hidden, packed)
@@ -126,13 +126,16 @@ impl Learner<'_> {
 
     /// The loss of what came out of the last layer, for all rows or for the wanted ones.
     fn loss_of(&self, hidden: &Tensor, packed: &Packed) -> Result<Tensor, TuningError> {
-        let hidden = match wanted(packed) {
-            Some(_) => hidden.clone(),
-            None => {
-                let rows = Tensor::from_slice(&packed.rows, packed.rows.len(), hidden.device())?;
-                hidden.index_select(&rows, 0)?
+        let rows = match wanted(packed) {
+            // A row with several targets came out once.
+            Some(wanted) => {
+                let place = |row| wanted.partition_point(|wanted| wanted < row) as u32;
+                packed.rows.iter().map(place).collect()
             }
+            None => packed.rows.clone(),
         };
+        let rows = Tensor::new(rows, hidden.device())?;
+        let hidden = hidden.index_select(&rows, 0)?;
         Ok(self.decoder.loss(&hidden, &packed.targets, &packed.weights)?)
     }
 
@@ -171,7 +174,8 @@ impl Learner<'_> {
     fn checkpointed(&self, packed: &Packed) -> Result<(Tensor, Vec<GradStore>), TuningError> {
         let adapters = self.adapters_for(packed);
         let batch = batch(packed, &adapters);
-        let stages = self.decoder.stages(&batch, wanted(packed))?;
+        let wanted = wanted(packed);
+        let stages = self.decoder.stages(&batch, wanted.as_deref())?;
         let embedded = stages.embed()?;
         let mut inputs = vec![embedded.detach()];
         for index in 0..stages.layers() {
@@ -216,10 +220,12 @@ impl Learner<'_> {
     }
 }
 
-/// The rows whose loss counts, where the last layer may leave the others out. With dropout it may not: what an
-/// adapter doesn't see of a row goes by the row's place in the whole batch.
-fn wanted(packed: &Packed) -> Option<&[u32]> {
-    (packed.dropout.is_none() && packed.rows.is_sorted()).then_some(&packed.rows)
+/// The rows whose loss counts, once each, where the last layer may leave the others out. With dropout it may
+/// not: what an adapter doesn't see of a row goes by the row's place in the whole batch.
+fn wanted(packed: &Packed) -> Option<Vec<u32>> {
+    let mut rows = packed.rows.clone();
+    rows.dedup();
+    packed.dropout.is_none().then_some(rows)
 }
 
 fn batch<'a>(packed: &'a Packed, adapters: &'a [Arc<LoraAdapter>]) -> PackedBatch<'a> {

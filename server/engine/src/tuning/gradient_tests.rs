@@ -52,14 +52,26 @@ fn both(decoder: &Decoder, adapters: &[Arc<LoraAdapter>], optimizer: &AdamW) -> 
 
 /// A frozen model, computed with in this data type.
 fn frozen(dtype: DType) -> Decoder {
-    let frozen = init_parameters(&config(), 3, &Device::Cpu).unwrap();
+    frozen_of(&config(), dtype)
+}
+
+fn frozen_of(config: &DecoderConfig, dtype: DType) -> Decoder {
+    let frozen = init_parameters(config, 3, &Device::Cpu).unwrap();
     let frozen = frozen.into_iter().map(|(name, var)| (name, var.as_detached_tensor())).collect();
-    Decoder::new(config(), VarBuilder::from_tensors(frozen, dtype, &Device::Cpu)).unwrap()
+    Decoder::new(config.clone(), VarBuilder::from_tensors(frozen, dtype, &Device::Cpu)).unwrap()
 }
 
 /// An adapter in f32 whose matrices are all away from zero by up to `size`, so that all have gradients.
 fn adapter(size: f32) -> (Arc<LoraAdapter>, Vec<(String, Var)>) {
-    let first = LoraAdapter::init(&config(), LoraConfig::default(), 1, &Device::Cpu).unwrap();
+    adapter_of(&config(), LoraConfig::default(), size)
+}
+
+fn adapter_of(
+    config: &DecoderConfig,
+    settings: LoraConfig,
+    size: f32,
+) -> (Arc<LoraAdapter>, Vec<(String, Var)>) {
+    let first = LoraAdapter::init(config, settings, 1, &Device::Cpu).unwrap();
     let mut random = SplitMix64::new(1);
     let variables: Vec<(String, Var)> = first
         .parameters()
@@ -74,8 +86,71 @@ fn adapter(size: f32) -> (Arc<LoraAdapter>, Vec<(String, Var)>) {
         .collect();
     let tensors =
         variables.iter().map(|(name, var)| (name.clone(), var.as_tensor().clone())).collect();
-    let adapter = LoraAdapter::from_tensors(&config(), first.config.clone(), &tensors).unwrap();
+    let adapter = LoraAdapter::from_tensors(config, first.config.clone(), &tensors).unwrap();
     (Arc::new(adapter), variables)
+}
+
+/// A model wide enough for products in whole numbers of 16 bits, where the processor has them; its adapter
+/// changes all layers, or one, before which nothing needs a gradient.
+#[test]
+fn of_an_adapter_on_a_wide_model_to_the_bit() {
+    let wide = DecoderConfig { hidden_size: 768, intermediate_size: 768, ..config() };
+    let wide = DecoderConfig { num_hidden_layers: 2, ..wide };
+    for modules in [&["q_proj", "v_proj", "o_proj", "up_proj", "down_proj"][..], &["down_proj"]] {
+        let target_modules = modules.iter().map(|&name| name.to_owned()).collect();
+        let settings = LoraConfig { r: 2, target_modules, ..LoraConfig::default() };
+        let (adapter, variables) = adapter_of(&wide, settings, 0.1);
+        let (optimizer, adapters) = (optimizer(variables), [adapter]);
+        let (whole, parts) = both(&frozen_of(&wide, DType::F32), &adapters, &optimizer);
+        assert_eq!(whole.loss, parts.loss, "{modules:?}");
+        assert_eq!(whole.gradients, parts.gradients, "{modules:?}");
+        // A model that is trained too is multiplied in f32.
+        let trained = init_parameters(&wide, 3, &Device::Cpu).unwrap();
+        let trained =
+            trained.into_iter().map(|(name, var)| (name, var.as_tensor().clone())).collect();
+        let trained = VarBuilder::from_tensors(trained, DType::F32, &Device::Cpu);
+        let trained = Decoder::new(wide.clone(), trained).unwrap();
+        let (exact, _) = both(&trained, &adapters, &optimizer);
+        assert!((whole.loss - exact.loss).abs() < 1e-3 * exact.loss, "{modules:?}");
+        for (given, exact) in whole.gradients.iter().zip(&exact.gradients) {
+            let length = |values: &mut dyn Iterator<Item = f32>| values.map(|x| x * x).sum::<f32>();
+            let difference = length(&mut given.iter().zip(exact).map(|(a, b)| a - b));
+            let share = (difference / length(&mut exact.iter().copied())).sqrt();
+            assert!(share < 3e-3, "{modules:?}: {share}");
+        }
+    }
+}
+
+/// Rows with several targets, of which the last layer computes one each, and two adapters side by side.
+#[test]
+fn of_wanted_rows_are_those_of_all_rows() {
+    let ((first, one), (second, two)) = (adapter(0.5), adapter(0.4));
+    let optimizer = optimizer(one.into_iter().chain(two).collect());
+    let (decoder, adapters) = (frozen(DType::F32), [first, second]);
+    let mut packed = batches(Some(0)).remove(2);
+    packed.segments[1].adapter = Some(1);
+    let last = packed.rows.len() - 1;
+    for (target, row) in [(7, packed.rows[last]), (3, packed.rows[last])] {
+        packed.rows.push(row);
+        packed.targets.push(target);
+        packed.weights.push(0.5);
+    }
+    let learner = Learner { decoder: &decoder, adapters: &adapters, checkpointing: false };
+    let given = learner.loss(&packed).unwrap();
+    let all = batch(&packed, &adapters);
+    let hidden = decoder.forward(&all, None).unwrap();
+    let rows = Tensor::new(packed.rows.as_slice(), &Device::Cpu).unwrap();
+    let hidden = hidden.index_select(&rows, 0).unwrap();
+    let expected = decoder.loss(&hidden, &packed.targets, &packed.weights).unwrap();
+    let both = [given, expected].map(|loss| {
+        let gradients = optimizer.collect(&[loss.backward().unwrap()]).unwrap();
+        (loss.to_scalar::<f32>().unwrap(), gradients)
+    });
+    assert!((both[0].0 - both[1].0).abs() < 1e-6);
+    for (given, expected) in both[0].1.iter().zip(&both[1].1) {
+        assert!(expected.iter().any(|value| *value != 0.0));
+        assert!(given.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6));
+    }
 }
 
 #[test]

@@ -49,8 +49,8 @@ fn multiply_tile(rows: RowTile<'_>, panel: &Panel, pairs: usize, sums: &mut Sums
             // SAFETY: sums and scales are 16 values.
             unsafe {
                 let at = sums.as_mut_ptr().add(8 * half);
-                let worth = _mm256_mul_ps(scale, _mm256_loadu_ps(scales.add(8 * half)));
-                let product = _mm256_cvtepi32_ps(whole);
+                let worth = _mm256_loadu_ps(scales.add(8 * half));
+                let product = _mm256_mul_ps(_mm256_cvtepi32_ps(whole), scale);
                 _mm256_storeu_ps(at, _mm256_fmadd_ps(product, worth, _mm256_loadu_ps(at)));
             }
         }

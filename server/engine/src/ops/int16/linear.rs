@@ -15,18 +15,16 @@ use crate::ops::{lanes, shared::Columns};
 /// Most tiles of rows that pass a panel at a time: with their sums they stay in a core's second cache.
 const TILES: usize = 96;
 
-/// Rows from which rounding the weight costs little beside the product.
-const ROWS: usize = 64;
-
 /// Values of a weight from which the product is worth what it takes around it.
-const VALUES: usize = 1 << 18;
+const VALUES: usize = 1 << 19;
 
 /// A frozen weight `[rows, columns]` of a linear layer, parts of which can be read as f32.
 pub trait Frozen: Send + Sync {
     /// `(rows, columns)`.
     fn shape(&self) -> (usize, usize);
 
-    /// Writes the values of these rows and columns, row by row, `stride` apart.
+    /// Writes the values of these rows and columns, row by row, `stride` apart, which is at least the number of
+    /// columns; `into` has room for that.
     ///
     /// # Errors
     /// Values that aren't in host memory.
@@ -39,11 +37,11 @@ pub trait Frozen: Send + Sync {
     ) -> Result<()>;
 }
 
-/// Whether a product of `x` with a frozen weight of this shape goes this way: it is one that a gradient passes
-/// through, large enough, and the processor has the instructions. Answers are not computed so.
+/// Whether products of rows like these with a frozen weight of this shape are quicker this way: it is large, and
+/// the processor has the instructions. How many rows there are plays no part, so that they can be shared out
+/// in any way.
 pub fn pays(x: &Tensor, (rows, columns): (usize, usize)) -> bool {
-    let large = x.dims()[0] >= ROWS && rows * columns >= VALUES;
-    large && Kernel::best() != Kernel::Portable && fits(x) && x.track_op()
+    rows * columns >= VALUES && Kernel::best() != Kernel::Portable && fits(x)
 }
 
 /// `x · weightᵀ`: `[n, columns]` to `[n, rows]`; where [`pays`] is true.
@@ -113,7 +111,7 @@ impl Way {
     }
 }
 
-/// What one thread needs for its part of a product.
+/// Room for one part of a product.
 struct Desk {
     /// A block of the weight as it is read.
     read: Vec<f32>,
@@ -134,7 +132,8 @@ impl Desk {
         }
     }
 
-    /// Rounds what belongs to these outputs within one block; outputs beyond the last one get what was there.
+    /// Rounds what belongs to these outputs within one block. Outputs beyond the last one are made of what was
+    /// there before, and never written out.
     fn make_panels<W: Frozen>(
         &mut self,
         weight: &W,

@@ -2,12 +2,12 @@
 //!
 //! Both factors are rounded, every 256 values with a scale of their own, and the products are added up exactly
 //! in 32 bits: AVX2 multiplies sixteen such numbers in the time of eight of f32. What is rounded away is about
-//! a ten-thousandth of a block's length, whatever its values are: less than the TF32 of graphics cards, and a
-//! tenth of bf16. A block is scaled so that neither its largest value nor its length goes beyond what fits
-//! (|x · y| <= |x| |y|, Cauchy and Schwarz). Sums over whole numbers have no order, and blocks are added in
+//! a ten-thousandth of a block's length, whether its values are alike or not: less than the TF32 of graphics
+//! cards, and a tenth of bf16. A block is scaled so that neither its largest value nor its length goes beyond
+//! what fits (|x · y| <= |x| |y|, Cauchy and Schwarz). A block of values below 1e-34 counts as zero. Sums over whole numbers have no order, and blocks are added in
 //! theirs, so a row's result depends on nothing but the row.
 //!
-//! [`rows`] rounds the one factor, [`panel`] the other one as it comes, [`avx2`] multiplies ([`portable`] shows
+//! [`rows`] rounds the one factor, [`panel`] the other one block by block, [`avx2`] multiplies ([`portable`] shows
 //! how), and [`linear`] makes tensor operations of it. Processors without AVX2 use the products of
 //! [`crate::ops`] instead, and so do those with AVX-512, whose products of f32 are as wide.
 
@@ -56,6 +56,7 @@ impl Kernel {
         Self::Portable
     }
 
+    /// Adds to `sums` what the first `pairs` pairs of a block's values give.
     fn multiply(self, rows: RowTile<'_>, panel: &Panel, pairs: usize, sums: &mut Sums) {
         match self {
             Self::Portable => portable::multiply(rows, panel, pairs, sums),
@@ -64,6 +65,7 @@ impl Kernel {
         }
     }
 
+    /// Turns `[outputs, depth]` to `[depth, WIDTH]`.
     fn turn(self, values: &[f32], depth: usize, turned: &mut [[f32; WIDTH]]) {
         match self {
             Self::Portable => portable::turn(values, depth, turned),
@@ -80,12 +82,12 @@ const LENGTH: f32 = 46_331.0;
 const LARGEST: f32 = 32_767.0;
 
 /// What a block's values are multiplied by before they are rounded, and what a rounded one is worth: for the
-/// largest value of the block and the sum of the squares of the values as shares of it ([`share`]). The worth is
-/// no number where a value is none or infinite: then nothing that it is multiplied with is one either.
+/// largest value of the block and the sum of the squares of the values as shares of it ([`share`]). A block with a
+/// value that is no number or infinite, or beyond 1e37, is worth NaN, so that every product with it is NaN.
 #[inline(always)]
 fn scale(largest: f32, squares: f32) -> (f32, f32) {
     let factor = LARGEST.min(LENGTH / squares.sqrt()) / largest;
-    if squares.is_nan() {
+    if squares.is_nan() || largest > 1e37 {
         (0.0, f32::NAN)
     } else if factor.is_finite() {
         (factor, factor.recip())
@@ -98,7 +100,7 @@ fn scale(largest: f32, squares: f32) -> (f32, f32) {
 /// What makes values shares of the largest one.
 #[inline(always)]
 fn share(largest: f32) -> f32 {
-    if largest > 0.0 { largest.recip() } else { 0.0 }
+    if largest >= f32::MIN_POSITIVE { largest.recip() } else { 0.0 }
 }
 
 /// 1.5 * 2^23: its lowest bits are zero, and a number below 2^22 that is added to it lands in them, rounded to

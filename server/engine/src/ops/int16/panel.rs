@@ -1,4 +1,4 @@
-//! A block of the weight, rounded and laid out for the product while the rows wait.
+//! A block of the weight, rounded and laid out for the product while that runs.
 
 use super::{BLOCK, PANEL, pair, scale, share};
 
@@ -9,7 +9,7 @@ pub(super) const WIDTH: usize = PANELS * PANEL;
 
 /// 16 outputs within one block.
 #[derive(Debug, Clone, Copy)]
-#[repr(align(64))]
+#[repr(C, align(64))]
 pub(super) struct Panel {
     /// `[pair of values, output]`.
     pub pairs: [[i32; PANEL]; BLOCK / 2],

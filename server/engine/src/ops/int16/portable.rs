@@ -12,11 +12,11 @@ pub(super) fn multiply(rows: RowTile<'_>, panel: &Panel, pairs: usize, sums: &mu
         for (output, sum) in sums.iter_mut().enumerate() {
             let product = |pair: usize| {
                 let (x, w) = (rows.pairs[pair * TILE + row], panel.pairs[pair][output]);
-                low(x) * low(w) + high(x) * high(w)
+                (low(x) * low(w)).wrapping_add(high(x) * high(w))
             };
-            let whole: i32 = (0..pairs).map(product).sum();
-            let worth = rows.scales[row] * panel.scales[output];
-            *sum = (whole as f32).mul_add(worth, *sum);
+            // Only of what is worth NaN could it be too large.
+            let whole = (0..pairs).map(product).fold(0, i32::wrapping_add);
+            *sum = (whole as f32 * rows.scales[row]).mul_add(panel.scales[output], *sum);
         }
     }
 }

@@ -51,8 +51,16 @@ fn exact(x: &[f32], weight: &Tensor, way: Way) -> Vec<(f64, f64)> {
 }
 
 /// `(rows, inner, outer)`: whole tiles, panels and blocks, and what is left of them.
-const SHAPES: [(usize, usize, usize); 6] =
-    [(6, 256, 64), (1, 1, 1), (7, 31, 17), (13, 300, 70), (250, 512, 65), (5, 769, 130)];
+const SHAPES: [(usize, usize, usize); 7] = [
+    (6, 256, 64),
+    (1, 1, 1),
+    (7, 31, 17),
+    (13, 300, 70),
+    (250, 512, 65),
+    (5, 769, 130),
+    // Rows beyond those that pass a panel at a time.
+    (600, 40, 70),
+];
 
 #[test]
 fn every_kernel_gives_the_same_bits() {
@@ -153,12 +161,9 @@ fn what_is_no_number_stays_none_and_zeros_stay_zero() {
 /// Every kind of weight gives what the dense product with its values gives, forward and back.
 #[test]
 fn products_and_gradients_are_those_of_the_dense_weight() {
-    let (rows, inner, outer) = (9, 512, 160);
+    // Outputs that end inside of a tile of quantised rows.
+    let (rows, inner, outer) = (9, 512, 165);
     let dense = matrix(random(1, outer * inner), (outer, inner));
-    let half = dense.to_dtype(DType::BF16).unwrap();
-    let blocks = QTensor::quantize(&dense, Format::Q4K.dtype()).unwrap();
-    let quantised =
-        QuantisedMatrix::from_blocks(Format::Q4K, outer, inner, &blocks.data().unwrap()).unwrap();
     let x = Var::from_vec(random(2, rows * inner), (rows, inner), &Device::Cpu).unwrap();
     let residual = Var::from_vec(random(3, rows * outer), (rows, outer), &Device::Cpu).unwrap();
     let pull = matrix(random(4, rows * outer), (rows, outer));
@@ -178,20 +183,69 @@ fn products_and_gradients_are_those_of_the_dense_weight() {
     close(linear_add(&residual, &x, dense.clone()).unwrap(), &dense);
     let alone = linear(&x, dense.clone()).unwrap();
     close((alone + residual.as_tensor()).unwrap(), &dense);
-    let values = half.to_dtype(DType::F32).unwrap();
-    close(linear_add(&residual, &x, Arc::new(HalfMatrix::new(&half).unwrap())).unwrap(), &values);
-    let values = blocks.dequantize(&Device::Cpu).unwrap();
-    close(linear_add(&residual, &x, Arc::new(quantised)).unwrap(), &values);
+    for dtype in [DType::BF16, DType::F16] {
+        let half = dense.to_dtype(dtype).unwrap();
+        let (matrix, values) =
+            (HalfMatrix::new(&half).unwrap(), half.to_dtype(DType::F32).unwrap());
+        close(linear_add(&residual, &x, Arc::new(matrix)).unwrap(), &values);
+    }
+    for format in Format::ALL {
+        let blocks = QTensor::quantize(&dense, format.dtype()).unwrap();
+        let bytes = blocks.data().unwrap();
+        let matrix = QuantisedMatrix::from_blocks(format, outer, inner, &bytes).unwrap();
+        let values = blocks.dequantize(&Device::Cpu).unwrap();
+        close(linear_add(&residual, &x, Arc::new(matrix)).unwrap(), &values);
+    }
+}
+
+/// Any part of a weight is what stands there, wherever it begins and ends.
+#[test]
+fn parts_of_weights_are_read_as_they_stand() {
+    let (rows, columns) = (37, 256);
+    let dense = matrix(random(1, rows * columns), (rows, columns));
+    let blocks = QTensor::quantize(&dense, Format::Q6K.dtype()).unwrap();
+    let quantised =
+        QuantisedMatrix::from_blocks(Format::Q6K, rows, columns, &blocks.data().unwrap()).unwrap();
+    let half = dense.to_dtype(DType::F16).unwrap();
+    let kinds: [(Box<dyn Frozen>, Tensor); 3] = [
+        (Box::new(dense.clone()), dense.clone()),
+        (Box::new(quantised), blocks.dequantize(&Device::Cpu).unwrap()),
+        (Box::new(HalfMatrix::new(&half).unwrap()), half.to_dtype(DType::F32).unwrap()),
+    ];
+    for (weight, values) in kinds {
+        for (rows, columns, stride) in
+            [(0..37, 0..256, 256), (5..33, 40..77, 40), (16..17, 3..4, 9)]
+        {
+            let mut read = vec![f32::NAN; rows.len() * stride];
+            weight.read(rows.clone(), columns.clone(), &mut read, stride).unwrap();
+            for (row, read) in rows.zip(read.chunks(stride)) {
+                let expected = list(&values.get(row).unwrap());
+                let expected = &expected[columns.clone()];
+                let close = |(a, b): (&f32, &f32)| (a - b).abs() <= 1e-6 * b.abs();
+                assert!(read.iter().zip(expected).all(close), "row {row}");
+                assert!(read[expected.len()..].iter().all(|value| value.is_nan()), "row {row}");
+            }
+        }
+    }
 }
 
 #[test]
-fn only_large_products_that_a_gradient_passes_through_go_this_way() {
-    let (large, small) = ((512, 512), (512, 511));
-    let x = matrix(random(1, 64 * 4), (64, 4));
-    let tracked = Var::from_tensor(&x).unwrap();
-    let fast = Kernel::best() != Kernel::Portable;
-    assert_eq!(pays(&tracked, large), fast);
-    assert!(!pays(&tracked, small) && !pays(&x, large));
-    assert!(!pays(&tracked.narrow(0, 0, 63).unwrap(), large));
-    assert!(!pays(&tracked.to_dtype(DType::F16).unwrap(), large));
+fn only_large_weights_are_multiplied_this_way() {
+    let x = matrix(random(1, 4), (1, 4));
+    assert_eq!(pays(&x, (1024, 512)), Kernel::best() != Kernel::Portable);
+    assert!(!pays(&x, (1024, 511)));
+    assert!(!pays(&x.to_dtype(DType::F16).unwrap(), (1024, 512)));
+}
+
+/// What f32 holds, but not what becomes of it in between.
+#[test]
+fn values_at_the_ends_of_f32_give_no_nonsense() {
+    let ones = matrix(vec![1.0; 256], (1, 256));
+    for (value, expected) in [(1e-39, 0.0), (1e38, f32::NAN), (1e-30, 2.56e-28), (1e30, 2.56e32)] {
+        for kernel in kernels() {
+            let given = product(&[value; 256], &ones, Way::Forward, kernel)[0];
+            let close = (given - expected).abs() <= 1e-3 * expected.abs();
+            assert!(close || given.is_nan() && expected.is_nan(), "{value}: {given}");
+        }
+    }
 }
