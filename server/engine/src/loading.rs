@@ -68,11 +68,16 @@ impl LoadedModel {
         format: WeightFormat,
     ) -> Result<Self, EngineError> {
         let dtype = format.dtype(device)?;
-        let Parts { name, path, config, tokenizer, weights, told } = Parts::read(source)?;
-        let shapes = parameter_shapes(&config);
+        let fits = |path: &Path, config: &DecoderConfig, weights: Option<&Weights>| {
+            memory::check(path, &parameter_shapes(config), weights, format, device)
+        };
+        // Of a model of the hub before its weights are fetched.
+        let early = |folder: &Path, config: &DecoderConfig| fits(folder, config, None);
+        let Parts { name, path, config, tokenizer, weights, told } = Parts::read(source, &early)?;
         if *source != ModelSource::Starter {
-            memory::check(&path, &shapes, weights.bytes(), format, device)?;
+            fits(&path, &config, Some(&weights))?;
         }
+        let shapes = parameter_shapes(&config);
         let builder = weights.builder(dtype, device)?;
         let parameters = shapes.iter().map(|(_, dims)| dims.iter().product::<usize>()).sum();
         let context = config.max_position_embeddings;
@@ -168,14 +173,19 @@ impl TokenizerSource {
 }
 
 impl Parts {
-    fn read(source: &ModelSource) -> Result<Self, EngineError> {
+    /// Finds the files; `early` may refuse a model of the hub by its configuration.
+    fn read(
+        source: &ModelSource,
+        early: &dyn Fn(&Path, &DecoderConfig) -> Result<(), EngineError>,
+    ) -> Result<Self, EngineError> {
         match source {
             ModelSource::Starter => Files::Embedded.parts(),
             ModelSource::Folder(folder) if folder.is_dir() => Files::Folder(folder, None).parts(),
             ModelSource::Folder(path) => Err(EngineError::FolderMissing { path: path.clone() }),
             ModelSource::Gguf(path) => Self::gguf(path),
             ModelSource::Hub(model) => {
-                let check = |folder: &Path| Files::Folder(folder, Some(model)).config().map(drop);
+                let check =
+                    |folder: &Path| early(folder, &Files::Folder(folder, Some(model)).config()?);
                 let report = &mut |line: &str| eprintln!("{line}");
                 let folder = Hub::from_env().fetch(model, &check, report)?;
                 Files::Folder(&folder, Some(model)).parts()

@@ -127,13 +127,25 @@ impl WeightFormat {
         wished.iter().copied().find(|format| columns.is_multiple_of(format.columns()))
     }
 
-    /// Bytes that a value of a matrix of this name and width takes on the CPU; [`Self::Stored`] as in 16 bits.
-    pub(super) fn bytes_per_value(self, name: &str, columns: usize) -> f64 {
-        match (self.blocks(name, columns), self) {
+    /// Bytes that a value of a matrix of this name and width takes on the CPU, where a GGUF file has it as
+    /// `stored`; of a checkpoint that is kept as it is, at least.
+    pub(super) fn bytes_per_value(
+        self,
+        name: &str,
+        columns: usize,
+        stored: Option<GgmlDType>,
+    ) -> f64 {
+        let kept = stored.and_then(|stored| self.stored_blocks(stored, name, columns));
+        match (kept.or_else(|| self.blocks(name, columns)), self) {
             (Some(blocks), _) => {
                 blocks.dtype().type_size() as f64 / blocks.dtype().block_size() as f64
             }
-            (None, Self::BF16 | Self::F16 | Self::Stored) => 2.0,
+            (None, Self::BF16 | Self::F16) => 2.0,
+            (None, Self::Stored) => match stored {
+                None | Some(GgmlDType::F16 | GgmlDType::BF16) => 2.0,
+                // Blocks that there is no product for.
+                Some(_) => 4.0,
+            },
             (None, Self::F32 | Self::Q8_0 | Self::Q4K) => 4.0,
         }
     }
@@ -281,9 +293,15 @@ impl Matrices for Quantising {
 /// Refuses values that are no numbers, which quantising would make numbers of, and those that this form
 /// can't hold.
 fn check_finite(values: &Tensor, name: &str, format: WeightFormat) -> candle_core::Result<()> {
-    let sum = values.to_dtype(DType::F32)?.abs()?.sum_all()?.to_scalar::<f32>()?;
-    if !sum.is_finite() {
-        candle_core::bail!("tensor `{name}` holds values that are no finite numbers as `{format}`");
+    let values = values.flatten_all()?;
+    for from in (0..values.elem_count()).step_by(PORTION) {
+        let portion = values.narrow(0, from, PORTION.min(values.elem_count() - from))?;
+        let sum = portion.to_dtype(DType::F32)?.abs()?.sum_all()?.to_scalar::<f32>()?;
+        if !sum.is_finite() {
+            candle_core::bail!(
+                "tensor `{name}` holds values that are no finite numbers as `{format}`"
+            );
+        }
     }
     Ok(())
 }
@@ -300,6 +318,27 @@ mod tests {
         }
         let error = "q5".parse::<WeightFormat>().unwrap_err().to_string();
         assert!(error.contains("`q5`") && error.contains("`q8_0`"), "{error}");
+    }
+
+    #[test]
+    fn matrices_take_what_their_form_takes() {
+        let (name, gguf) = ("model.layers.0.mlp.up_proj.weight", Some(GgmlDType::Q5_0));
+        for (format, columns, stored, bytes) in [
+            (WeightFormat::F32, 256, None, 4.0),
+            (WeightFormat::BF16, 256, None, 2.0),
+            (WeightFormat::Q8_0, 256, None, 34.0 / 32.0),
+            (WeightFormat::Q8_0, 33, None, 4.0),
+            (WeightFormat::Q4K, 256, None, 144.0 / 256.0),
+            (WeightFormat::Q4K, 96, None, 34.0 / 32.0),
+            (WeightFormat::Stored, 256, None, 2.0),
+            (WeightFormat::Stored, 256, Some(GgmlDType::Q6K), 210.0 / 256.0),
+            (WeightFormat::Stored, 256, Some(GgmlDType::F16), 2.0),
+            (WeightFormat::Stored, 256, gguf, 4.0),
+            (WeightFormat::Q8_0, 256, gguf, 34.0 / 32.0),
+        ] {
+            let given = format.bytes_per_value(name, columns, stored);
+            assert_eq!(given, bytes, "{format} {columns} {stored:?}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use candle_core::quantized::GgmlDType;
 use candle_core::safetensors::MmapedSafetensors;
 use candle_core::{DType, Device};
 use candle_nn::VarBuilder;
@@ -80,6 +81,14 @@ impl Weights {
         match self {
             Self::Embedded(bytes) => bytes.len() as u64,
             _ => self.files().iter().filter_map(|file| Some(file.metadata().ok()?.len())).sum(),
+        }
+    }
+
+    /// How a GGUF file stores the matrix of this checkpoint name.
+    pub fn stored(&self, name: &str) -> Option<GgmlDType> {
+        match self {
+            Self::Gguf(file) => file.dtype(name),
+            Self::Embedded(_) | Self::Files(_) => None,
         }
     }
 

@@ -1,6 +1,6 @@
 //! The product by which tuning multiplies frozen weights on a processor, beside the one in f32.
 
-use candle_core::{Device, Result, Tensor, Var};
+use candle_core::{Device, Result, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::roofline::fastest;
@@ -25,7 +25,7 @@ impl Int16Product {
     pub fn measure(device: &Device) -> Result<Option<Self>> {
         let (rows, inputs, outputs) = SHAPE;
         let random = |shape: (usize, usize)| Tensor::randn(0_f32, 1.0, shape, device);
-        let x = Var::from_tensor(&random((rows, inputs))?)?;
+        let x = random((rows, inputs))?;
         if !int16::pays(&x, (outputs, inputs)) {
             return Ok(None);
         }

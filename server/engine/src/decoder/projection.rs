@@ -56,7 +56,7 @@ impl Projection {
                 bias.as_ref().map_or(Ok(base.clone()), |bias| base.broadcast_add(bias))?
             }
         };
-        self.adapt(base, x, &rows.groups)
+        self.adapt(base, x, rows)
     }
 
     /// [`Self::forward`] added to `residual`; what is rounded to 16 bits is rounded before, as peft does.
@@ -71,7 +71,7 @@ impl Projection {
             (Some(weight), None) => weight.linear_add(residual, x, rows.tuned)?,
             (None, _) => return residual + self.forward(x, rows)?,
         };
-        self.adapt(base, x, &rows.groups)
+        self.adapt(base, x, rows)
     }
 
     /// The outputs of weights that stay apart.
@@ -84,14 +84,17 @@ impl Projection {
     }
 
     /// Adds the changes of the rows' adapters.
-    fn adapt(&self, base: Tensor, x: &Tensor, groups: &[AdapterRows<'_>]) -> Result<Tensor> {
+    fn adapt(&self, base: Tensor, x: &Tensor, rows: &Rows<'_>) -> Result<Tensor> {
+        let groups = &rows.groups;
         if groups.iter().all(|group| group.adapter.is_none()) {
             return Ok(base);
         }
-        if let Some(changes) = self.frozen_changes(&base, x, groups) {
+        if !rows.tuned
+            && let Some(changes) = self.frozen_changes(&base, x, groups)
+        {
             return add_changes(&base, x, &changes);
         }
-        if let [AdapterRows { adapter: Some(adapter), .. }] = groups {
+        if let [AdapterRows { adapter: Some(adapter), .. }] = groups.as_slice() {
             return self.changed(&base, x, 0, adapter);
         }
         let mut changed = Vec::with_capacity(groups.len());

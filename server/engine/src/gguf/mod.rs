@@ -23,6 +23,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use candle_core::quantized::GgmlDType;
 use candle_core::{DType, Device, Shape, Tensor};
 use candle_nn::var_builder::SimpleBackend;
 use candle_nn::{Init, VarBuilder};
@@ -79,6 +80,11 @@ impl GgufFile {
     pub fn raw(&self, name: &str) -> Option<RawTensor<'_>> {
         let (info, bytes, place) = self.weight(name)?;
         tensor::raw(info, bytes, place)
+    }
+
+    /// How the weight of this Hugging Face name is stored.
+    pub fn dtype(&self, name: &str) -> Option<GgmlDType> {
+        Some(self.weight(name)?.0.dtype)
     }
 
     /// Lets the memory go in which a weight's blocks lie, once they were copied.

@@ -77,8 +77,11 @@ pub(super) fn forward(
     (n, i, o): (usize, usize, usize),
     add: bool,
 ) {
+    if n == 0 {
+        return;
+    }
     let needed = rows_needed(o);
-    if n >= needed || n == 0 {
+    if n >= needed {
         let (dst, x) = (Strided { data: dst, stride: o }, Strided { data: x, stride: i });
         return multiply(dst, x, w, (n, i, o), add);
     }

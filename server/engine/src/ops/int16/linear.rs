@@ -37,9 +37,9 @@ pub trait Frozen: Send + Sync {
     ) -> Result<()>;
 }
 
-/// Whether products of rows like these with a frozen weight of this shape are quicker this way: it is large, and
-/// the processor has the instructions. How many rows there are plays no part, so that they can be shared out
-/// in any way.
+/// Whether products of rows like these with a frozen weight of this shape are quicker this way: it is large,
+/// and the processor has the instructions. How many rows there are plays no part, so that they can be shared
+/// out in any way.
 pub fn pays(x: &Tensor, (rows, columns): (usize, usize)) -> bool {
     rows * columns >= VALUES && Kernel::best() != Kernel::Portable && fits(x)
 }

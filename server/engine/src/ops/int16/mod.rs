@@ -1,14 +1,14 @@
-//! Products with frozen weights that a gradient passes through, in whole numbers of 16 bits.
+//! Products with frozen weights while an adapter is tuned, in whole numbers of 16 bits.
 //!
 //! Both factors are rounded, every 256 values with a scale of their own, and the products are added up exactly
 //! in 32 bits: AVX2 multiplies sixteen such numbers in the time of eight of f32. What is rounded away is about
 //! a ten-thousandth of a block's length, whether its values are alike or not: less than the TF32 of graphics
 //! cards, and a tenth of bf16. A block is scaled so that neither its largest value nor its length goes beyond
-//! what fits (|x · y| <= |x| |y|, Cauchy and Schwarz). A block of values below 1e-34 counts as zero. Sums over whole numbers have no order, and blocks are added in
-//! theirs, so a row's result depends on nothing but the row.
+//! what fits (|x · y| <= |x| |y|, Cauchy and Schwarz). Values below 1e-34 may count as zero. Sums over whole
+//! numbers have no order, and blocks are added in theirs, so a row's result depends on nothing but the row.
 //!
-//! [`rows`] rounds the one factor, [`panel`] the other one block by block, [`avx2`] multiplies ([`portable`] shows
-//! how), and [`linear`] makes tensor operations of it. Processors without AVX2 use the products of
+//! [`rows`] rounds the one factor, [`panel`] the other one block by block, [`avx2`] multiplies ([`portable`]
+//! shows how), and [`linear`] makes tensor operations of it. Processors without AVX2 use the products of
 //! [`crate::ops`] instead, and so do those with AVX-512, whose products of f32 are as wide.
 
 #[cfg(target_arch = "x86_64")]
@@ -82,12 +82,13 @@ const LENGTH: f32 = 46_331.0;
 const LARGEST: f32 = 32_767.0;
 
 /// What a block's values are multiplied by before they are rounded, and what a rounded one is worth: for the
-/// largest value of the block and the sum of the squares of the values as shares of it ([`share`]). A block with a
-/// value that is no number or infinite, or beyond 1e37, is worth NaN, so that every product with it is NaN.
+/// largest value of the block and the sum of the squares of the values as shares of it ([`share`]). A block
+/// with a value that is no number or infinite, or beyond 1e32, is worth NaN, so that every product with it is
+/// NaN.
 #[inline(always)]
 fn scale(largest: f32, squares: f32) -> (f32, f32) {
     let factor = LARGEST.min(LENGTH / squares.sqrt()) / largest;
-    if squares.is_nan() || largest > 1e37 {
+    if squares.is_nan() || largest > 1e32 {
         (0.0, f32::NAN)
     } else if factor.is_finite() {
         (factor, factor.recip())
