@@ -68,11 +68,13 @@ impl LoadedModel {
         format: WeightFormat,
     ) -> Result<Self, EngineError> {
         let dtype = format.dtype(device)?;
-        let fits = |path: &Path, config: &DecoderConfig, weights: Option<&Weights>| {
-            memory::check(path, &parameter_shapes(config), weights, format, device)
+        let fits = |named: &Path, config: &DecoderConfig, weights: Option<&Weights>| {
+            memory::check(named, &parameter_shapes(config), weights, format, device)
         };
         // Of a model of the hub before its weights are fetched.
-        let early = |folder: &Path, config: &DecoderConfig| fits(folder, config, None);
+        let early = |model: &HubModel, config: &DecoderConfig| {
+            fits(Path::new(&model.to_string()), config, None)
+        };
         let Parts { name, path, config, tokenizer, weights, told } = Parts::read(source, &early)?;
         if *source != ModelSource::Starter {
             fits(&path, &config, Some(&weights))?;
@@ -176,7 +178,7 @@ impl Parts {
     /// Finds the files; `early` may refuse a model of the hub by its configuration.
     fn read(
         source: &ModelSource,
-        early: &dyn Fn(&Path, &DecoderConfig) -> Result<(), EngineError>,
+        early: &dyn Fn(&HubModel, &DecoderConfig) -> Result<(), EngineError>,
     ) -> Result<Self, EngineError> {
         match source {
             ModelSource::Starter => Files::Embedded.parts(),
@@ -185,7 +187,7 @@ impl Parts {
             ModelSource::Gguf(path) => Self::gguf(path),
             ModelSource::Hub(model) => {
                 let check =
-                    |folder: &Path| early(folder, &Files::Folder(folder, Some(model)).config()?);
+                    |folder: &Path| early(model, &Files::Folder(folder, Some(model)).config()?);
                 let report = &mut |line: &str| eprintln!("{line}");
                 let folder = Hub::from_env().fetch(model, &check, report)?;
                 Files::Folder(&folder, Some(model)).parts()

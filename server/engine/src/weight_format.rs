@@ -128,7 +128,7 @@ impl WeightFormat {
     }
 
     /// Bytes that a value of a matrix of this name and width takes on the CPU, where a GGUF file has it as
-    /// `stored`; of a checkpoint that is kept as it is, at least.
+    /// `stored`. [`Self::Stored`] without that counts as 16 bits, which is too little for a checkpoint in f32.
     pub(super) fn bytes_per_value(
         self,
         name: &str,
@@ -137,13 +137,11 @@ impl WeightFormat {
     ) -> f64 {
         let kept = stored.and_then(|stored| self.stored_blocks(stored, name, columns));
         match (kept.or_else(|| self.blocks(name, columns)), self) {
-            (Some(blocks), _) => {
-                blocks.dtype().type_size() as f64 / blocks.dtype().block_size() as f64
-            }
+            (Some(blocks), _) => blocks.bytes_per_value(),
             (None, Self::BF16 | Self::F16) => 2.0,
             (None, Self::Stored) => match stored {
                 None | Some(GgmlDType::F16 | GgmlDType::BF16) => 2.0,
-                // Blocks that there is no product for.
+                // f32, and blocks that there is no product for.
                 Some(_) => 4.0,
             },
             (None, Self::F32 | Self::Q8_0 | Self::Q4K) => 4.0,
@@ -328,10 +326,11 @@ mod tests {
             (WeightFormat::BF16, 256, None, 2.0),
             (WeightFormat::Q8_0, 256, None, 34.0 / 32.0),
             (WeightFormat::Q8_0, 33, None, 4.0),
-            (WeightFormat::Q4K, 256, None, 144.0 / 256.0),
+            // Scales have a byte each, not six bits.
+            (WeightFormat::Q4K, 256, None, 148.0 / 256.0),
             (WeightFormat::Q4K, 96, None, 34.0 / 32.0),
             (WeightFormat::Stored, 256, None, 2.0),
-            (WeightFormat::Stored, 256, Some(GgmlDType::Q6K), 210.0 / 256.0),
+            (WeightFormat::Stored, 256, Some(GgmlDType::Q6K), 212.0 / 256.0),
             (WeightFormat::Stored, 256, Some(GgmlDType::F16), 2.0),
             (WeightFormat::Stored, 256, gguf, 4.0),
             (WeightFormat::Q8_0, 256, gguf, 34.0 / 32.0),

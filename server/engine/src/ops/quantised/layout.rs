@@ -69,6 +69,12 @@ impl Format {
         }
     }
 
+    /// Bytes that a value takes in memory.
+    pub fn bytes_per_value(self) -> f64 {
+        let quants = self.columns() / STEP * self.step_bytes();
+        (quants + self.scale_bytes()) as f64 / (LANES * self.columns()) as f64
+    }
+
     /// Bytes of a tile's quants for one step.
     pub(super) const fn step_bytes(self) -> usize {
         match self {
