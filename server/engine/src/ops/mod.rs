@@ -9,6 +9,7 @@ pub mod attention;
 pub mod composite;
 mod cross_entropy;
 mod denormals;
+mod frozen;
 mod gated;
 pub mod halves;
 mod head;

@@ -3,13 +3,14 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use candle_core::{Result, Tensor};
 use rayon::prelude::*;
 
 use super::panel::{PANELS, Panel, WIDTH};
 use super::rows::Rows;
 use super::{BLOCK, Kernel, PANEL, Sums, TILE};
-use crate::ops::host::{fits, floats, lend};
+use crate::ops::frozen::{FrozenLinear, Product};
+use crate::ops::host::{fits, lend};
 use crate::ops::{lanes, shared::Columns};
 
 /// Most tiles of rows that pass a panel at a time: with their sums they stay in a core's second cache.
@@ -46,12 +47,12 @@ pub fn pays(x: &Tensor, (rows, columns): (usize, usize)) -> bool {
 
 /// `x · weightᵀ`: `[n, columns]` to `[n, rows]`; where [`pays`] is true.
 pub fn linear<W: Frozen + 'static>(x: &Tensor, weight: W) -> Result<Tensor> {
-    x.contiguous()?.apply_op1(Int16Linear(weight))
+    x.contiguous()?.apply_op1(FrozenLinear(Int16(weight)))
 }
 
 /// `residual + x · weightᵀ`; where [`pays`] is true.
 pub fn linear_add<W: Frozen + 'static>(residual: &Tensor, x: &Tensor, weight: W) -> Result<Tensor> {
-    residual.contiguous()?.apply_op2(&x.contiguous()?, Int16Linear(weight))
+    residual.contiguous()?.apply_op2(&x.contiguous()?, FrozenLinear(Int16(weight)))
 }
 
 impl Frozen for Tensor {
@@ -218,73 +219,20 @@ pub(super) fn multiply<W: Frozen>(
 }
 
 /// The weight of the operation.
-struct Int16Linear<W>(W);
+struct Int16<W>(W);
 
-impl<W: Frozen> Int16Linear<W> {
-    fn rows(&self, x: &Layout) -> Result<usize> {
-        let ((rows, given), (_, columns)) = (x.shape().dims2()?, self.0.shape());
-        if given != columns {
-            bail!("a linear layer of {columns} inputs can't take rows of {given}");
-        }
-        Ok(rows)
+impl<W: Frozen + 'static> Product for Int16<W> {
+    const NAMES: [&'static str; 2] = ["int16-linear", "int16-linear-add"];
+
+    fn shape(&self) -> (usize, usize) {
+        self.0.shape()
     }
 
-    fn backward(&self, x: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        if !x.track_op() {
-            return Ok(None);
-        }
-        let (rows, columns) = x.dims2()?;
-        let mut dx = vec![0.0; rows * columns];
-        lend(grad, |grad| multiply(&mut dx, grad, (&self.0, Way::Back), false, Kernel::best()))?;
-        Ok(Some(Tensor::from_vec(dx, (rows, columns), x.device())?))
-    }
-}
-
-impl<W: Frozen + 'static> CustomOp1 for Int16Linear<W> {
-    fn name(&self) -> &'static str {
-        "int16-linear"
+    fn forward(&self, dst: &mut [f32], x: &[f32], add: bool) -> Result<()> {
+        multiply(dst, x, (&self.0, Way::Forward), add, Kernel::best())
     }
 
-    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (rows, (width, _)) = (self.rows(layout)?, self.0.shape());
-        let mut dst = vec![0.0; rows * width];
-        multiply(&mut dst, floats(x, layout)?, (&self.0, Way::Forward), false, Kernel::best())?;
-        Ok((CpuStorage::F32(dst), (rows, width).into()))
-    }
-
-    fn bwd(&self, x: &Tensor, _result: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        self.backward(x, grad)
-    }
-}
-
-impl<W: Frozen + 'static> CustomOp2 for Int16Linear<W> {
-    fn name(&self) -> &'static str {
-        "int16-linear-add"
-    }
-
-    fn cpu_fwd(
-        &self,
-        residual: &CpuStorage,
-        residual_layout: &Layout,
-        x: &CpuStorage,
-        layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (rows, (width, _)) = (self.rows(layout)?, self.0.shape());
-        if residual_layout.dims() != [rows, width] {
-            bail!("rows of {width} can't be added to {:?}", residual_layout.dims());
-        }
-        let mut dst = floats(residual, residual_layout)?.to_vec();
-        multiply(&mut dst, floats(x, layout)?, (&self.0, Way::Forward), true, Kernel::best())?;
-        Ok((CpuStorage::F32(dst), (rows, width).into()))
-    }
-
-    fn bwd(
-        &self,
-        residual: &Tensor,
-        x: &Tensor,
-        _result: &Tensor,
-        grad: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        Ok((residual.track_op().then(|| grad.clone()), self.backward(x, grad)?))
+    fn back(&self, dst: &mut [f32], gradient: &[f32]) -> Result<()> {
+        multiply(dst, gradient, (&self.0, Way::Back), false, Kernel::best())
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use candle_core::{Result, Tensor};
 use rayon::prelude::*;
 
 use super::activations::Activations;
@@ -12,7 +12,7 @@ use super::portable;
 #[cfg(target_arch = "x86_64")]
 use super::{avx2, vnni};
 use crate::ops::{
-    host::{floats, lend},
+    frozen::{FrozenLinear, Product},
     product::{Matrix, MatrixMut, Threads, product},
     shared::Columns,
 };
@@ -25,12 +25,12 @@ const CACHED: usize = 256 << 10;
 
 /// `x · weightᵀ`: `[n, columns]` to `[n, rows]`, f32 on the CPU.
 pub fn linear(x: &Tensor, weight: &Arc<QuantisedMatrix>) -> Result<Tensor> {
-    x.contiguous()?.apply_op1(QuantisedLinear(Arc::clone(weight)))
+    x.contiguous()?.apply_op1(FrozenLinear(Quantised(Arc::clone(weight))))
 }
 
 /// `residual + x · weightᵀ`.
 pub fn linear_add(residual: &Tensor, x: &Tensor, weight: &Arc<QuantisedMatrix>) -> Result<Tensor> {
-    let add = QuantisedLinear(Arc::clone(weight));
+    let add = FrozenLinear(Quantised(Arc::clone(weight)));
     residual.contiguous()?.apply_op2(&x.contiguous()?, add)
 }
 
@@ -130,81 +130,26 @@ pub(super) fn multiply(
 }
 
 /// The weight of the operation.
-struct QuantisedLinear(Arc<QuantisedMatrix>);
+struct Quantised(Arc<QuantisedMatrix>);
 
-impl QuantisedLinear {
-    fn rows(&self, x: &Layout) -> Result<usize> {
-        let ((rows, given), (_, columns)) = (x.shape().dims2()?, self.0.shape());
-        if given != columns {
-            bail!("a linear layer of {columns} inputs can't take rows of {given}");
-        }
-        Ok(rows)
+impl Product for Quantised {
+    const NAMES: [&'static str; 2] = ["quantised-linear", "quantised-linear-add"];
+
+    fn shape(&self) -> (usize, usize) {
+        self.0.shape()
     }
 
-    /// `grad · weight`.
-    fn backward(&self, x: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        if !x.track_op() {
-            return Ok(None);
-        }
-        let (rows, (outer, inner)) = (x.dim(0)?, self.0.shape());
-        let weight = self.0.values();
-        let mut dx = vec![0.0; rows * inner];
-        lend(grad, |grad| {
-            let grad = Matrix::new(grad, rows, outer, outer);
-            let weight = Matrix::new(&weight, outer, inner, inner);
-            let target = MatrixMut::new(&mut dx, rows, inner, inner);
-            product(target, grad, weight, false, Threads::Pool);
-            Ok(())
-        })?;
-        Ok(Some(Tensor::from_vec(dx, (rows, inner), x.device())?))
-    }
-}
-
-impl CustomOp1 for QuantisedLinear {
-    fn name(&self) -> &'static str {
-        "quantised-linear"
+    fn forward(&self, dst: &mut [f32], x: &[f32], add: bool) -> Result<()> {
+        multiply(dst, x, &self.0, add, Kernel::best());
+        Ok(())
     }
 
-    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (rows, (width, _)) = (self.rows(layout)?, self.0.shape());
-        let mut dst = vec![0.0; rows * width];
-        multiply(&mut dst, floats(x, layout)?, &self.0, false, Kernel::best());
-        Ok((CpuStorage::F32(dst), (rows, width).into()))
-    }
-
-    fn bwd(&self, x: &Tensor, _result: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        self.backward(x, grad)
-    }
-}
-
-impl CustomOp2 for QuantisedLinear {
-    fn name(&self) -> &'static str {
-        "quantised-linear-add"
-    }
-
-    fn cpu_fwd(
-        &self,
-        residual: &CpuStorage,
-        residual_layout: &Layout,
-        x: &CpuStorage,
-        layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (rows, (width, _)) = (self.rows(layout)?, self.0.shape());
-        if residual_layout.dims() != [rows, width] {
-            bail!("rows of {width} can't be added to {:?}", residual_layout.dims());
-        }
-        let mut dst = floats(residual, residual_layout)?.to_vec();
-        multiply(&mut dst, floats(x, layout)?, &self.0, true, Kernel::best());
-        Ok((CpuStorage::F32(dst), (rows, width).into()))
-    }
-
-    fn bwd(
-        &self,
-        residual: &Tensor,
-        x: &Tensor,
-        _result: &Tensor,
-        grad: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        Ok((residual.track_op().then(|| grad.clone()), self.backward(x, grad)?))
+    fn back(&self, dst: &mut [f32], gradient: &[f32]) -> Result<()> {
+        let (outer, inner) = self.0.shape();
+        let (rows, weight) = (gradient.len() / outer, self.0.values());
+        let gradient = Matrix::new(gradient, rows, outer, outer);
+        let weight = Matrix::new(&weight, outer, inner, inner);
+        product(MatrixMut::new(dst, rows, inner, inner), gradient, weight, false, Threads::Pool);
+        Ok(())
     }
 }
