@@ -1,8 +1,10 @@
 //! Whether a model's weights fit into memory, before they are loaded: a process that takes more than there is
 //! is killed by the system without a word.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
+use candle_core::quantized::GgmlDType;
 use candle_core::{DType, Device};
 
 use super::device;
@@ -73,11 +75,30 @@ fn check_free(
         swap => format!(" and {} of swap space", gigabytes(swap)),
     };
     let (taken, memory) = (gigabytes(taken), gigabytes(free.memory));
+    let apart = match (weights, format) {
+        (Some(weights), WeightFormat::Stored) => taken_apart(shapes, |name| weights.stored(name)),
+        _ => Vec::new(),
+    };
+    let why = match apart.as_slice() {
+        [] => String::new(),
+        kinds => format!(" ({} as f32, since there is no product for them)", kinds.join(", ")),
+    };
     let reason = format!(
-        "its weights take {taken} as `{format}` while they are loaded, and {memory} of {whose}{swap} are \
+        "its weights take {taken} as `{format}`{why} while they are loaded, and {memory} of {whose}{swap} are \
          free\n{way_out}"
     );
     Err(EngineError::ModelRefused { path: model.to_owned(), reason })
+}
+
+/// The kinds of blocks of a GGUF file that are kept as f32, since there is no product for them.
+fn taken_apart(shapes: &Shapes, stored: impl Fn(&str) -> Option<GgmlDType>) -> Vec<String> {
+    let of = |(name, shape): &(String, Vec<usize>)| match (shape.as_slice(), stored(name)?) {
+        ([_, columns], kind) if WeightFormat::Stored.takes_apart(name, *columns, kind) => {
+            Some(format!("{kind:?}"))
+        }
+        _ => None,
+    };
+    shapes.iter().filter_map(of).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 fn gigabytes(bytes: u64) -> String {
@@ -122,14 +143,28 @@ fn bytes(
     Some((all + if device.is_cpu() { passing } else { 0.0 }) as u64)
 }
 
-/// What the machine has free for a program: what the system says, or what is left of the limit of a
-/// container's control group (version 2) if that is less. Known on Linux.
+/// What the machine has free for a program: what the system says, or what is left of the limit of a control
+/// group (version 2) that this process is in, if that is less: a container's, a service's, a job's. Known on
+/// Linux.
 fn free_on_host() -> Option<Free> {
     let read = |path: &str| std::fs::read_to_string(path).ok();
-    let group = |name: &str| read(&format!("/sys/fs/cgroup/memory.{name}"));
     let free = available(&read("/proc/meminfo")?)?;
-    let left = || left(&group("max")?, &group("current")?, &group("stat")?);
-    Some(Free { memory: left().map_or(free.memory, |left| free.memory.min(left)), ..free })
+    let membership = read("/proc/self/cgroup").unwrap_or_default();
+    let left = left_in_groups(Path::new("/sys/fs/cgroup"), &membership);
+    Some(Free { memory: left.map_or(free.memory, |left| free.memory.min(left)), ..free })
+}
+
+/// The least that is left in any of the groups below `root` that a process is in, by the text of its `cgroup`
+/// file: a limit holds for all groups within. `None` where none has a limit.
+fn left_in_groups(root: &Path, membership: &str) -> Option<u64> {
+    let own = membership.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or_default();
+    // A path that isn't below what this process sees of the groups leads nowhere, but the root is there.
+    let groups = Path::new(own).ancestors().map(|group| root.join(group));
+    let of = |group: PathBuf| {
+        let read = |name: &str| std::fs::read_to_string(group.join(format!("memory.{name}"))).ok();
+        left(&read("max")?, &read("current")?, &read("stat")?)
+    };
+    groups.filter_map(of).min()
 }
 
 /// What a control group leaves of its limit, in bytes, of the texts of its files; `None` where it has no limit.
@@ -192,6 +227,18 @@ mod tests {
     }
 
     #[test]
+    fn blocks_that_become_f32_are_named() {
+        let stored = |name: &str| match name {
+            "model.a.weight" => Some(GgmlDType::Q5K),
+            "model.b.weight" => Some(GgmlDType::Q8_0),
+            _ => Some(GgmlDType::F32),
+        };
+        assert_eq!(taken_apart(&shapes(), stored), ["Q5K"]);
+        assert!(taken_apart(&shapes(), |_| Some(GgmlDType::BF16)).is_empty());
+        assert!(taken_apart(&shapes(), |_| None).is_empty());
+    }
+
+    #[test]
     fn free_memory_is_read_from_what_the_system_says() {
         let text = "MemTotal:       24684000 kB\nMemAvailable:   20000000 kB\nSwapFree: 1000 kB\n";
         let free = Free { memory: 20_480_000_000, swap: 1_024_000 };
@@ -202,7 +249,37 @@ mod tests {
         assert_eq!(left("1000\n", "900\n", stat), Some(400));
         assert_eq!(left("1000", "2000", ""), Some(0));
         assert_eq!(left("max", "900", stat), None);
-        #[cfg(target_os = "linux")]
+    }
+
+    #[test]
+    fn the_tightest_group_that_a_process_is_in_counts() {
+        let root = tempfile::tempdir().unwrap();
+        let group = |path: &str, max: &str, current: &str| {
+            let folder = root.path().join(path);
+            std::fs::create_dir_all(&folder).unwrap();
+            for (name, text) in [("max", max), ("current", current), ("stat", "anon 1\n")] {
+                std::fs::write(folder.join(format!("memory.{name}")), text).unwrap();
+            }
+        };
+        let left = |membership: &str| left_in_groups(root.path(), membership);
+        assert_eq!(left("0::/job/step\n"), None);
+        group("job", "1000\n", "300\n");
+        group("job/step", "max\n", "200\n");
+        assert_eq!(left("0::/job/step\n"), Some(700));
+        group("job/step", "250\n", "200\n");
+        assert_eq!(left("1:name=systemd:/other\n0::/job/step\n"), Some(50));
+        assert_eq!(left("0::/job\n"), Some(700));
+        // A container sees its own group as the root, or a path outside of what it sees.
+        assert_eq!(left("0::/\n"), None);
+        group("", "900", "800");
+        assert_eq!(left("0::/\n"), Some(100));
+        assert_eq!(left("0::/../../elsewhere\n"), Some(100));
+        assert_eq!(left(""), Some(100));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn this_machine_says_what_is_free() {
         assert!(free_on_host().unwrap().memory > 1 << 20);
     }
 }

@@ -148,6 +148,12 @@ impl WeightFormat {
         }
     }
 
+    /// Whether a GGUF file's matrix of such blocks becomes f32, since there is no product for them.
+    pub(super) fn takes_apart(self, name: &str, columns: usize, stored: GgmlDType) -> bool {
+        let dense = matches!(stored, GgmlDType::F32 | GgmlDType::F16 | GgmlDType::BF16);
+        self == Self::Stored && !dense && self.stored_blocks(stored, name, columns).is_none()
+    }
+
     /// The blocks that a GGUF tensor has and keeps.
     fn stored_blocks(self, stored: GgmlDType, name: &str, columns: usize) -> Option<Format> {
         let stored = Format::of(stored).filter(|f| columns.is_multiple_of(f.columns()));

@@ -187,8 +187,15 @@ pub fn shard_names(index: &Path) -> Result<BTreeSet<String>, EngineError> {
     Ok(names)
 }
 
-/// Reads no more than the header, and compares what it promises with the file's size.
 fn check_file(path: &Path) -> Result<(), EngineError> {
+    check_length(path).map_err(|reason| broken(path, &reason))
+}
+
+/// Reads no more than the header of a safetensors file, and compares what it promises with the file's size.
+///
+/// # Errors
+/// What is wrong, as text.
+pub(super) fn check_length(path: &Path) -> Result<(), String> {
     let read = || -> io::Result<(Vec<u8>, u64)> {
         let mut file = File::open(path)?;
         let size = file.metadata()?.len();
@@ -200,15 +207,14 @@ fn check_file(path: &Path) -> Result<(), EngineError> {
         Ok((bytes, size))
     };
     let (bytes, size) = read().map_err(|error| match error.kind() {
-        io::ErrorKind::UnexpectedEof => broken(path, &"it is cut off: it has fewer than 8 bytes"),
-        _ => broken(path, &error),
+        io::ErrorKind::UnexpectedEof => "it is cut off: it has fewer than 8 bytes".to_owned(),
+        _ => error.to_string(),
     })?;
-    let promised = check_header(&bytes).map_err(|reason| broken(path, &reason))?;
+    let promised = check_header(&bytes)?;
     if promised != size {
-        let reason = format!(
+        return Err(format!(
             "it is cut off or overlong: its header promises {promised} bytes, it has {size}"
-        );
-        return Err(broken(path, &reason));
+        ));
     }
     Ok(())
 }

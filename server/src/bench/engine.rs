@@ -120,7 +120,7 @@ impl EngineBench {
             progress(&format!("{}: ours", measure.key()));
             let ours = ours(options, measure)?;
             let mut comparison = Comparison::new(measure, &ours);
-            if let Some(kernel) = roofline.kernel.as_deref().filter(|_| few_bits(options.weights)) {
+            if let Some(kernel) = roofline.kernel.filter(|_| few_bits(options.weights)) {
                 comparison.name_kernel(kernel);
             }
             comparison.share = limits::share(
@@ -264,6 +264,7 @@ impl fmt::Display for EngineBench {
             dense_gflop_s,
             byte_gop_s,
             q8_0_gop_s,
+            q8_0_gop_s_by_kernel,
             candle_q8_0_gop_s,
             kernel,
         } = &self.roofline;
@@ -280,7 +281,12 @@ impl fmt::Display for EngineBench {
             )?;
         }
         if let Some(kernel) = kernel {
-            write!(f, " (ours is {kernel})")?;
+            write!(f, " (ours is {kernel}")?;
+            for (other, speed) in q8_0_gop_s_by_kernel.iter().filter(|(other, _)| *other != kernel)
+            {
+                write!(f, ", by {other} {speed:.0}")?;
+            }
+            write!(f, ")")?;
         }
         if let Some(bytes) = byte_gop_s {
             write!(f, ", bytes in registers at {bytes:.0}")?;

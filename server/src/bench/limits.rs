@@ -103,6 +103,7 @@ mod tests {
             byte_gop_s: Some(400.0),
             q8_0_gop_s: None,
             candle_q8_0_gop_s: None,
+            q8_0_gop_s_by_kernel: Default::default(),
             kernel: None,
         };
         let work = Workload::new(1000);

@@ -1,5 +1,6 @@
 //! What the machine could do at best: how fast it reads memory and multiplies.
 
+use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,8 +13,8 @@ use serde::Serialize;
 use super::BenchError;
 use engine::ops::{
     self,
-    peak::multiply_and_add_bytes,
-    quantised::{self, Format, QuantisedMatrix},
+    peak::{Loop, multiply_and_add_bytes},
+    quantised::{self, Format, Kernel, QuantisedMatrix},
 };
 
 /// Measured limits.
@@ -30,10 +31,12 @@ pub struct Roofline {
     pub byte_gop_s: Option<f64>,
     /// Our products with Q8_0 matrices, in the same unit; CPU only.
     pub q8_0_gop_s: Option<f64>,
+    /// The same by all instructions that this processor has products for.
+    pub q8_0_gop_s_by_kernel: BTreeMap<&'static str, f64>,
     /// The same with candle's product.
     pub candle_q8_0_gop_s: Option<f64>,
-    /// The instructions of our products, see [`quantised::kernel`]; CPU only.
-    pub kernel: Option<String>,
+    /// The instructions of our products, see [`Kernel::best`]; CPU only.
+    pub kernel: Option<&'static str>,
 }
 
 impl Roofline {
@@ -42,7 +45,7 @@ impl Roofline {
         self.device == "cpu"
     }
 
-    /// Measures for about two seconds.
+    /// Measures for some seconds.
     pub fn measure(device: &Device) -> Result<Self, BenchError> {
         let measured = match device {
             Device::Cpu => on_cpu(),
@@ -71,8 +74,11 @@ fn on_cpu() -> candle_core::Result<Roofline> {
     let matrix = QuantisedMatrix::from_blocks(Format::Q8_0, SIZE, SIZE, &blocks.data()?);
     let Some(matrix) = matrix.map(Arc::new) else { candle_core::bail!("no whole blocks") };
     let dense = fastest(|| ops::linear(&x, &x));
-    let quantised = fastest(|| quantised::linear(&x, &matrix));
-    let bytes = all_threads(multiply_and_add_bytes);
+    let by = |kernel| operations / fastest(|| quantised::linear_by(kernel, &x, &matrix));
+    let by_kernel: BTreeMap<_, _> =
+        Kernel::available().into_iter().map(|kernel| (kernel.name(), by(kernel))).collect();
+    let kernel = Kernel::best().name();
+    let bytes = multiply_and_add_bytes().into_iter().map(all_threads).reduce(f64::max);
     let candle = QMatMul::from_arc(Arc::new(blocks))?;
     let candle = fastest(|| candle.forward(&x));
     Ok(Roofline {
@@ -80,9 +86,10 @@ fn on_cpu() -> candle_core::Result<Roofline> {
         read_gb_s,
         dense_gflop_s: operations / dense,
         byte_gop_s: bytes,
-        q8_0_gop_s: Some(operations / quantised),
+        q8_0_gop_s: by_kernel.get(kernel).copied(),
+        q8_0_gop_s_by_kernel: by_kernel,
         candle_q8_0_gop_s: Some(operations / candle),
-        kernel: Some(quantised::kernel()),
+        kernel: Some(kernel),
     })
 }
 
@@ -107,17 +114,18 @@ fn on_gpu(device: &Device) -> candle_core::Result<Roofline> {
         dense_gflop_s: 2.0 * (SIZE as f64).powi(3) / product / 1e9,
         byte_gop_s: None,
         q8_0_gop_s: None,
+        q8_0_gop_s_by_kernel: BTreeMap::new(),
         candle_q8_0_gop_s: None,
         kernel: None,
     })
 }
 
 /// Billions of operations per second of all threads together, of a loop that counts its operations.
-fn all_threads(work: impl Fn(usize) -> Option<usize> + Sync) -> Option<f64> {
+fn all_threads(work: Loop) -> f64 {
     const ROUNDS: usize = 4_000_000;
     let all = || rayon::broadcast(|_| work(black_box(ROUNDS)));
-    let operations: usize = all().into_iter().sum::<Option<usize>>()?;
-    Some(operations as f64 / fastest(all) / 1e9)
+    let operations: usize = all().into_iter().sum();
+    operations as f64 / fastest(all) / 1e9
 }
 
 /// Seconds of the fastest of some runs.

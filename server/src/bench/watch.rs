@@ -17,6 +17,7 @@ pub(super) fn watch<T: DeserializeOwned>(
     limit: Option<Duration>,
 ) -> io::Result<(Result<T, String>, Duration)> {
     let started = Instant::now();
+    end_with_this(command);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     // Errors are read aside, or a talkative process would wait for us for ever.
     let errors = child.stderr.take().map(|mut stderr| {
@@ -57,6 +58,37 @@ pub(super) fn watch<T: DeserializeOwned>(
     Ok((last.ok_or_else(words), at))
 }
 
+/// Has Linux kill the process when the thread that starts it ends, be it killed: a measure that nobody waits for
+/// would go on beside others for an hour.
+fn end_with_this(command: &mut Command) {
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::unix::process::CommandExt;
+
+        let parent = std::process::id() as libc::pid_t;
+        #[expect(
+            unsafe_code,
+            reason = "the call concerns the new process and has to be made by it"
+        )]
+        // SAFETY: between fork and exec only system calls are made, which take numbers, and nothing is allocated.
+        unsafe {
+            command.pre_exec(move || {
+                let kill = libc::SIGKILL as libc::c_ulong;
+                if libc::prctl(libc::PR_SET_PDEATHSIG, kill) != 0 {
+                    return Err(io::Error::last_os_error());
+                }
+                // Who ended before the call sends no signal any more.
+                match libc::getppid() == parent {
+                    true => Ok(()),
+                    false => Err(io::ErrorKind::NotFound.into()),
+                }
+            });
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = command;
+}
+
 /// Ends the process if it is still being read from at the end of its time; whether it wasn't.
 fn end_in_time(
     child: &mut Child,
@@ -86,6 +118,20 @@ mod tests {
             shell("echo one >&2; echo two >&2; echo three >&2", None),
             Err("two three".to_owned())
         );
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_process_ends_with_who_started_it() {
+        use std::os::unix::process::ExitStatusExt;
+
+        let start = || {
+            let mut command = Command::new("sleep");
+            end_with_this(command.arg("20"));
+            command.spawn().unwrap()
+        };
+        let mut child = std::thread::spawn(start).join().unwrap();
+        assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGKILL));
     }
 
     #[test]

@@ -5,6 +5,8 @@
 //! composition of candle's operations ([`composite`]), which is also what the kernels are tested
 //! against. Nothing in here knows of layers, checkpoints or adapters.
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
 pub mod attention;
 pub mod composite;
 mod cross_entropy;

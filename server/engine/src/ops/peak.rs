@@ -2,6 +2,9 @@
 
 use std::hint::black_box;
 
+#[cfg(target_arch = "x86_64")]
+use super::amx;
+
 /// Sums that don't wait for each other: more than two units with the longest latency need, and as many as
 /// fit into the registers.
 const SUMS: usize = 12;
@@ -25,24 +28,31 @@ pub fn multiply_and_add(rounds: usize) -> usize {
     portable(rounds)
 }
 
-/// The same on bytes, whose products are added up in 32 bits: what products of quantised matrices are made
-/// of, without loads, scales and sums of rows. `None` where there is no instruction for it.
-pub fn multiply_and_add_bytes(rounds: usize) -> Option<usize> {
+/// Multiplies and adds so many times, and returns how many multiplications and additions that was.
+pub type Loop = fn(usize) -> usize;
+
+/// The same on bytes, whose products are added up in 32 bits: what products of quantised matrices are made of,
+/// without loads, scales and sums of rows. One loop for each kind of instructions that this processor has.
+pub fn multiply_and_add_bytes() -> Vec<Loop> {
+    #[cfg_attr(not(target_arch = "x86_64"), expect(unused_mut, reason = "there are none"))]
+    let mut loops: Vec<Loop> = Vec::new();
     #[cfg(target_arch = "x86_64")]
     {
-        if is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512vnni") {
-            #[expect(unsafe_code, reason = "the processor has the instructions")]
-            // SAFETY: just detected.
-            return Some(unsafe { x86::vnni(rounds) });
-        }
         if is_x86_feature_detected!("avx2") {
             #[expect(unsafe_code, reason = "the processor has the instructions")]
             // SAFETY: just detected.
-            return Some(unsafe { x86::avx2_bytes(rounds) });
+            loops.push(|rounds| unsafe { x86::avx2_bytes(rounds) });
+        }
+        if is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512vnni") {
+            #[expect(unsafe_code, reason = "the processor has the instructions")]
+            // SAFETY: just detected.
+            loops.push(|rounds| unsafe { x86::vnni(rounds) });
+        }
+        if amx::available() {
+            loops.push(amx::multiply_and_add);
         }
     }
-    let _ = rounds;
-    None
+    loops
 }
 
 /// What the compiler makes of it. The sum is multiplied, so that no product can be taken out of the loop.
@@ -133,9 +143,10 @@ mod tests {
         let once = multiply_and_add(1);
         assert!(once >= SUMS * 2 * 2 && once.is_multiple_of(SUMS * 2), "{once}");
         assert_eq!(multiply_and_add(1000), 1000 * once);
-        if let Some(once) = multiply_and_add_bytes(1) {
+        for bytes in multiply_and_add_bytes() {
+            let once = bytes(1);
             assert!(once >= SUMS * 32 * 2, "{once}");
-            assert_eq!(multiply_and_add_bytes(1000), Some(1000 * once));
+            assert_eq!(bytes(1000), 1000 * once);
         }
     }
 }

@@ -22,6 +22,7 @@ use sha2::{Digest, Sha256};
 use super::TuningError;
 use super::atomic::write_atomic;
 use crate::decoder::{DecoderConfig, LoraAdapter, LoraConfig};
+use crate::weights::check_length;
 
 /// Settings file.
 pub const CONFIG_FILE: &str = "adapter_config.json";
@@ -198,11 +199,17 @@ pub fn load(
     base_hash: &str,
     device: &Device,
 ) -> Result<(LoraAdapter, String), TuningError> {
-    let read = |file: &str| {
-        let path = folder.join(file);
-        std::fs::read(&path).map_err(TuningError::read(&path))
-    };
-    from_bytes(folder, &read(CONFIG_FILE)?, &read(MODEL_FILE)?, base, base_hash, device)
+    let read = |path: &Path| std::fs::read(path).map_err(TuningError::read(path));
+    let (config, model) = (folder.join(CONFIG_FILE), folder.join(MODEL_FILE));
+    // A file that isn't what it says is refused before it is in memory, however long it is.
+    File::open(&model).map_err(TuningError::read(&model))?;
+    check_length(&model).map_err(|reason| not_whole(&model, &reason))?;
+    from_bytes(folder, &read(&config)?, &read(&model)?, base, base_hash, device)
+}
+
+fn not_whole(model: &Path, reason: &dyn fmt::Display) -> TuningError {
+    let problem = format!("is not a whole safetensors file: {reason}");
+    TuningError::format(model, problem, "Copy or download it again.")
 }
 
 /// The name in the text model, of which a model that also sees is made; both of its orders are in use.
@@ -253,10 +260,7 @@ pub fn from_bytes(
         TuningError::format(&config_path, problem, "Save the adapter again.")
     })?;
     config.check(&config_path, base_hash)?;
-    let broken = |error: &dyn std::fmt::Display| {
-        let problem = format!("is not a whole safetensors file: {error}");
-        TuningError::format(&model_path, problem, "Copy or download it again.")
-    };
+    let broken = |error: &dyn fmt::Display| not_whole(&model_path, error);
     let file = SafeTensors::deserialize(model).map_err(|error| broken(&error))?;
     let mut tensors = HashMap::new();
     for (name, view) in file.tensors() {

@@ -165,6 +165,10 @@ fn broken_and_missing_files_are_named() {
         let error = reload(folder.path()).unwrap_err().to_string();
         assert!(error.contains(MODEL_FILE), "{cut}: {error}");
     }
+    // Refused by its length, however long it is, before it is read.
+    fs::write(&path, [bytes.as_slice(), b"!"].concat()).unwrap();
+    let error = reload(folder.path()).unwrap_err().to_string();
+    assert!(error.contains(MODEL_FILE) && error.contains("overlong"), "{error}");
     fs::remove_file(&path).unwrap();
     assert!(reload(folder.path()).unwrap_err().to_string().contains(MODEL_FILE));
     fs::write(folder.path().join(CONFIG_FILE), "{").unwrap();

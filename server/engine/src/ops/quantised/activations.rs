@@ -2,8 +2,17 @@
 
 use rayon::prelude::*;
 
-use super::layout::STEP;
+use super::layout::{STEP, VECTOR};
 use crate::ops::lanes;
+
+/// Rows that one thread rounds rather than all.
+const FEW: usize = 8;
+
+/// Values from one row to the next: an odd number of cache lines. Rows that are a multiple of 4,096 apart would
+/// have the same few places in a core's cache, and 16 of them would drive each other out.
+fn stride_of(columns: usize) -> usize {
+    (columns.div_ceil(VECTOR) | 1) * VECTOR
+}
 
 /// 1.5 * 2^23: its lowest bits are zero, and a number below 2^22 that is added to it lands in them.
 const MAGIC: f32 = 12_582_912.0;
@@ -13,7 +22,9 @@ const MAGIC: f32 = 12_582_912.0;
 pub(super) struct Activations {
     rows: usize,
     columns: usize,
-    /// `[rows, columns]`.
+    /// Values from one row to the next, see [`stride_of`].
+    stride: usize,
+    /// `[rows, stride]`.
     values: Vec<i8>,
     /// What a value is worth, `[rows, columns / 32]`.
     scales: Vec<f32>,
@@ -32,26 +43,37 @@ pub(super) struct Row<'a> {
 impl Activations {
     /// Rounds `[rows, columns]`; the columns are a multiple of 32.
     pub fn new(x: &[f32], columns: usize) -> Self {
-        let rows = x.len() / columns;
-        let mut values = vec![0; x.len()];
+        let (rows, stride) = (x.len() / columns, stride_of(columns));
+        let mut values = vec![0; rows * stride];
         let mut scales = vec![0.0; x.len() / STEP];
         let mut sums = vec![0; x.len() / 16];
         let task = |(((x, values), scales), sums): Parts<'_>| {
             lanes::dispatch(
                 #[inline(always)]
-                || round(x, values, scales, sums),
+                || round(x, &mut values[..columns], scales, sums),
             );
         };
-        if rows < 8 {
-            task((((x, &mut values), &mut scales), &mut sums));
-        } else {
-            x.par_chunks(columns)
-                .zip(values.par_chunks_mut(columns))
-                .zip(scales.par_chunks_mut(columns / STEP))
-                .zip(sums.par_chunks_mut(columns / 16))
-                .for_each(task);
-        }
-        Self { rows, columns, values, scales, sums }
+        let (x, values_of) = (x.par_chunks(columns), values.par_chunks_mut(stride));
+        x.zip(values_of)
+            .zip(scales.par_chunks_mut(columns / STEP))
+            .zip(sums.par_chunks_mut(columns / 16))
+            .with_min_len(FEW)
+            .for_each(task);
+        Self { rows, columns, stride, values, scales, sums }
+    }
+
+    /// Rows that are good for nothing but to see how long a product takes.
+    #[cfg(target_arch = "x86_64")]
+    pub fn of_ones(rows: usize, columns: usize) -> Self {
+        let stride = stride_of(columns);
+        let (values, scales) = (vec![1; rows * stride], vec![1.0; rows * columns / STEP]);
+        Self { rows, columns, stride, values, scales, sums: vec![16; rows * columns / 16] }
+    }
+
+    /// The values of some rows, and how many there are from one row to the next.
+    #[cfg(target_arch = "x86_64")]
+    pub fn values_of(&self, rows: std::ops::Range<usize>) -> (&[i8], usize) {
+        (&self.values[rows.start * self.stride..rows.end * self.stride], self.stride)
     }
 
     /// Number of rows.
@@ -63,7 +85,7 @@ impl Activations {
     pub fn row(&self, row: usize) -> Row<'_> {
         let part = |width: usize| row * width..(row + 1) * width;
         Row {
-            values: &self.values[part(self.columns)],
+            values: &self.values[row * self.stride..][..self.columns],
             scales: &self.scales[part(self.columns / STEP)],
             sums: &self.sums[part(self.columns / 16)],
         }

@@ -155,6 +155,14 @@ impl QuantisedMatrix {
         Some(Self { parts: vec![Arc::new(lines)], ..empty })
     }
 
+    /// A matrix that is good for nothing but to see how long a product takes.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn zeros(format: Format, rows: usize, columns: usize) -> Self {
+        let empty = Self { format, rows, columns, parts: Vec::new() };
+        let lines = Lines::zeroed(empty.tiles() * empty.tile_bytes() / VECTOR);
+        Self { parts: vec![Arc::new(lines)], ..empty }
+    }
+
     /// Several matrices with the same input, one below the other, in the memory that they have; `None` unless
     /// their formats and columns agree and all but the last one fill their tiles.
     pub fn stack(parts: &[&Self]) -> Option<Self> {

@@ -43,9 +43,11 @@ pub(super) fn tile(
 
 /// How a format's steps are taken apart in registers. Every function needs the instructions that
 /// [`available`] asks for and a tile that has the step.
-trait Steps {
+pub(super) trait Steps {
     /// What is taken off every quant.
     const ZERO: i32;
+    /// Whether a byte in memory holds more than one quant.
+    const PACKED: bool;
     /// Whether the two halves of a step have scales of their own.
     const HALVES: bool;
     /// Whether there are minima.
@@ -58,12 +60,13 @@ trait Steps {
     unsafe fn minima(tile: Tile<'_>, step: usize) -> __m512;
 }
 
-struct Q8_0;
-struct Q4K;
-struct Q6K;
+pub(super) struct Q8_0;
+pub(super) struct Q4K;
+pub(super) struct Q6K;
 
 impl Steps for Q8_0 {
     const ZERO: i32 = 128;
+    const PACKED: bool = false;
     const HALVES: bool = false;
     const MINIMA: bool = false;
 
@@ -93,6 +96,7 @@ impl Steps for Q8_0 {
 
 impl Steps for Q4K {
     const ZERO: i32 = 0;
+    const PACKED: bool = true;
     const HALVES: bool = false;
     const MINIMA: bool = true;
 
@@ -121,6 +125,7 @@ impl Steps for Q4K {
 
 impl Steps for Q6K {
     const ZERO: i32 = 32;
+    const PACKED: bool = true;
     const HALVES: bool = true;
     const MINIMA: bool = false;
 
@@ -211,6 +216,45 @@ unsafe fn k_factors(
     }
 }
 
+/// Sums of the two halves of a row's step.
+///
+/// # Safety
+/// The row has the step.
+#[inline(always)]
+pub(super) unsafe fn totals(row: &Row<'_>, step: usize) -> [i32; 2] {
+    // SAFETY: the caller's promise.
+    unsafe { [*row.sums.get_unchecked(2 * step), *row.sums.get_unchecked(2 * step + 1)] }
+}
+
+/// Adds a step's products to a row's sums, with their scales: of both halves, or of the whole step and nothing
+/// where its halves have the same scales.
+///
+/// # Safety
+/// The instructions of [`available`] are there, and the row has the step.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+pub(super) unsafe fn add<S: Steps>(
+    sum: __m512,
+    [first, second]: [__m512i; 2],
+    scales: [__m512; 2],
+    minima: __m512,
+    row: &Row<'_>,
+    step: usize,
+) -> __m512 {
+    let mut product = _mm512_mul_ps(_mm512_cvtepi32_ps(first), scales[0]);
+    if S::HALVES {
+        product = _mm512_fmadd_ps(_mm512_cvtepi32_ps(second), scales[1], product);
+    }
+    if S::MINIMA {
+        // SAFETY: the caller's promise.
+        let [first, second] = unsafe { totals(row, step) };
+        product = _mm512_fnmadd_ps(_mm512_set1_ps((first + second) as f32), minima, product);
+    }
+    // SAFETY: as above.
+    let scale = _mm512_set1_ps(unsafe { *row.scales.get_unchecked(step) });
+    _mm512_fmadd_ps(product, scale, sum)
+}
+
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 unsafe fn all_rows<S: Steps>(
     tile: Tile<'_>,
@@ -263,9 +307,7 @@ unsafe fn some_rows<S: Steps, const N: usize>(
             let minima = S::minima(tile, step);
             for (sum, row) in sums.iter_mut().zip(&rows) {
                 let values = row.values.as_ptr().add(step * STEP).cast::<i32>();
-                let first = *row.sums.get_unchecked(2 * step);
-                let second = *row.sums.get_unchecked(2 * step + 1);
-                let scale = _mm512_set1_ps(*row.scales.get_unchecked(step));
+                let [first, second] = totals(row, step);
                 let mut low = _mm512_setzero_si512();
                 let mut high = _mm512_setzero_si512();
                 if S::HALVES {
@@ -279,20 +321,10 @@ unsafe fn some_rows<S: Steps, const N: usize>(
                     low = _mm512_dpbusd_epi32(low, quants[group], four(group));
                     high = _mm512_dpbusd_epi32(high, quants[4 + group], four(4 + group));
                 }
-                let product = if S::HALVES {
-                    let low = _mm512_mul_ps(_mm512_cvtepi32_ps(low), scales[0]);
-                    _mm512_fmadd_ps(_mm512_cvtepi32_ps(high), scales[1], low)
-                } else {
-                    let whole = _mm512_cvtepi32_ps(_mm512_add_epi32(low, high));
-                    _mm512_mul_ps(whole, scales[0])
-                };
-                let product = if S::MINIMA {
-                    let total = _mm512_set1_ps((first + second) as f32);
-                    _mm512_fnmadd_ps(total, minima, product)
-                } else {
-                    product
-                };
-                *sum = _mm512_fmadd_ps(product, scale, *sum);
+                if !S::HALVES {
+                    (low, high) = (_mm512_add_epi32(low, high), _mm512_setzero_si512());
+                }
+                *sum = add::<S>(*sum, [low, high], scales, minima, row, step);
             }
         }
     }
