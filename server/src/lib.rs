@@ -6,6 +6,7 @@
 //! - [`http`]: the API and the pages;
 //! - [`starter`]: the built-in world, corpus and model;
 //! - [`bench`]: speed and memory beside peers;
+//! - [`pages`]: what the allocator keeps;
 //! - [`cli`]: the commands; [`config`]: the arguments they share; [`telemetry`]: the log.
 
 pub mod annotation;
@@ -15,6 +16,7 @@ pub mod config;
 pub mod experiments;
 pub mod http;
 pub mod jobs;
+pub mod pages;
 pub mod starter;
 pub mod state;
 pub mod store;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use engine::confined::Confining;
-use server::cli::Cli;
+use server::{cli::Cli, pages};
 
 /// Also bounds what the chat template of a model may take.
 #[global_allocator]
@@ -13,7 +13,7 @@ static ALLOCATOR: Confining<mimalloc::MiMalloc> = Confining(mimalloc::MiMalloc);
 
 fn main() -> ExitCode {
     calm_helpers();
-    keep_pages();
+    pages::give_back();
     match Cli::parse().run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -26,19 +26,6 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// Tells the allocator to keep freed pages: a training step frees and takes the same hundreds of
-/// megabytes over and over, and fresh pages cost a quarter of its time.
-#[expect(
-    unsafe_code,
-    reason = "the allocator's options are reachable through its C interface only"
-)]
-fn keep_pages() {
-    // `mi_option_purge_delay` of mimalloc.h, which the bindings leave out; -1 means never.
-    const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
-    // SAFETY: sets one number of a table; the index is within it in every version of mimalloc 2 and 3.
-    unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, -1) };
 }
 
 /// Keeps candle from handing element-wise work to helper threads that spin while they wait: the

@@ -16,6 +16,7 @@ use super::goal::Goal;
 use super::ours::{note, peak_megabytes};
 use super::product::Int16Product;
 use super::watch::watch;
+use crate::pages::Kept;
 use engine::decoder::LoraAdapter;
 use engine::device::used_megabytes;
 use engine::tuning::gradient::{Learner, Workers};
@@ -208,6 +209,7 @@ pub fn part(files: &Files, weights: WeightFormat, device: &Device) -> Result<(),
     ops::flush_denormals();
     let model = LoadedModel::load_as(&files.source(weights), device, weights);
     let model = model.map_err(BenchError::model)?;
+    let _kept = Kept::new();
     let tuned = tune(&model, files, &work).map_err(BenchError::model)?;
     println!("{}", serde_json::to_string(&tuned).map_err(BenchError::model)?);
     Ok(())
