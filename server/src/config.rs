@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::jobs::{JobError, TemplateSets};
+use crate::pages;
 use crate::store::{DatabaseUrl, Store, StoreError, default_folder};
 use engine::{DeviceChoice, Engine, EngineConfig, EngineError, WeightFormat};
 
@@ -128,7 +129,7 @@ impl ModelArgs {
     /// See [`EngineError`].
     pub async fn start(&self) -> Result<Engine, EngineError> {
         let config = self.config();
-        tokio::task::spawn_blocking(move || Engine::start(config))
+        tokio::task::spawn_blocking(move || pages::while_loading(|| Engine::start(config)))
             .await
             .unwrap_or(Err(EngineError::Stopped))
     }

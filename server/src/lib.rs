@@ -6,7 +6,7 @@
 //! - [`http`]: the API and the pages;
 //! - [`starter`]: the built-in world, corpus and model;
 //! - [`bench`]: speed and memory beside peers;
-//! - [`pages`]: what the allocator keeps;
+//! - [`pages`]: what happens to freed memory;
 //! - [`cli`]: the commands; [`config`]: the arguments they share; [`telemetry`]: the log.
 
 pub mod annotation;

@@ -13,7 +13,7 @@ static ALLOCATOR: Confining<mimalloc::MiMalloc> = Confining(mimalloc::MiMalloc);
 
 fn main() -> ExitCode {
     calm_helpers();
-    pages::give_back();
+    pages::keep();
     match Cli::parse().run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

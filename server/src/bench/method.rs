@@ -23,6 +23,7 @@ use super::BenchError;
 use super::ours::peak_megabytes;
 use crate::jobs::generate::Written;
 use crate::jobs::{Method, Opening, ask};
+use crate::pages;
 use crate::starter::world::world;
 use crate::store::{Store, Unit};
 use engine::{DeviceChoice, Engine, EngineConfig, ModelSource};
@@ -123,7 +124,7 @@ struct Asked {
 
 fn start(source: &ModelSource) -> Result<Engine, BenchError> {
     let config = EngineConfig::new(source.clone(), DeviceChoice::Cpu);
-    Engine::start(config).map_err(BenchError::method)
+    pages::while_loading(|| Engine::start(config)).map_err(BenchError::method)
 }
 
 /// The folder goes away when it is dropped, with the store in it.

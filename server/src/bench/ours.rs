@@ -12,6 +12,7 @@ use super::BenchError;
 use super::checkpoint::Files;
 use super::error::Errors;
 use super::workload::{Measure, VOICES, Workload};
+use crate::pages;
 use engine::adapter_source::AdapterSource;
 use engine::adapters::{Adapters, NamedAdapter};
 use engine::decoder::KvCache;
@@ -65,8 +66,8 @@ pub fn part(
     };
     ops::flush_denormals();
     let source = files.source(weights);
-    let model = LoadedModel::load_as(&source, &device, weights);
-    let bench = Bench { model: model.map_err(BenchError::model)?, work };
+    let load = || LoadedModel::load_as(&source, &device, weights);
+    let bench = Bench { model: pages::while_loading(load).map_err(BenchError::model)?, work };
     let value = match measure {
         Measure::FirstToken => bench.first_token(),
         Measure::DecodeSingle | Measure::PeakMemory => bench.decode_single(),

@@ -16,7 +16,7 @@ use super::goal::Goal;
 use super::ours::{note, peak_megabytes};
 use super::product::Int16Product;
 use super::watch::watch;
-use crate::pages::Kept;
+use crate::pages;
 use engine::decoder::LoraAdapter;
 use engine::device::used_megabytes;
 use engine::tuning::gradient::{Learner, Workers};
@@ -207,9 +207,8 @@ pub fn part(files: &Files, weights: WeightFormat, device: &Device) -> Result<(),
     let text = std::fs::read(files.tuning()).map_err(BenchError::file(&files.tuning()))?;
     let work: Work = serde_json::from_slice(&text).map_err(BenchError::model)?;
     ops::flush_denormals();
-    let model = LoadedModel::load_as(&files.source(weights), device, weights);
-    let model = model.map_err(BenchError::model)?;
-    let _kept = Kept::new();
+    let load = || LoadedModel::load_as(&files.source(weights), device, weights);
+    let model = pages::while_loading(load).map_err(BenchError::model)?;
     let tuned = tune(&model, files, &work).map_err(BenchError::model)?;
     println!("{}", serde_json::to_string(&tuned).map_err(BenchError::model)?);
     Ok(())

@@ -20,7 +20,6 @@ use super::ahead::Ahead;
 use super::general::{self, Use};
 use super::work::{Progress, Update, Watcher};
 use super::{JobError, Method, ask};
-use crate::pages::Kept;
 use crate::store::{AdapterRow, StoreError, Unit};
 use engine::LoadedModel;
 use engine::tuning::{Example, TuneConfig, TuneProgress, TuningError, peft, tune, updates};
@@ -322,7 +321,6 @@ impl TuneTask {
                 false => ControlFlow::Continue(()),
             }
         };
-        let _kept = Kept::new();
         let adapter = tune(
             &self.model.decoder,
             &self.model.tokenizer,

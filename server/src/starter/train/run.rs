@@ -12,7 +12,6 @@ use sha2::{Digest, Sha256};
 
 use super::feed::{self, Documents, FeedOptions};
 use super::{DecayFrom, TrainOptions};
-use crate::pages::Kept;
 use crate::starter::corpus::{Kind, Part};
 use crate::starter::tokenizer;
 use engine::decoder::{Decoder, DecoderConfig, init_parameters};
@@ -89,7 +88,6 @@ pub fn train(
     documents: &dyn Fn(u64, Part) -> Documents,
     progress: &mut dyn FnMut(&Report) -> ControlFlow<()>,
 ) -> Result<(), TuningError> {
-    let _kept = Kept::new();
     let mut run = Run::open(options)?;
     let tokenizer = tokenizer::load(&options.tokenizer)?;
     let feed_options = FeedOptions {
