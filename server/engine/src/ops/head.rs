@@ -130,11 +130,15 @@ pub fn append(past: &mut HostKeys, rows: &[f32], plan: &HeadPlan<'_>) {
     }
 }
 
+/// Tokens to come that there is room for at least. Memory is the system's until it is written to, but every
+/// size that a cache has had stays with the allocator for a while.
+const AHEAD: usize = 64;
+
 /// Makes room for `more` values, and for some tokens of `width` values to come. A vector would double
 /// by itself, and so take up to twice the memory that was reserved for its row.
 fn make_room(values: &mut Vec<f32>, more: usize, width: usize) {
     if values.capacity() - values.len() < more {
-        values.reserve_exact(more.max(values.len() / 8).max(16 * width));
+        values.reserve_exact(more.max(values.len() / 8).max(AHEAD * width));
     }
 }
 
@@ -357,9 +361,9 @@ mod tests {
             make_room(&mut values, width, width);
             values.resize(tokens * width, 0.0);
             moves += usize::from(values.capacity() != before);
-            assert!(values.capacity() <= (tokens + tokens / 8 + 16) * width, "{tokens} tokens");
+            assert!(values.capacity() <= (tokens + tokens / 8 + AHEAD) * width, "{tokens} tokens");
         }
-        assert!(moves < 60, "{moves} times moved");
+        assert!(moves < 25, "{moves} times moved");
         make_room(&mut values, 10_000 * width, width);
         assert!(values.capacity() >= 12_000 * width, "a long prompt at once");
     }
