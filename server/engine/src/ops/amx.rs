@@ -76,15 +76,18 @@ struct Shapes {
 }
 
 impl Tiles {
-    /// Gives every tile `(rows, bytes of a row)`, at most [`ROWS`] and [`ROW`], the bytes whole fours.
+    /// Gives the first tiles `(rows, bytes of a row)`, at most [`ROWS`] and [`ROW`], the bytes whole fours; the
+    /// others can't be used.
     ///
     /// # Panics
-    /// Where AMX isn't [`available`], or a shape is empty, too large or ends within four bytes.
-    pub fn shape(shapes: [(usize, usize); TILES]) -> Self {
+    /// Where AMX isn't [`available`], there are more than [`TILES`], or a shape is empty, too large or ends
+    /// within four bytes.
+    pub fn shape(shapes: &[(usize, usize)]) -> Self {
         assert!(available(), "the processor lacks AMX, or the system keeps it");
+        assert!(shapes.len() <= TILES, "{} tiles are more than there are", shapes.len());
         let mut given =
             Shapes { palette: 1, start: 0, reserved: [0; 14], bytes: [0; 16], rows: [0; 16] };
-        for (tile, (rows, bytes)) in shapes.into_iter().enumerate() {
+        for (tile, &(rows, bytes)) in shapes.iter().enumerate() {
             let fits = (1..=ROWS).contains(&rows) && (4..=ROW).contains(&bytes);
             assert!(fits && bytes.is_multiple_of(4), "{rows} rows of {bytes} bytes are no tile");
             (given.rows[tile], given.bytes[tile]) = (rows as u8, bytes as u16);
@@ -110,7 +113,7 @@ impl Drop for Tiles {
 /// # Panics
 /// Where AMX isn't [`available`].
 pub fn multiply_and_add(rounds: usize) -> usize {
-    let _tiles = Tiles::shape([(ROWS, ROW); TILES]);
+    let _tiles = Tiles::shape(&[(ROWS, ROW); TILES]);
     // SAFETY: tiles are shaped; what is in them doesn't matter.
     unsafe {
         for _ in 0..rounds {

@@ -46,24 +46,39 @@ pub(super) fn tile(
     if end == rows.start {
         return;
     }
-    let (steps, tile) = (matrix.steps(), matrix.tile(tile));
-    // Halves with scales of their own are multiplied apart.
-    let parts = if matrix.format() == Format::Q6K { 2 } else { 1 };
-    let (sums, of_rows) = ((ROWS, 4 * LANES), (ROWS, STEP / parts));
-    let quants = (STEP / 4 / parts, ROW);
-    let _tiles = Tiles::shape([sums, sums, of_rows, of_rows, quants, quants, sums, sums]);
-    for first in (rows.start..end).step_by(ROWS) {
+    let (rows, steps, tile) = (rows.start..end, matrix.steps(), matrix.tile(tile));
+    // SAFETY: the instructions are there, and `Tile` and `Row` cover `steps` steps.
+    unsafe {
+        match matrix.format() {
+            Format::Q8_0 => all_rows::<Q8_0>(tile, steps, x, rows, write),
+            Format::Q4K => all_rows::<Q4K>(tile, steps, x, rows, write),
+            Format::Q6K => all_rows::<Q6K>(tile, steps, x, rows, write),
+        }
+    }
+}
+
+/// Parts of a step that are multiplied apart: its halves, where these have scales of their own.
+const fn parts<S: Steps>() -> usize {
+    if S::HALVES { 2 } else { 1 }
+}
+
+/// As [`tile`], with tiles alone: for at least [`ROWS`] rows.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+unsafe fn all_rows<S: Steps>(
+    tile: Tile<'_>,
+    steps: usize,
+    x: &Activations,
+    rows: Range<usize>,
+    mut write: impl FnMut(usize, [f32; LANES]),
+) {
+    let columns = STEP / parts::<S>();
+    // Of products, rows and quants, in the order of `multiply`.
+    let _tiles = Tiles::shape(&[(ROWS, 4 * LANES), (ROWS, columns), (columns / 4, ROW)]);
+    for first in rows.clone().step_by(ROWS) {
         // The last pass takes rows once more that were there before it, rather than fewer.
-        let from = first.min(end - ROWS);
-        // SAFETY: the instructions are there, tiles have their shapes, the rows lie in `x`, and `Tile` and `Row`
-        // cover `steps` steps.
-        let sums = unsafe {
-            match matrix.format() {
-                Format::Q8_0 => sums_of::<Q8_0>(tile, steps, x, from),
-                Format::Q4K => sums_of::<Q4K>(tile, steps, x, from),
-                Format::Q6K => sums_of::<Q6K>(tile, steps, x, from),
-            }
-        };
+        let from = first.min(rows.end - ROWS);
+        // SAFETY: the caller's promises; tiles have their shapes, and the rows lie in `x`.
+        let sums = unsafe { sums_of::<S>(tile, steps, x, from) };
         for (row, sums) in (from..).zip(sums).skip(first - from) {
             write(row, sums);
         }
@@ -99,7 +114,7 @@ unsafe fn sums_of<S: Steps>(
         // SAFETY: the caller's promises: tile and rows have `steps` steps, and `products` has room for two tiles
         // of sums.
         unsafe {
-            let quants = if S::PACKED {
+            let quants: *const u8 = if S::PACKED {
                 // The next step's, since tiles can't be loaded from what is just being written.
                 if step + 1 < steps {
                     unpacked[(step + 1) % 2] = S::quants(tile, step + 1);
@@ -109,9 +124,9 @@ unsafe fn sums_of<S: Steps>(
                 tile.quants.as_ptr().add(step * STEP / 4 * VECTOR)
             };
             let values = values.add(step * STEP);
-            if S::HALVES {
-                multiply_halves(values, stride, quants, products.as_mut_ptr().cast());
-            } else {
+            for (part, products) in products.iter_mut().enumerate().take(parts::<S>()) {
+                let values = values.add(part * STEP / parts::<S>());
+                let quants = quants.add(part * STEP / 4 / parts::<S>() * VECTOR);
                 multiply(values, stride, quants, products.as_mut_ptr().cast());
             }
             let scales = S::scales(tile, step);
@@ -139,57 +154,27 @@ unsafe fn sums_of<S: Steps>(
     })
 }
 
-/// Writes the products of a step's 32 columns to `products`.
+/// Writes the products of a step's part to `products`.
 ///
 /// # Safety
-/// Tiles are shaped as [`tile`] shapes them; `values` has 16 rows of a step that are `stride` bytes apart,
-/// `quants` eight vectors, and `products` room for a tile.
+/// Tiles are shaped as [`all_rows`] shapes them; `values` has 16 rows of the part that are `stride` bytes apart,
+/// `quants` its vectors, and `products` room for a tile.
 #[inline(always)]
 unsafe fn multiply(values: *const i8, stride: usize, quants: *const u8, products: *mut i32) {
     // SAFETY: the caller's promises.
     unsafe {
         asm!(
             "tilezero tmm0",
-            "tileloadd tmm2, [{values} + {stride}*1]",
-            "tileloadd tmm4, [{quants} + {row}*1]",
-            "tdpbsud tmm0, tmm2, tmm4",
+            "tileloadd tmm1, [{values} + {stride}*1]",
+            "tileloadd tmm2, [{quants} + {row}*1]",
+            "tdpbsud tmm0, tmm1, tmm2",
             "tilestored [{products} + {row}*1], tmm0",
             values = in(reg) values,
             stride = in(reg) stride,
             quants = in(reg) quants,
             products = in(reg) products,
             row = in(reg) ROW,
-            out("tmm0") _, out("tmm2") _, out("tmm4") _,
-            options(nostack, preserves_flags),
-        );
-    }
-}
-
-/// As [`multiply`], for the halves of a step apart, one after the other in `products`.
-///
-/// # Safety
-/// As for [`multiply`], with room for two tiles.
-#[inline(always)]
-unsafe fn multiply_halves(values: *const i8, stride: usize, quants: *const u8, products: *mut i32) {
-    // SAFETY: the caller's promises.
-    unsafe {
-        asm!(
-            "tilezero tmm0",
-            "tilezero tmm1",
-            "tileloadd tmm2, [{values} + {stride}*1]",
-            "tileloadd tmm4, [{quants} + {row}*1]",
-            "tileloadd tmm3, [{values} + {stride}*1 + 16]",
-            "tileloadd tmm5, [{quants} + {row}*1 + 256]",
-            "tdpbsud tmm0, tmm2, tmm4",
-            "tdpbsud tmm1, tmm3, tmm5",
-            "tilestored [{products} + {row}*1], tmm0",
-            "tilestored [{products} + {row}*1 + 1024], tmm1",
-            values = in(reg) values,
-            stride = in(reg) stride,
-            quants = in(reg) quants,
-            products = in(reg) products,
-            row = in(reg) ROW,
-            out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _, out("tmm4") _, out("tmm5") _,
+            out("tmm0") _, out("tmm1") _, out("tmm2") _,
             options(nostack, preserves_flags),
         );
     }
